@@ -1,0 +1,1 @@
+"""Argosy: one hub, many sites, any Linux filesystem, any object store."""

@@ -1,0 +1,1 @@
+"""The site's side: claims orders, runs them, reports. No Django."""

@@ -1,0 +1,29 @@
+"""What an agent asks of the hub, whatever lies between them."""
+
+from typing import Protocol
+
+from argosy.core.order import Order
+from argosy.core.report import Batch, Report
+
+
+class Hub(Protocol):
+    """The hub as agents see it. Every call raises `Unavailable` where the hub cannot be reached."""
+
+    def claim(self, task: str, attempt: int, node: str) -> Order | None:
+        """Take an attempt at a task; None: gone (claimed, ended or cancelled)."""
+
+    def renew(self, task: str, attempt: int) -> float | None:
+        """Return the seconds the lease runs from now; None: stop, the task is no longer ours."""
+
+    def batch(self, batch: Batch) -> bool:
+        """Record what a discovery found; on return it is committed. False: stop, the task is no longer ours."""
+
+    def report(self, report: Report) -> None:
+        """Record how an attempt ended; on return it is committed. Harmless when repeated."""
+
+
+class Bell(Protocol):
+    """How the hub wakes a site: a hint that a task may be claimed. Losing one costs time, never work."""
+
+    def ring(self, site: str, task: str, attempt: int, queue: str) -> None:
+        """Tell the site; `queue` is `discovery` or `transfer`. Never blocks, never raises."""

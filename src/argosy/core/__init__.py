@@ -1,0 +1,1 @@
+"""The vocabulary: entries, outcomes, orders, reports, errors, states, options, configuration."""

@@ -1,0 +1,71 @@
+"""One file, directory or symlink as it looked when found, and what is learned of it on its way."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What an entry is; `other` (fifo, socket, device) is never transferred."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    OTHER = "other"
+
+
+class Attributes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who owns an entry and what is attached to it. `xattrs` holds `user.*` and POSIX ACLs, sorted by name."""
+
+    mode: int
+    uid: int
+    gid: int
+    user: str = ""
+    group: str = ""
+    mtime_ns: int
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Exact bytes in a store: enough to find them again whatever became of the names."""
+
+    datastore: str
+    key: str
+    uuid: bytes
+    """16 bytes, made when the object was written, kept in its metadata."""
+    etag: str = ""
+    version: str = ""
+    size: int
+    digest: bytes = b""
+    """BLAKE3 of the content, 32 bytes; empty for directories and symlinks."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the links of a chain have learned of an entry; each link adds, none forgets."""
+
+    attributes: Attributes | None = None
+    stored: Stored | None = None
+    target: bytes | None = None
+    """Where a symlink points."""
+    extents: tuple[tuple[int, int], ...] | None = None
+    """(offset, length) of the data of a sparse file, in order; None: all of it is data."""
+    links: int = 1
+    """How many names the file has at the site it was found."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file, directory or symlink as it looked when found; `path` is absolute at the site that works on it."""
+
+    path: bytes
+    kind: Kind = Kind.FILE
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    inode: int = 0
+    state: str = ""
+    """What discovery, or the submission, says happened to it; matched by rules."""
+    facts: Facts = Facts()
+
+    def learned(self, **facts: object) -> "Entry":
+        """Return the entry with facts added."""
+        return msgspec.structs.replace(self, facts=msgspec.structs.replace(self.facts, **facts))

@@ -1,0 +1,79 @@
+"""The kinds of error Argosy knows. Each names the thing and the remedy; `code` is stable on the wire."""
+
+from typing import ClassVar
+
+
+class ArgosyError(Exception):
+    """Something could not be done. The message is written for the person who asked."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Invalid(ArgosyError):
+    """What was asked is not well formed or cannot apply here."""
+
+    code = "invalid"
+
+
+class NotFound(ArgosyError):
+    """The thing named does not exist."""
+
+    code = "not_found"
+
+
+class Denied(ArgosyError):
+    """The thing exists but may not be touched."""
+
+    code = "denied"
+
+
+class Exists(ArgosyError):
+    """Something else already holds the name."""
+
+    code = "exists"
+
+
+class Changed(ArgosyError):
+    """The thing is not what was seen before; nothing was done to it. A later run is expected to succeed."""
+
+    code = "changed"
+
+
+class Busy(Changed):
+    """Somebody is using the thing right now. A later run is expected to succeed."""
+
+    code = "busy"
+
+
+class Corrupt(ArgosyError):
+    """Bytes are not the bytes they should be. Both copies were kept."""
+
+    code = "corrupt"
+
+
+class Exhausted(ArgosyError):
+    """A disk, a quota or a limit is full."""
+
+    code = "exhausted"
+
+
+class Unsupported(ArgosyError):
+    """This place lacks the ability."""
+
+    code = "unsupported"
+
+
+class Unavailable(ArgosyError):
+    """A place does not answer, or refuses our credentials. Nothing about single entries is known."""
+
+    code = "unavailable"
+
+
+class LeaseLost(ArgosyError):
+    """The task belongs to somebody else, or to nobody: stop before the next change."""
+
+    code = "lease_lost"

@@ -1,0 +1,55 @@
+"""What the hub asks of a site: one task, with all that is needed to run it. Secrets stay in memory."""
+
+from typing import Any
+
+import msgspec
+
+from argosy.core.entry import Entry
+
+WIRE_VERSION = 1
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """The map between a tree of the site and a prefix of a datastore; `datastore_path` is b"" or ends in /."""
+
+    site_path: bytes
+    datastore: str
+    datastore_path: bytes
+
+
+class StoreAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach a datastore. `settings` holds the fields of its type, secrets included."""
+
+    id: int
+    name: str
+    type: str
+    layout: str = "native"
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        """Name the datastore and nothing that is secret."""
+        return f"StoreAccess(name={self.name!r}, type={self.type!r})"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt at one task: a step over entries, or a discovery over paths."""
+
+    v: int = WIRE_VERSION
+    task: str
+    attempt: int
+    job: int
+    site: str
+    step: str
+    """Documented name of a step (`dynamo.tasks.migrate`) or of a discovery (`dynamo.tasks.recursive_action`)."""
+    options: dict[str, Any] = {}
+    entries: tuple[Entry, ...] = ()
+    lease: float
+    """Seconds this attempt may run before it must have been renewed."""
+    links: tuple[Link, ...] = ()
+    stores: tuple[StoreAccess, ...] = ()
+    batch_files: int = 40
+    batch_bytes: int = 1 << 30
+    sequence: int = 0
+    """Number of the first batch a discovery is to send: those below it are recorded."""
+    after: bytes | None = None
+    """Last path of the last recorded batch: a discovery goes on behind it."""

@@ -1,0 +1,104 @@
+"""What the inode of a file says of its copy in a store: one binary value, written whole.
+
+Layout (big-endian): version 1 B, state 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime_ns 8 B
+(signed), digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the
+length (1 B each) and bytes of the entity tag and of the version id.
+"""
+
+import struct
+from enum import IntEnum
+
+import msgspec
+
+from argosy.core.errors import Corrupt, Unsupported
+
+VERSION = 1
+_FIXED = struct.Struct(">BB16sI16sQq32s16sQQq")
+
+
+class StubState(IntEnum):
+    """States that are written; resident is the absence of the attribute, dirty and lost are derived at each look."""
+
+    PREMIGRATED = 1
+    PREMIGRATING = 2
+    RELEASING = 3
+    STUB = 4
+    RECALLING = 5
+
+    @property
+    def is_stub(self) -> bool:
+        """Whether the bytes on disk may be incomplete: the stub mark."""
+        return self in {StubState.RELEASING, StubState.STUB, StubState.RECALLING}
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """Which inode this is, across reboots and renames; an attribute with another binding is a copy's, not state."""
+
+    filesystem: bytes
+    subvolume: int
+    inode: int
+    born_ns: int
+
+
+class Pointer(msgspec.Struct, frozen=True, kw_only=True):
+    """The copy of a file in a store, as recorded in its inode. The full key is in the site's index."""
+
+    state: StubState
+    operation: bytes = bytes(16)
+    datastore: int
+    uuid: bytes
+    size: int
+    mtime_ns: int
+    digest: bytes
+    binding: Binding
+    etag: str = ""
+    version: str = ""
+
+    def encode(self) -> bytes:
+        """Return the value of the attribute."""
+        bound = self.binding
+        fixed = _FIXED.pack(
+            VERSION, self.state, self.operation, self.datastore, self.uuid, self.size, self.mtime_ns, self.digest,
+            bound.filesystem, bound.subvolume, bound.inode, bound.born_ns,
+        )  # fmt: skip
+        return fixed + _short(self.etag) + _short(self.version)
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Pointer":
+        """Return what the value says.
+
+        Raises:
+            Unsupported: a newer Argosy wrote it.
+            Corrupt: it is not such a value.
+        """
+        if value[:1] and value[0] > VERSION:
+            raise Unsupported(f"the file's attribute is of version {value[0]}: this Argosy reads {VERSION}")
+        try:
+            _, state, operation, store, uuid, size, mtime_ns, digest, fs, subvolume, inode, born = _FIXED.unpack_from(
+                value
+            )
+            etag, rest = _long(value[_FIXED.size :])
+            version, rest = _long(rest)
+            bound = Binding(filesystem=fs, subvolume=subvolume, inode=inode, born_ns=born)
+            pointer = cls(
+                state=StubState(state), operation=operation, datastore=store, uuid=uuid, size=size, mtime_ns=mtime_ns,
+                digest=digest, binding=bound, etag=etag, version=version,
+            )  # fmt: skip
+        except (struct.error, ValueError, IndexError) as error:
+            raise Corrupt("the file's attribute cannot be read: it was cut or changed") from error
+        if rest:
+            raise Corrupt("the file's attribute cannot be read: it is longer than it should be")
+        return pointer
+
+
+def _short(text: str) -> bytes:
+    data = text.encode()
+    return bytes([len(data)]) + data
+
+
+def _long(value: bytes) -> tuple[str, bytes]:
+    length = value[0]
+    data = value[1 : 1 + length]
+    if len(data) != length:
+        raise ValueError("cut short")
+    return data.decode(), value[1 + length :]

@@ -1,0 +1,33 @@
+"""What a site tells the hub."""
+
+import msgspec
+
+from argosy.core.entry import Entry
+from argosy.core.order import WIRE_VERSION
+from argosy.core.outcome import Outcome
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Entries a discovery found, sent while it goes on; `sequence` counts from 0 within the task."""
+
+    v: int = WIRE_VERSION
+    task: str
+    attempt: int
+    sequence: int
+    entries: tuple[Entry, ...]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one attempt at one task ended: an outcome for every entry, or an error that broke the task."""
+
+    v: int = WIRE_VERSION
+    task: str
+    attempt: int
+    outcomes: tuple[Outcome, ...] = ()
+    """For a discovery: those of the given paths that could not be walked."""
+    error: str = ""
+    """Code of the error that broke the task, "" for none."""
+    reason: str = ""
+    retry: bool = False
+    """Whether another attempt may succeed (a store that did not answer, say)."""
+    seconds: float = 0.0

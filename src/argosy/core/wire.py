@@ -1,0 +1,62 @@
+"""How values are written for the wire, the spool and the database: JSON (bytes as base64), compressed at rest."""
+
+from typing import TypeVar
+
+import msgspec
+import zstandard
+
+from argosy.core.errors import Invalid, Unsupported
+from argosy.core.order import WIRE_VERSION
+
+T = TypeVar("T")
+_LEVEL = 3
+
+
+def dump(value: object) -> bytes:
+    """Return the value as JSON."""
+    return msgspec.json.encode(value)
+
+
+def load(data: bytes, kind: type[T]) -> T:
+    """Return the value that `dump` wrote.
+
+    Raises:
+        Unsupported: it was written by a newer Argosy; leave it untouched.
+        Invalid: it is not what it should be.
+    """
+    name = getattr(kind, "__name__", str(kind))
+    try:
+        value = msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        _refuse_newer(data, name)
+        raise Invalid(f"not a {name}: {error}") from error
+    if getattr(value, "v", 0) > WIRE_VERSION:
+        _refuse_newer(data, name)
+    return value
+
+
+def pack(value: object) -> bytes:
+    """Return the value as compressed JSON, for a blob at rest."""
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(dump(value))
+
+
+def unpack(blob: bytes, kind: type[T]) -> T:
+    """Return the value that `pack` wrote; raises as `load` does."""
+    try:
+        data = zstandard.ZstdDecompressor().decompress(blob)
+    except zstandard.ZstdError as error:
+        raise Invalid(f"not a {getattr(kind, '__name__', kind)}: {error}") from error
+    return load(data, kind)
+
+
+class _Versioned(msgspec.Struct):
+    v: int = 0
+
+
+def _refuse_newer(data: bytes, name: str) -> None:
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).v
+    except msgspec.MsgspecError:
+        return
+    if version > WIRE_VERSION:
+        raise Unsupported(f"{name} of version {version}: this Argosy reads version {WIRE_VERSION} and older")

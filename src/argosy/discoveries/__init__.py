@@ -1,0 +1,1 @@
+"""Ways of finding entries, one per file."""

@@ -1,0 +1,1 @@
+"""Trees people work in, one kind per file."""

@@ -1,0 +1,1 @@
+"""Django: the API, the database, and every decision about jobs and tasks."""

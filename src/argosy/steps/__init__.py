@@ -1,0 +1,1 @@
+"""Verbs with options, one per file; `dynamo.tasks.NAME` is the file NAME."""

@@ -1,0 +1,106 @@
+"""What a store is: bytes under keys, with metadata, written whole or not at all, verified and conditional."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from argosy.core.room import Room
+
+
+class Source(Protocol):
+    """Bytes to be stored; may be read more than once and from several threads."""
+
+    @property
+    def size(self) -> int:
+        """Bytes there are in all."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes from `offset`.
+
+        Raises:
+            Changed: the source is shorter than it was.
+        """
+
+
+class Object(msgspec.Struct, frozen=True, kw_only=True):
+    """One object as the store describes it."""
+
+    key: str
+    size: int
+    etag: str
+    version: str = ""
+    metadata: Mapping[str, str] = {}
+    """What was put with it; names are lower case letters and digits. Empty in listings."""
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """Condition of a put: only where the key is free."""
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """Condition of a put: only where the present object still has this entity tag."""
+
+    etag: str
+
+
+Condition = Absent | Unchanged
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Bytes under keys. Keys are str as `argosy.stores.keys` makes them: UTF-8, at most 1,024 bytes.
+
+    Every verb raises `Unavailable` where the store does not answer or refuses our credentials.
+    """
+
+    def put(
+        self, key: str, source: Source, *, metadata: Mapping[str, str], condition: Condition | None = None
+    ) -> Object:
+        """Store all of `source` under `key`; afterwards the store has confirmed a checksum of the bytes it keeps.
+
+        Until it returns, readers see what was there before. Memory is bounded whatever the size.
+
+        Raises:
+            Exists: the condition was `Absent` and the key is taken.
+            Changed: the condition was `Unchanged` and it is not; or the source changed while it was read.
+            Corrupt: the store's checksum differs from ours; nothing was stored.
+            Exhausted: the store is full.
+        """
+
+    def head(self, key: str) -> Object:
+        """Return the object's description, metadata included.
+
+        Raises:
+            NotFound: there is none.
+        """
+
+    def get(
+        self, key: str, *, offset: int = 0, length: int | None = None, etag: str = "", version: str = ""
+    ) -> Iterator[bytes]:
+        """Yield the object's bytes in chunks of at most 8 MiB; `etag` and `version` pin what is read.
+
+        Raises:
+            NotFound: there is none.
+            Changed: it is not the object that `etag` names.
+        """
+
+    def list(self, prefix: str) -> Iterator[Object]:
+        """Yield the objects whose keys begin with `prefix`, in the order of their keys (by code point)."""
+
+    def copy(self, source: str, target: str) -> Object:
+        """Copy an object with its metadata inside the store; afterwards `target` holds the same bytes."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; that there was none is no error."""
+
+    def probe(self) -> None:
+        """Return where the store answers and lets us write.
+
+        Raises:
+            Unavailable: it does not; the message says what to look at.
+        """
+
+
+STORES: Room[Store] = Room("argosy.stores", noun="store type")
+"""Store plugins by file name; a datastore of type `S3` is served by `s3`. Their dataclass fields are its settings."""
