@@ -11,9 +11,11 @@ from argosy.stores.base import Store
 
 
 class Site(Protocol):
-    """A site as its steps and discoveries see it."""
+    """A site as its steps and discoveries see it, for as long as one task runs."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the site."""
 
     def tree(self, path: bytes) -> Filesystem:
         """Return the tree that holds `path`.
@@ -22,15 +24,19 @@ class Site(Protocol):
             Denied: the path is outside the site's roots.
         """
 
-    def link(self, path: bytes) -> Link:
-        """Return the sitelink for `path`: the longest site path wins.
+    def link(self, path: bytes, datastore: str | None = None) -> Link:
+        """Return the sitelink for `path`, to `datastore` where one is named: the longest site path wins.
 
         Raises:
             Invalid: no sitelink covers the path.
         """
 
     def access(self, datastore: str) -> StoreAccess:
-        """Return what is known of a linked datastore."""
+        """Return what is known of a linked datastore.
+
+        Raises:
+            Invalid: the site is not linked to it.
+        """
 
     def store(self, datastore: str) -> Store:
         """Return the linked datastore, opened once.
@@ -39,14 +45,20 @@ class Site(Protocol):
             Invalid: the site is not linked to it.
         """
 
-    def key_of(self, uuid: bytes) -> str | None:
-        """Return the key of an object this site stored or fetched; None where the index has forgotten it."""
+    def intend(self, uuid: bytes, key: str) -> None:
+        """Note that an object is about to be written and that nothing points to it yet."""
+
+    def intended(self, uuid: bytes) -> bool:
+        """Say whether this site wrote the object, or began to, and never came to point to it."""
 
     def remember(self, stored: Stored, path: bytes) -> None:
-        """Note key and last path of an object."""
+        """Note key and path of an object that the inode at `path` points to."""
+
+    def key_of(self, uuid: bytes) -> str | None:
+        """Return the key of an object; None where the index does not know it."""
 
     def path_of(self, uuid: bytes) -> bytes | None:
-        """Return the last path at which this site made a file of the object."""
+        """Return the path at which an inode last came to point to the object; None where the index does not know."""
 
     def locked(self, name: bytes) -> AbstractContextManager[None]:
         """Hold the lock `name` (an inode's binding, an object's uuid): one verb at a time on each."""

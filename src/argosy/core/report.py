@@ -15,6 +15,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int
     sequence: int
     entries: tuple[Entry, ...]
+    failed: tuple[Outcome, ...] = ()
+    """Paths the discovery could not look at."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,7 +26,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: str
     attempt: int
     outcomes: tuple[Outcome, ...] = ()
-    """For a discovery: those of the given paths that could not be walked."""
     error: str = ""
     """Code of the error that broke the task, "" for none."""
     reason: str = ""

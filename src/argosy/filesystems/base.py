@@ -122,7 +122,9 @@ class Staged(Protocol):
 class Filesystem(Protocol):
     """A tree below one root."""
 
-    root: bytes
+    @property
+    def root(self) -> bytes:
+        """Absolute path of its top."""
 
     def stat(self, path: bytes) -> Entry:
         """Return the entry as it is now, symlinks not followed."""
@@ -130,8 +132,10 @@ class Filesystem(Protocol):
     def scan(self, path: bytes, *, on_error: OnError, after: bytes | None = None) -> Iterator[Entry]:
         """Yield `path` and all beneath it, depth first, siblings in byte order, a directory before what it holds.
 
-        `after`: begin behind that path in this order. Private names (`.argosy` at a root), and what lies on another
-        filesystem mounted below, are left out. Memory is bounded by the largest single directory.
+        `after`: begin behind that path in this order. Private names (`.argosy` at a root) are left out, and so is
+        what vanishes meanwhile. `on_error` is told of a directory that cannot be listed, which is yielded all the same,
+        and of a mount point below, which is not: what is mounted there belongs to another root. Memory is bounded by
+        the largest single directories on the way down.
         """
 
     def resolve(self, path: bytes) -> bytes:
@@ -156,13 +160,27 @@ class Filesystem(Protocol):
         """Return where the symlink points."""
 
     def stage(self, beside: bytes) -> Staged:
-        """Begin a file that is to appear at `beside`; parents that do not exist are made, mode 0700."""
+        """Begin a file that is to appear at `beside`.
 
-    def make_directory(self, path: bytes, attributes: Attributes) -> bool:
-        """Make sure the directory exists with these attributes; say whether anything had to be done.
+        Parents that do not exist are made like the nearest one that does (mode, owner, group), and marked as made
+        for want of better: `make_directory` gives them their attributes when they arrive.
+        """
+
+    def make_directory(self, path: bytes, attributes: Attributes, *, overwrite: bool = False) -> bool:
+        """Make sure the directory exists; say whether anything had to be done.
+
+        One that is new, or that was made only because something beneath it was staged, is given the attributes; one
+        that was there before keeps its own unless `overwrite`.
 
         Raises:
             Exists: something else holds the name.
+        """
+
+    def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
+        """Give the file that `seen` describes these attributes; say whether any differed.
+
+        Raises:
+            Changed: what is there is not what was seen; it is left as it is.
         """
 
     def make_symlink(self, path: bytes, target: bytes, attributes: Attributes) -> None:
@@ -187,7 +205,7 @@ class Filesystem(Protocol):
         """
 
     def sync_directory(self, path: bytes) -> None:
-        """Return when the names in the directory are on the disk."""
+        """Return when the name at `path` is on the disk; a directory's own names and attributes, too."""
 
     def sweep(self) -> None:
         """Remove what a killed agent left in staging. Call it before anything is staged."""

@@ -40,4 +40,4 @@ class Batched(Protocol):
         """Do all that changes nothing anybody sees; an outcome where that was all."""
 
 
-STEPS: Room[Step] = Room("argosy.steps", noun="step", prefix="dynamo.tasks.")
+STEPS: Room[Step | Batched] = Room("argosy.steps", noun="step", prefix="dynamo.tasks.")

@@ -1,0 +1,171 @@
+"""One site as this agent serves it: its trees, the stores it was given access to, its index and its locks."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from argosy.agent.index import Index
+from argosy.agent.lease import Lease
+from argosy.core import wire
+from argosy.core.config import SiteConfig
+from argosy.core.entry import Stored
+from argosy.core.errors import Denied, Invalid
+from argosy.core.options import parse
+from argosy.core.order import Link, Order, StoreAccess
+from argosy.core.paths import absolute, below, display
+from argosy.filesystems.base import Filesystem
+from argosy.filesystems.posix import Posix
+from argosy.stores.base import STORES, Store
+
+
+class Place:
+    """What outlives the tasks of a site."""
+
+    def __init__(self, config: SiteConfig, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.name = config.name
+        self.index = Index(directory / "index.db")
+        self.locks = Locks()
+        self.trees = [Posix(root=absolute(os.fsencode(root)), key=_key(directory)) for root in config.roots]
+        self._stores: dict[bytes, Store] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Clear what a killed agent left. Nothing may be staged yet."""
+        for tree in self.trees:
+            tree.sweep()
+
+    def tree(self, path: bytes) -> Filesystem:
+        """Return the tree that holds the path."""
+        for tree in self.trees:
+            if below(path, tree.root):
+                return tree
+        roots = ", ".join(display(tree.root) for tree in self.trees)
+        raise Denied(f"{display(path)} is outside the roots of site {self.name}: {roots}")
+
+    def store(self, access: StoreAccess) -> Store:
+        """Return the store, opened once for each way it was described."""
+        described = wire.dump(access)
+        with self._lock:
+            if described not in self._stores:
+                plugin = STORES.get(access.type.lower())
+                self._stores[described] = parse(plugin, access.settings, noun=f"datastore {access.name}")
+            return self._stores[described]
+
+    def close(self) -> None:
+        """Let go of the index."""
+        self.index.close()
+
+
+class Locks:
+    """Named locks of this process, forgotten when nobody holds them."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held: dict[bytes, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def held(self, name: bytes) -> Iterator[None]:
+        """Hold the lock `name`."""
+        with self._guard:
+            lock, users = self._held.get(name, (threading.Lock(), 0))
+            self._held[name] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, users = self._held[name]
+                if users == 1:
+                    del self._held[name]
+                else:
+                    self._held[name] = (lock, users - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSite:
+    """The site as one order sees it: `argosy.site.Site`."""
+
+    place: Place
+    links: Sequence[Link]
+    accesses: Mapping[str, StoreAccess]
+    lease: Lease
+
+    @classmethod
+    def of(cls, place: Place, order: Order, lease: Lease) -> "OrderSite":
+        """Return the place with the links and stores that the order grants."""
+        return cls(place, order.links, {access.name: access for access in order.stores}, lease)
+
+    @property
+    def name(self) -> str:
+        """Name of the site."""
+        return self.place.name
+
+    @property
+    def check_lease(self) -> Callable[[], None]:
+        """Raise `LeaseLost` when called after the task was lost."""
+        return self.lease.check
+
+    def tree(self, path: bytes) -> Filesystem:
+        """Return the tree that holds the path."""
+        return self.place.tree(path)
+
+    def link(self, path: bytes, datastore: str | None = None) -> Link:
+        """Return the sitelink with the longest site path."""
+        fitting = [link for link in self.links if below(path, link.site_path) and datastore in {None, link.datastore}]
+        if not fitting:
+            wanted = f" to datastore {datastore}" if datastore else ""
+            raise Invalid(f"site {self.name} has no sitelink{wanted} for {display(path)}: add one")
+        return max(fitting, key=lambda link: len(link.site_path))
+
+    def access(self, datastore: str) -> StoreAccess:
+        """Return what is known of a linked datastore."""
+        try:
+            return self.accesses[datastore]
+        except KeyError:
+            raise Invalid(f"site {self.name} is not linked to datastore {datastore}") from None
+
+    def store(self, datastore: str) -> Store:
+        """Return the linked datastore."""
+        return self.place.store(self.access(datastore))
+
+    def intend(self, uuid: bytes, key: str) -> None:
+        """Note an object about to be written."""
+        self.place.index.intend(uuid, key)
+
+    def intended(self, uuid: bytes) -> bool:
+        """Say whether nothing here points to an object this site began."""
+        return self.place.index.intended(uuid)
+
+    def remember(self, stored: Stored, path: bytes) -> None:
+        """Note key and path of an object."""
+        self.place.index.remember(stored, path)
+
+    def key_of(self, uuid: bytes) -> str | None:
+        """Return the key of an object."""
+        return self.place.index.key_of(uuid)
+
+    def path_of(self, uuid: bytes) -> bytes | None:
+        """Return the path an object was last met at."""
+        return self.place.index.path_of(uuid)
+
+    def locked(self, name: bytes) -> AbstractContextManager[None]:
+        """Hold the lock `name`."""
+        return self.place.locks.held(name)
+
+
+def _key(directory: Path) -> bytes:
+    """Return the site's secret for attributes that users could forge, made at first need."""
+    file = directory / "attribute.key"
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(os.urandom(32))
+            new.flush()
+            os.fsync(new.fileno())
+        return file.read_bytes()

@@ -1,0 +1,64 @@
+"""Reports are on disk before they are sent, and stay until the hub has committed them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from argosy.core import wire
+from argosy.core.errors import ArgosyError
+from argosy.core.report import Report
+
+LIMIT = 1000
+"""Reports a spool holds before the agent claims nothing more."""
+_UNSENT = ".report"
+
+
+class Spool:
+    """The undelivered reports of one site, a file each."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for torn in directory.glob("*.tmp"):
+            torn.unlink()
+
+    def put(self, report: Report) -> Path:
+        """Return the file that now holds the report, durably."""
+        final = self._directory / f"{report.task}.{report.attempt}{_UNSENT}"
+        torn = final.with_suffix(".tmp")
+        with torn.open("wb") as file:
+            file.write(wire.pack(report))
+            file.flush()
+            os.fsync(file.fileno())
+        torn.replace(final)
+        self._sync()
+        return final
+
+    def done(self, file: Path) -> None:
+        """Forget a report that the hub has committed; losing this in a power cut only sends it twice."""
+        file.unlink(missing_ok=True)
+
+    def refuse(self, file: Path) -> None:
+        """Set aside a report the hub will never take, so that it does not hold up the others."""
+        file.rename(file.with_suffix(".refused"))
+
+    def unsent(self) -> Iterator[tuple[Path, Report]]:
+        """Yield the reports that wait, oldest first. One that cannot be read is set aside, not lost."""
+        for file in sorted(self._directory.glob("*" + _UNSENT), key=lambda file: file.stat().st_mtime_ns):
+            try:
+                yield file, wire.unpack(file.read_bytes(), Report)
+            except FileNotFoundError:
+                continue
+            except ArgosyError:
+                file.rename(file.with_suffix(".unreadable"))
+
+    def full(self) -> bool:
+        """Say whether so many wait that nothing more should be claimed."""
+        return sum(1 for _ in self._directory.glob("*" + _UNSENT)) >= LIMIT
+
+    def _sync(self) -> None:
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,153 @@
+"""The agent: hears bells, claims orders, runs them, delivers what became of them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+
+from argosy.agent.hub import Hub
+from argosy.agent.lease import Lease, Leases, now
+from argosy.agent.place import OrderSite, Place
+from argosy.agent.runner import run
+from argosy.agent.spool import Spool
+from argosy.core.config import Config, SiteConfig
+from argosy.core.errors import ArgosyError, LeaseLost, Unavailable
+from argosy.core.order import Order
+
+log = structlog.get_logger()
+
+SLOTS = {"discovery": 2, "transfer": 4}
+"""Tasks of each kind that a site runs at once; the entries of transfers share the site's threads."""
+REDELIVERY = 2.0
+"""Seconds between attempts to deliver what the hub did not take."""
+
+
+class Worker:
+    """The sites of one configuration, served by this process."""
+
+    def __init__(self, config: Config, data_dir: Path, hub: Hub, node: str) -> None:
+        self._leases = Leases(hub)
+        self._sites = {
+            site.name: SiteWorker(site, data_dir / "agent" / site.name, hub, node, self._leases)
+            for site in config.sites
+        }
+
+    def start(self) -> None:
+        """Clear what a killed agent left, deliver what it spooled, and take orders from now on."""
+        self._leases.start()
+        for site in self._sites.values():
+            site.start()
+
+    def ring(self, site: str, task: str, attempt: int, queue: str) -> None:
+        """Have the task claimed and run as soon as a slot is free. Bells for unknown sites are ignored."""
+        if site in self._sites:
+            self._sites[site].ring(task, attempt, queue)
+
+    def stop(self, timeout: float) -> None:
+        """Stop between entries and wait for what is under way, `timeout` seconds at most."""
+        self._leases.stop("the agent is stopping")
+        for site in self._sites.values():
+            site.stop(timeout)
+
+
+class SiteWorker:
+    """One site of this agent."""
+
+    def __init__(self, config: SiteConfig, directory: Path, hub: Hub, node: str, leases: Leases) -> None:
+        self._hub = hub
+        self._node = node
+        self._leases = leases
+        self._place = Place(config, directory)
+        self._spool = Spool(directory / "spool")
+        self._entries = ThreadPoolExecutor(config.threads, f"{config.name}-entry")
+        self._tasks = {queue: ThreadPoolExecutor(slots, f"{config.name}-{queue}") for queue, slots in SLOTS.items()}
+        self._rung: set[tuple[str, int]] = set()
+        self._guard = threading.Lock()
+        self._stopped = threading.Event()
+        self._deliverer = threading.Thread(target=self._deliver, name=f"{config.name}-deliver", daemon=True)
+
+    def start(self) -> None:
+        """Clear leftovers and begin to deliver."""
+        self._place.start()
+        self._deliverer.start()
+
+    def ring(self, task: str, attempt: int, queue: str) -> None:
+        """Queue the task, once however often the bell rings."""
+        with self._guard:
+            if self._stopped.is_set() or (task, attempt) in self._rung:
+                return
+            self._rung.add((task, attempt))
+        self._tasks[queue].submit(self._answer, task, attempt)
+
+    def stop(self, timeout: float) -> None:
+        """Take nothing more and wait for what is under way."""
+        self._stopped.set()
+        for pool in self._tasks.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        waiter = threading.Thread(target=self._finish, daemon=True)
+        waiter.start()
+        waiter.join(timeout)
+
+    def _finish(self) -> None:
+        for pool in [*self._tasks.values(), self._entries]:
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._place.close()
+
+    def _answer(self, task: str, attempt: int) -> None:
+        try:
+            if not self._stopped.is_set() and not self._spool.full():
+                self._claim_and_run(task, attempt)
+        except Unavailable:
+            pass  # the hub is away; its sweep rings again
+        except Exception:
+            log.exception("task failed", task=task, attempt=attempt)
+        finally:
+            with self._guard:
+                self._rung.discard((task, attempt))
+
+    def _claim_and_run(self, task: str, attempt: int) -> None:
+        asked_at = now()
+        order = self._hub.claim(task, attempt, self._node)
+        if order is None:
+            return
+        lease = Lease(task, attempt, asked_at=asked_at, seconds=order.lease)
+        self._leases.hold(lease)
+        try:
+            self._run(order, lease)
+        finally:
+            self._leases.drop(lease)
+
+    def _run(self, order: Order, lease: Lease) -> None:
+        try:
+            report = run(order, OrderSite.of(self._place, order, lease), self._hub, self._entries)
+        except LeaseLost as error:
+            log.warning("task given up", task=order.task, attempt=order.attempt, reason=error.message)
+            return
+        file = self._spool.put(report)
+        try:
+            self._hub.report(report)
+        except ArgosyError as error:
+            log.warning("report kept", task=order.task, attempt=order.attempt, reason=error.message)
+        else:
+            self._spool.done(file)
+
+    def _deliver(self) -> None:
+        """Send what is in the spool, at the start and whenever something stays there."""
+        while True:
+            self._deliver_once()
+            if self._stopped.wait(REDELIVERY):
+                return
+
+    def _deliver_once(self) -> None:
+        for file, report in self._spool.unsent():
+            try:
+                self._hub.report(report)
+            except Unavailable as error:
+                log.info("hub does not take reports", reason=error.message)
+                return
+            except ArgosyError as error:
+                log.error("report refused", task=report.task, attempt=report.attempt, reason=error.message)
+                self._spool.refuse(file)
+            else:
+                self._spool.done(file)

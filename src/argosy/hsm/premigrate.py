@@ -1,0 +1,174 @@
+"""Copy an entry's bytes to a store and record the copy in its inode; the bytes stay."""
+
+from dataclasses import dataclass
+
+import blake3
+import msgspec
+
+from argosy.core.entry import Entry, Kind, Stored
+from argosy.core.errors import Changed, NotFound
+from argosy.core.failpoints import failpoint
+from argosy.core.outcome import Outcome
+from argosy.core.pointer import Binding, Pointer, StubState
+from argosy.filesystems.base import File, Filesystem
+from argosy.hsm.objects import EMPTY, Content, Target, Upload, target
+from argosy.site import Site
+from argosy.stores import metadata
+from argosy.stores.base import Object
+
+CHUNK = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premigration:
+    """How entries are copied out."""
+
+    overwrite: bool = False
+    fail_on_mismatch: bool = False
+    endpoint: str | None = None
+
+    def prepare(self, entry: Entry, site: Site) -> "Copied | Outcome":
+        """Copy one entry to its store and record it; what remains is to make the record durable.
+
+        Raises:
+            Changed: the file changed while it was read; the object is an orphan.
+        """
+        place = target(site, entry.path, endpoint=self.endpoint)
+        tree = site.tree(entry.path)
+        if entry.kind is Kind.FILE:
+            return self._file(entry, site, tree, place)
+        return self._marker(entry, site, tree, place)
+
+    def _upload(self, site: Site, place: Target) -> Upload:
+        return Upload(site=site, target=place, overwrite=self.overwrite, refuse_mismatch=self.fail_on_mismatch)
+
+    def _file(self, entry: Entry, site: Site, tree: Filesystem, place: Target) -> "Copied | Outcome":
+        file = tree.open(entry.path)
+        try:
+            with site.locked(lock_name(file.binding())):
+                entry = as_opened(entry, file)
+                if (known := known_copy(file, site, place)) is not None:
+                    site.remember(known, entry.path)
+                    outcome = Outcome.skipped(entry.learned(stored=known), "already premigrated")
+                else:
+                    outcome = self._send(entry, file, site, place)
+        except BaseException:
+            file.close()
+            raise
+        return Copied(outcome, site, file)
+
+    def _send(self, entry: Entry, file: File, site: Site, place: Target) -> Outcome:
+        mtime_ns, size = version = file.version()
+        with file.unwritten():
+            digest = digest_of(file)
+            failpoint("hsm:hash")
+            content = Content(source=file, kind=Kind.FILE, digest=digest, facts=entry.facts)
+            stored, sent = self._upload(site, place).place(place.key, content)
+        if file.version() != version:
+            raise Changed("the file changed while it was sent: the next run sends it again")
+        failpoint("hsm:recheck")
+        site.check_lease()
+        file.point(pointer_to(stored, place.access.id, mtime_ns, file.binding()))
+        failpoint("hsm:xattr")
+        return Outcome.processed(entry.learned(stored=stored), moved=size if sent else 0)
+
+    def _marker(self, entry: Entry, site: Site, tree: Filesystem, place: Target) -> Outcome:
+        """Send a directory or symlink: its facts, and in the native layout an empty object that stands for it."""
+        link_target = tree.readlink(entry.path) if entry.kind is Kind.SYMLINK else None
+        entry = entry.learned(attributes=tree.attributes(entry.path), target=link_target)
+        if place.access.layout != "native" or not place.name:
+            return Outcome.processed(entry)
+        content = Content(source=EMPTY, kind=entry.kind, digest=b"", facts=entry.facts)
+        key = place.marker if entry.kind is Kind.DIRECTORY else place.key
+        stored, sent = self._upload(site, place).place(key, content)
+        entry = entry.learned(stored=stored)
+        return Outcome.processed(entry) if sent else Outcome.skipped(entry, "already premigrated")
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file whose inode says where its copy is, though a power cut might still make it forget."""
+
+    outcome: Outcome
+    site: Site
+    file: File
+
+    def sync(self) -> None:
+        """Do nothing: the bytes were not touched."""
+
+    def commit(self) -> Outcome:
+        """Return the outcome: the record was written under the file's lock."""
+        return self.outcome
+
+    def settle(self) -> None:
+        """Make the record durable, then let the index know."""
+        self.file.sync()
+        stored = self.outcome.entry.facts.stored
+        if stored is not None:
+            self.site.remember(stored, self.outcome.entry.path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.file.close()
+
+
+def lock_name(binding: Binding) -> bytes:
+    """Return the name of the lock on an inode."""
+    return b"inode:%s:%d:%d" % (binding.filesystem, binding.subvolume, binding.inode)
+
+
+def as_opened(entry: Entry, file: File) -> Entry:
+    """Return the entry as the open file is now."""
+    return msgspec.structs.replace(file.entry, state=entry.state).learned(attributes=file.attributes())
+
+
+def digest_of(file: File) -> bytes:
+    """Return the BLAKE3 of all the file's bytes."""
+    hasher = blake3.blake3()
+    for offset in range(0, file.size, CHUNK):
+        hasher.update(file.read(offset, min(CHUNK, file.size - offset)))
+    return hasher.digest()
+
+
+def known_copy(file: File, site: Site, place: Target) -> Stored | None:
+    """Return the copy that the inode records, if the file has not changed since and the object is still there."""
+    pointer = file.pointer()
+    if pointer is None or pointer.datastore != place.access.id:
+        return None
+    if (pointer.mtime_ns, pointer.size) != file.version():
+        return None
+    key = site.key_of(pointer.uuid) or place.key(pointer.uuid)
+    found = _head(place, key)
+    if found is None or metadata.uuid_of(found.metadata) != pointer.uuid:
+        return None
+    return Stored(
+        datastore=place.access.name,
+        key=key,
+        uuid=pointer.uuid,
+        etag=pointer.etag,
+        version=pointer.version,
+        size=pointer.size,
+        digest=pointer.digest,
+    )
+
+
+def _head(place: Target, key: str) -> Object | None:
+    try:
+        return place.store.head(key)
+    except NotFound:
+        return None
+
+
+def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding) -> Pointer:
+    """Return what the inode of a premigrated file is to say."""
+    return Pointer(
+        state=StubState.PREMIGRATED,
+        datastore=datastore,
+        uuid=stored.uuid,
+        size=stored.size,
+        mtime_ns=mtime_ns,
+        digest=stored.digest,
+        binding=binding,
+        etag=stored.etag,
+        version=stored.version,
+    )

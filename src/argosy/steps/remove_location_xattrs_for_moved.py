@@ -1,0 +1,63 @@
+"""`dynamo.tasks.remove_location_xattrs_for_moved`."""
+
+from dataclasses import dataclass
+
+from argosy.core.entry import Entry, Kind
+from argosy.core.errors import NotFound
+from argosy.core.outcome import Outcome
+from argosy.core.pointer import Pointer
+from argosy.filesystems.base import File, Filesystem
+from argosy.hsm.objects import target
+from argosy.hsm.premigrate import lock_name
+from argosy.site import Site
+from argosy.steps.base import STEPS
+from argosy.stores import metadata
+
+
+@STEPS.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveLocationXattrsForMoved:
+    """Let a file that was moved since it was premigrated forget its copy, so that it is copied under its new name.
+
+    A stub keeps its location whatever its name: the object may be its only copy.
+    """
+
+    def apply(self, entry: Entry, site: Site) -> Outcome:
+        """Clear the location of one file if it names another path."""
+        if entry.kind is not Kind.FILE:
+            return Outcome.skipped(entry, "has no location")
+        tree = site.tree(entry.path)
+        with tree.open(entry.path) as file, site.locked(lock_name(file.binding())):
+            pointer = file.pointer()
+            if pointer is None:
+                return Outcome.skipped(entry, "has no location")
+            if pointer.state.is_stub:
+                return Outcome.skipped(entry, "is a stub: its location stays")
+            if not _moved(file, pointer, entry.path, site, tree):
+                return Outcome.skipped(entry, "was not moved")
+            site.check_lease()
+            file.forget()
+            file.sync()
+        return Outcome.processed(entry)
+
+
+def _moved(file: File, pointer: Pointer, path: bytes, site: Site, tree: Filesystem) -> bool:
+    """Say whether the recorded path is neither this one nor a further name of the same file."""
+    recorded = site.path_of(pointer.uuid)
+    if recorded is None:
+        return not _stored_under(path, pointer.uuid, site)
+    if recorded == path:
+        return False
+    try:
+        return tree.stat(recorded).inode != file.entry.inode
+    except NotFound:
+        return True
+
+
+def _stored_under(path: bytes, uuid: bytes, site: Site) -> bool:
+    """Say, by asking the store, whether the object under this path's key is the one recorded."""
+    place = target(site, path)
+    try:
+        return metadata.uuid_of(place.store.head(place.key(uuid)).metadata) == uuid
+    except NotFound:
+        return False

@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from argosy.core.errors import Corrupt, Unsupported
+from argosy.core.pointer import Binding, Pointer, StubState
+
+U64 = st.integers(0, 2**64 - 1)
+I64 = st.integers(-(2**63), 2**63 - 1)
+BYTES16 = st.binary(min_size=16, max_size=16)
+POINTER = st.builds(
+    Pointer,
+    state=st.sampled_from(StubState),
+    operation=BYTES16,
+    datastore=st.integers(0, 2**32 - 1),
+    uuid=BYTES16,
+    size=U64,
+    mtime_ns=I64,
+    digest=st.binary(min_size=32, max_size=32),
+    binding=st.builds(Binding, filesystem=BYTES16, subvolume=U64, inode=U64, born_ns=I64),
+    etag=st.text(max_size=40),
+    version=st.text(max_size=40),
+)
+
+
+@given(POINTER)
+def test_a_pointer_survives_the_inode(pointer: Pointer) -> None:
+    assert Pointer.decode(pointer.encode()) == pointer
+
+
+@given(POINTER, st.data())
+def test_a_cut_or_lengthened_pointer_is_refused(pointer: Pointer, data: st.DataObject) -> None:
+    value = pointer.encode()
+    with pytest.raises(Corrupt):
+        Pointer.decode(value[: data.draw(st.integers(0, len(value) - 1))])
+    with pytest.raises(Corrupt):
+        Pointer.decode(value + b"x")
+
+
+def test_a_pointer_of_a_newer_version_is_left_alone() -> None:
+    with pytest.raises(Unsupported):
+        Pointer.decode(b"\x02" + bytes(300))
+
+
+def test_a_pointer_of_a_common_object_stays_below_200_bytes() -> None:
+    binding = Binding(filesystem=bytes(16), subvolume=0, inode=1, born_ns=0)
+    pointer = Pointer(
+        state=StubState.PREMIGRATED, datastore=1, uuid=bytes(16), size=1, mtime_ns=1, digest=bytes(32),
+        binding=binding, etag="0" * 34,
+    )  # fmt: skip
+    assert len(pointer.encode()) < 200

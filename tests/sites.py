@@ -1,0 +1,102 @@
+"""Sites for tests of steps: real trees and a real store in a directory, no hub."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from argosy.agent.lease import Lease, now
+from argosy.agent.place import OrderSite, Place
+from argosy.agent.runner import run
+from argosy.core.config import SiteConfig
+from argosy.core.entry import Entry
+from argosy.core.order import Link, Order, StoreAccess
+from argosy.core.outcome import Outcome
+from argosy.core.paths import join, relative
+from argosy.core.report import Batch, Report
+
+
+class NoHub:
+    """A hub for orders that need none; it keeps the batches of a discovery."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def claim(self, task: str, attempt: int, node: str) -> Order | None:
+        return None
+
+    def renew(self, task: str, attempt: int) -> float | None:
+        return None
+
+    def batch(self, batch: Batch) -> bool:
+        self.batches.append(batch)
+        return True
+
+    def report(self, report: Report) -> None:
+        pass
+
+
+class Side:
+    """One site: `root` is its only root, `tree` is linked to `projects/` of the datastore `cloud`."""
+
+    def __init__(self, top: Path, name: str, *, layout: str = "native", store: Path | None = None) -> None:
+        self.name = name
+        self.root = top / name
+        self.tree = self.root / "projects"
+        self.tree.mkdir(parents=True)
+        self.store = store or top / "store"
+        self.store.mkdir(exist_ok=True)
+        self.place = Place(SiteConfig(name=name, roots=(str(self.root),)), top / f"agent-{name}")
+        self.place.start()
+        self.hub = NoHub()
+        self.access = StoreAccess(id=7, name="cloud", type="POSIX", layout=layout, settings={"path": str(self.store)})
+        self.links = (Link(site_path=bytes(self.tree), datastore="cloud", datastore_path=b"projects/"),)
+        self.pool = ThreadPoolExecutor(4)
+
+    def order(self, step: str, *entries: Entry, **options: Any) -> Order:
+        return Order(
+            task="task", attempt=1, job=1, site=self.name, step=f"dynamo.tasks.{step}", options=options,
+            entries=entries, lease=60.0, links=self.links, stores=(self.access,),
+        )  # fmt: skip
+
+    def site(self, order: Order | None = None) -> OrderSite:
+        order = order or self.order("none")
+        return OrderSite.of(self.place, order, Lease("task", 1, asked_at=now(), seconds=60.0))
+
+    def report(self, step: str, *entries: Entry, **options: Any) -> Report:
+        order = self.order(step, *entries, **options)
+        return run(order, self.site(order), self.hub, self.pool)
+
+    def do(self, step: str, *entries: Entry, **options: Any) -> list[Outcome]:
+        report = self.report(step, *entries, **options)
+        assert not report.error, report.reason
+        return list(report.outcomes)
+
+    def entry(self, path: Path | bytes) -> Entry:
+        path = bytes(path) if isinstance(path, Path) else path
+        return self.place.tree(path).stat(path)
+
+    def entries(self, top: Path | None = None) -> list[Entry]:
+        """Return all entries as a discovery finds them."""
+        self.hub.batches.clear()
+        self.report("recursive_action", Entry(path=bytes(top or self.tree)))
+        return [entry for batch in self.hub.batches for entry in batch.entries]
+
+
+def carried(outcomes: list[Outcome], origin: Side, target: Side) -> list[Entry]:
+    """Return the entries that go on, at their paths at the other site."""
+    import msgspec
+
+    return [
+        msgspec.structs.replace(
+            outcome.entry, path=join(bytes(target.tree), relative(outcome.entry.path, bytes(origin.tree)))
+        )
+        for outcome in outcomes
+        if outcome.state.goes_on
+    ]
+
+
+def send(origin: Side, target: Side, *entries: Entry, overwrite: bool = False) -> list[Outcome]:
+    """Do what the workflow `send` does, and return what became of the entries at the destination."""
+    copied = origin.do("migrate", *entries, premigrate=True, overwrite=overwrite)
+    assert all(outcome.state.goes_on for outcome in copied), copied
+    return target.do("reverse_stub", *carried(copied, origin, target), hydrate=True, overwrite=overwrite)

@@ -1,0 +1,203 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from argosy.core.errors import LeaseLost
+from argosy.core.pointer import StubState
+from argosy.core.states import FileState
+from argosy.stores.posix import PosixStore
+from tests.sites import Side, carried, send
+from tests.steps.test_premigrate import premigrate, use
+from tests.trees import compare, nasty_tree
+
+
+def states(outcomes: list) -> set[FileState]:  # type: ignore[type-arg]
+    return {outcome.state for outcome in outcomes}
+
+
+@pytest.mark.parametrize("layout", ["native", "immutable"])
+def test_a_tree_of_every_nastiness_arrives_whole(tmp_path: Path, layout: str) -> None:
+    london, dublin = Side(tmp_path, "london", layout=layout), Side(tmp_path, "dublin", layout=layout)
+    nasty_tree(london.tree / "nasty")
+    found = [entry for entry in london.entries(london.tree / "nasty") if entry.kind != "other"]
+    assert states(send(london, dublin, *found)) == {FileState.PROCESSED}
+    assert compare(london.tree / "nasty", dublin.tree / "nasty") == []
+    assert states(send(london, dublin, *found)) == {FileState.SKIPPED}
+    assert list((dublin.root / ".argosy" / "staging").iterdir()) == []
+
+
+def test_an_arrived_file_is_premigrated_at_its_new_site(london: Side, dublin: Side) -> None:
+    (london.tree / "f").write_bytes(b"bytes")
+    (outcome,) = send(london, dublin, london.entry(london.tree / "f"))
+    assert outcome.moved == 5
+    arrived = dublin.tree / "f"
+    with dublin.place.tree(bytes(arrived)).open(bytes(arrived)) as file:
+        pointer = file.pointer()
+        assert pointer is not None
+        assert pointer.state is StubState.PREMIGRATED
+        assert (pointer.mtime_ns, pointer.size) == file.version()
+    assert premigrate(dublin, arrived)[0].state is FileState.SKIPPED
+
+
+@pytest.mark.parametrize("kind", ["file", "symlink", "directory"])
+def test_what_differs_at_the_destination_is_left_alone(london: Side, dublin: Side, kind: str) -> None:
+    (london.tree / "x").write_bytes(b"new")
+    there = dublin.tree / "x"
+    if kind == "file":
+        there.write_bytes(b"old")
+    elif kind == "symlink":
+        there.symlink_to("old")
+    else:
+        there.mkdir()
+    before = there.lstat()
+    (outcome,) = send(london, dublin, london.entry(london.tree / "x"))
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "exists")
+    assert "exists and" in outcome.reason
+    assert there.lstat() == before
+
+
+@pytest.mark.parametrize("kind", ["file", "symlink"])
+def test_with_overwrite_what_was_there_goes_to_the_version_store(london: Side, dublin: Side, kind: str) -> None:
+    (london.tree / "x").write_bytes(b"new")
+    there = dublin.tree / "x"
+    there.write_bytes(b"old") if kind == "file" else there.symlink_to("old")
+    (outcome,) = send(london, dublin, london.entry(london.tree / "x"), overwrite=True)
+    assert outcome.state is FileState.PROCESSED
+    assert there.read_bytes() == b"new"
+    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/x")
+    assert (kept.read_bytes() if kind == "file" else os.readlink(kept).encode()) == b"old"
+
+
+def test_a_symlink_replaces_a_file_only_with_overwrite(london: Side, dublin: Side) -> None:
+    (london.tree / "x").symlink_to("target")
+    (dublin.tree / "x").write_bytes(b"old")
+    entry = london.entry(london.tree / "x")
+    assert send(london, dublin, entry)[0].state is FileState.FAILED
+    assert send(london, dublin, entry, overwrite=True)[0].state is FileState.PROCESSED
+    assert os.readlink(dublin.tree / "x") == "target"
+    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/x")
+    assert kept.read_bytes() == b"old"
+
+
+def test_equal_content_is_skipped_and_overwrite_brings_its_attributes(london: Side, dublin: Side) -> None:
+    for site in (london, dublin):
+        (site.tree / "x").write_bytes(b"same")
+    (london.tree / "x").chmod(0o600)
+    (dublin.tree / "x").chmod(0o644)
+    entry = london.entry(london.tree / "x")
+    assert send(london, dublin, entry)[0].state is FileState.SKIPPED
+    assert (dublin.tree / "x").stat().st_mode & 0o777 == 0o644
+    assert send(london, dublin, entry, overwrite=True)[0].state is FileState.PROCESSED
+    assert (dublin.tree / "x").stat().st_mode & 0o777 == 0o600
+    assert send(london, dublin, entry, overwrite=True)[0].state is FileState.SKIPPED
+
+
+def test_corrupt_bytes_never_become_visible(london: Side, dublin: Side) -> None:
+    (london.tree / "f").write_bytes(b"bytes")
+    copied = premigrate(london, london.tree / "f")
+
+    class Corrupt(PosixStore):
+        """A store that gives other bytes than it was given."""
+
+        def get(self, key: str, **pinned: object):  # type: ignore[no-untyped-def,override]
+            return iter([b"BYTES"])
+
+    use(dublin, Corrupt(path=str(dublin.store)))
+    (outcome,) = dublin.do("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
+    assert not (dublin.tree / "f").exists()
+    assert list((dublin.root / ".argosy" / "staging").iterdir()) == []
+
+
+def test_a_short_object_never_becomes_visible(london: Side, dublin: Side) -> None:
+    (london.tree / "f").write_bytes(b"bytes")
+    copied = premigrate(london, london.tree / "f")
+
+    class Short(PosixStore):
+        """A store whose objects end early."""
+
+        def get(self, key: str, **pinned: object):  # type: ignore[no-untyped-def,override]
+            return iter([b"byt"])
+
+    use(dublin, Short(path=str(dublin.store)))
+    (outcome,) = dublin.do("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    assert outcome.error == "corrupt"
+    assert "3 of 5 bytes" in outcome.reason
+    assert not (dublin.tree / "f").exists()
+
+
+def test_an_object_that_is_gone_fails_its_file_alone(london: Side, dublin: Side) -> None:
+    for name in ("a", "b"):
+        (london.tree / name).write_bytes(name.encode())
+    copied = premigrate(london, london.tree / "a", london.tree / "b")
+    dublin.place.store(dublin.access).delete("projects/a")
+    outcomes = dublin.do("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    assert [(outcome.state, outcome.error) for outcome in outcomes] == [
+        (FileState.FAILED, "not_found"),
+        (FileState.PROCESSED, ""),
+    ]
+
+
+def test_the_pinned_bytes_are_found_after_their_name_went_to_others(london: Side, dublin: Side) -> None:
+    file = london.tree / "f"
+    file.write_bytes(b"first")
+    copied = premigrate(london, file)
+    file.write_bytes(b"second")
+    premigrate(london, file, overwrite=True)
+    (outcome,) = dublin.do("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    assert outcome.state is FileState.PROCESSED
+    assert (dublin.tree / "f").read_bytes() == b"first"
+
+
+def test_names_of_one_file_arrive_as_names_of_one_file_whatever_their_order(london: Side, dublin: Side) -> None:
+    (london.tree / "a").write_bytes(b"bytes")
+    names = [london.tree / name for name in "abcdefgh"]
+    for name in names[1:]:
+        os.link(names[0], name)
+    send(london, dublin, *map(london.entry, reversed(names)))
+    inodes = {(dublin.tree / name).stat().st_ino for name in "abcdefgh"}
+    assert len(inodes) == 1
+    assert (dublin.tree / "a").stat().st_nlink == 8
+
+
+def test_a_lost_lease_stops_before_anything_is_visible(london: Side, dublin: Side) -> None:
+    (london.tree / "f").write_bytes(b"bytes")
+    copied = premigrate(london, london.tree / "f")
+    order = dublin.order("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    site = dublin.site(order)
+    site.lease.revoke("the hub took the task back")
+    from argosy.agent.runner import run
+
+    with pytest.raises(LeaseLost):
+        run(order, site, dublin.hub, dublin.pool)
+    assert not (dublin.tree / "f").exists()
+    staging = dublin.root / ".argosy" / "staging"
+    assert not staging.exists() or list(staging.iterdir()) == []
+
+
+def test_an_entry_without_facts_says_what_to_do(london: Side) -> None:
+    (london.tree / "f").touch()
+    (outcome,) = london.do("reverse_stub", london.entry(london.tree / "f"), hydrate=True)
+    assert outcome.state is FileState.FAILED
+
+
+def test_without_stubs_reverse_stub_says_so(london: Side) -> None:
+    (london.tree / "f").touch()
+    (outcome,) = london.do("reverse_stub", london.entry(london.tree / "f"))
+    assert "hydrate" in outcome.reason
+
+
+def test_a_store_that_does_not_answer_breaks_the_task_and_not_its_files(london: Side) -> None:
+    from argosy.core.errors import Unavailable
+
+    class Dead(PosixStore):
+        """A store that does not answer."""
+
+        def put(self, *more: object, **named: object):  # type: ignore[no-untyped-def,override]
+            raise Unavailable("store cloud does not answer")
+
+    (london.tree / "f").touch()
+    use(london, Dead(path=str(london.store)))
+    report = london.report("migrate", london.entry(london.tree / "f"), premigrate=True)
+    assert (report.error, report.retry, report.outcomes) == ("unavailable", True, ())
