@@ -97,8 +97,7 @@ def grow(folder: Path, files: int, kib: int) -> Path:
 
 def argosy(up: Argosy, folder: Path) -> Run:
     """Premigrate the folder by a job."""
-    assert up.process is not None
-    processes = group(up.process.pid)
+    processes = up.processes()
     before, watch, began = cpu_of(processes), Watch(processes), time.monotonic()
     body = {"workflow": "premigrate", "site": "london", "paths": [str(folder)]}
     job = up.wait(up.call("POST", "/file/workflow/", json=body)["job"], seconds=3600)
@@ -127,15 +126,6 @@ def rclone(server: SeaweedFS, folder: Path, target: str) -> Run:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     print("rclone copy", *flags, f"{wall:.2f} s", flush=True)
     return Run(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, watch.end())
-
-
-def group(leader: int) -> list[int]:
-    """Return the processes of a process group."""
-    return [
-        int(entry)
-        for entry in os.listdir("/proc")
-        if entry.isdigit() and os.path.exists(f"/proc/{entry}") and os.getpgid(int(entry)) == leader
-    ]
 
 
 def cpu_of(processes: list[int]) -> float:

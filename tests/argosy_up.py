@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ def until(true: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> 
         assert time.monotonic() < deadline, f"still not so after {seconds} s: {what or true}"
         time.sleep(0.02)
     return value
+
+
+def session_of(process: int) -> int:
+    """Return the session of a process, 0 when it has ended."""
+    try:
+        return os.getsid(process)
+    except ProcessLookupError:
+        return 0
 
 
 @dataclass
@@ -92,9 +100,17 @@ class Argosy:
     def kill(self) -> None:
         """End all its processes at once, as a power cut of the host would, the disk excepted."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            for process in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             self.process.wait()
             self.process = None
+
+    def processes(self) -> list[int]:
+        """Return all processes of this Argosy, the supervisor first so that it starts nothing again."""
+        assert self.process is not None
+        found = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return sorted(process for process in found if session_of(process) == self.process.pid)
 
     def stop(self) -> int:
         assert self.process is not None

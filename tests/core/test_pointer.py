@@ -15,7 +15,7 @@ POINTER = st.builds(
     datastore=st.integers(0, 2**32 - 1),
     uuid=BYTES16,
     size=U64,
-    mtime_ns=I64,
+    mtime_ns=st.integers(-(2**66), 2**66),
     digest=st.binary(min_size=32, max_size=32),
     binding=st.builds(Binding, filesystem=BYTES16, subvolume=U64, inode=U64, born_ns=I64),
     etag=st.text(max_size=40),

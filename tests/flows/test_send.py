@@ -88,7 +88,8 @@ def test_premigrated_files_stay_resident(up: Argosy) -> None:
     job = up.wait(up.call("POST", "/file/workflow/", json=body)["job"])
     after = (folder / "a").stat()
     assert (job["state"], job["numprocessedfiles"], job["moved_data"]) == ("SUCCESS", 2, 100_000)
-    assert (after.st_blocks, after.st_mtime_ns) == (before.st_blocks, before.st_mtime_ns)
+    assert after.st_blocks >= before.st_blocks
+    assert after.st_mtime_ns == before.st_mtime_ns
     assert not (up.tree("dublin") / "premigrated").exists()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import blake3
 
 from argosy.core.entry import Attributes, Facts, Kind, Stored
-from argosy.core.errors import Exists, Invalid, NotFound
+from argosy.core.errors import Corrupt, Exists, Invalid, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.order import Link, StoreAccess
 from argosy.core.paths import join, relative
@@ -109,7 +109,7 @@ class Upload:
             present = self.target.store.head(key)
         except NotFound:  # it went away meanwhile
             return self._put(key, uuid, content, Absent()), True
-        described = metadata.described(present.metadata, self._sidecar(present.metadata))
+        described = self._described(present)
         if described is not None and self._same(present, described, content):
             return self._stored(present, described.uuid, content), False
         if self.refuse_mismatch:
@@ -125,14 +125,14 @@ class Upload:
             self.site.intend(uuid, instance)
             return self._put(instance, uuid, content, Absent())
         if content.kind is not Kind.DIRECTORY:
-            self._preserve(key, present, described)
+            self._preserve(key, present)
         return self._put(key, uuid, content, Unchanged(present.etag))
 
-    def _preserve(self, key: str, present: Object, described: metadata.Described | None) -> None:
+    def _preserve(self, key: str, present: Object) -> None:
         """Keep what is about to be replaced where stubs that point to it will look: under its uuid."""
         if present.version:
             return  # the bucket keeps versions
-        self.target.store.copy(key, keys.version_key(described.uuid if described else os.urandom(16)))
+        self.target.store.copy(key, keys.version_key(metadata.uuid_of(present.metadata) or os.urandom(16)))
         failpoint("hsm:preserve")
 
     def _put(self, key: str, uuid: bytes, content: Content, condition: Absent | Unchanged) -> Stored:
@@ -165,8 +165,12 @@ class Upload:
             digest=content.digest,
         )
 
-    def _sidecar(self, described: Mapping[str, str]) -> bytes | None:
-        return fetch_sidecar(self.target.store, described)
+    def _described(self, present: Object) -> metadata.Described | None:
+        """Return what the present object says of itself; None where it is not ours, or no longer says it readably."""
+        try:
+            return metadata.described(present.metadata, fetch_sidecar(self.target.store, present.metadata))
+        except (Corrupt, NotFound):
+            return None
 
     def _same(self, present: Object, described: metadata.Described, content: Content) -> bool:
         """Say whether the present object is what we would send; its bytes are read, for metadata proves nothing."""

@@ -7,6 +7,9 @@ import msgspec
 
 from argosy.core.room import Room
 
+CHUNK = 8 << 20
+"""Most bytes a store hands out, or holds of one object, at once."""
+
 
 class Source(Protocol):
     """Bytes to be stored; may be read more than once and from several threads."""
@@ -62,7 +65,8 @@ class Store(Protocol):
         Until it returns, readers see what was there before. Memory is bounded whatever the size.
 
         Raises:
-            Exists: the condition was `Absent` and the key is taken.
+            Exists: the condition was `Absent` and the key is taken; or an object holds the name of a directory on the
+                way, or objects lie below the key, and the store keeps them as files.
             Changed: the condition was `Unchanged` and it is not; or the source changed while it was read.
             Corrupt: the store's checksum differs from ours; nothing was stored.
             Exhausted: the store is full.
@@ -80,16 +84,23 @@ class Store(Protocol):
     ) -> Iterator[bytes]:
         """Yield the object's bytes in chunks of at most 8 MiB; `etag` and `version` pin what is read.
 
+        What lies beyond the end is not yielded; nothing is checked before the first chunk is asked for.
+
         Raises:
             NotFound: there is none.
             Changed: it is not the object that `etag` names.
         """
 
     def list(self, prefix: str) -> Iterator[Object]:
-        """Yield the objects whose keys begin with `prefix`, in the order of their keys (by code point)."""
+        """Yield the objects whose keys begin with `prefix`, once each; do not rely on an order, stores differ."""
 
     def copy(self, source: str, target: str) -> Object:
-        """Copy an object with its metadata inside the store; afterwards `target` holds the same bytes."""
+        """Copy an object with its metadata inside the store; afterwards `target` holds the same bytes, verified.
+
+        Raises:
+            NotFound: there is no such object.
+            Corrupt: the store made something else of it.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the object; that there was none is no error."""

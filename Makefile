@@ -1,0 +1,36 @@
+# `make run` and `make test` install whatever is missing, then do what they say; when nothing is missing they lose no time.
+
+.PHONY: help run test check features bench lock
+
+help:
+	@echo 'make run       show Argosy at work: a project tree goes from London to Dublin'
+	@echo 'make test      run all tests (as root: many need mounts and trusted attributes)'
+	@echo 'make check     formatting, lint, types and the direction of imports'
+	@echo 'make features  which promised behaviours the last test run proved'
+	@echo 'make bench     list the benchmarks'
+	@echo 'make lock      renew requirements*.lock'
+
+run:
+	@tools/setup run
+	@.venv/bin/python tools/demo.py
+
+test:
+	@tools/setup test
+	@.venv/bin/pytest
+
+check:
+	@tools/setup check
+	@.venv/bin/ruff format --check
+	@.venv/bin/ruff check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+features:
+	@tools/setup check
+	@.venv/bin/python tools/features.py
+
+bench:
+	@for file in bench/*.py; do printf '.venv/bin/python %s\n    ' "$$file"; sed -n '1s/"""//gp' "$$file"; done
+
+lock:
+	@tools/lock

@@ -1,0 +1,273 @@
+"""What `argosy doctor` looks at."""
+
+import errno
+import fcntl
+import os
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from argosy.core.config import Config, DatastoreConfig, SiteConfig
+from argosy.core.errors import ArgosyError
+from argosy.core.options import options, parse
+
+_PYTHON = (3, 11)
+_KERNEL = (5, 6)
+"""The first kernel with openat2."""
+_LITTLE = 0.05
+"""Part of a filesystem that should be free."""
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, what was found, and what to do."""
+
+    level: Level
+    subject: str
+    found: str
+    remedy: str = ""
+
+
+def ok(subject: str, found: str) -> Finding:
+    """All is well."""
+    return Finding(Level.OK, subject, found)
+
+
+def warn(subject: str, found: str, remedy: str) -> Finding:
+    """It works, with a risk or without something."""
+    return Finding(Level.WARN, subject, found, remedy)
+
+
+def fail(subject: str, found: str, remedy: str) -> Finding:
+    """It does not work."""
+    return Finding(Level.FAIL, subject, found, remedy)
+
+
+def machine() -> Iterator[Finding]:
+    """Look at Python, kernel, privileges and what confines the API."""
+    from argosy.embedded import landlock
+
+    shown = platform.python_version()
+    fits = sys.version_info[:2] >= _PYTHON
+    yield ok("Python", shown) if fits else fail("Python", shown, "install 3.11 or newer")
+    release = platform.release()
+    known = tuple(int(part) for part in release.split(".")[:2] if part.isdigit()) >= _KERNEL
+    yield ok("kernel", release) if known else warn("kernel", release, "5.6 or newer resolves paths faster")
+    if os.geteuid() == 0:
+        yield ok("privileges", "root: owners, ACLs and protected attributes are kept")
+    else:
+        yield warn("privileges", "not root", "run as root to keep the owners of files")
+    fence = landlock.version()
+    yield (
+        ok("Landlock", f"version {fence}")
+        if fence
+        else warn(
+            "Landlock", "not available", "the API is confined by its user alone: enable Landlock in the kernel (lsm=)"
+        )
+    )
+    yield warn("recall guard", "not available yet", "use premigrate, and send --hydrate")
+
+
+def configuration_file(file: Path, config: Config) -> Finding:
+    """Look at who may read the file, where it holds secrets."""
+    secret = any(f"datastores.{store.name}.secretaccesskey" in config.declared for store in config.datastores)
+    if secret and file.stat().st_mode & 0o077:
+        return warn(f"configuration {file}", "holds secrets that others may read", f"chmod 600 {file}")
+    return ok(f"configuration {file}", f"{len(config.sites)} sites, {len(config.datastores)} datastores")
+
+
+def data_directory(top: Path) -> Iterator[Finding]:
+    """Look at the data directory, whether Argosy runs on it, and how its API is confined."""
+    from argosy.embedded.confinement import Confinement
+    from argosy.embedded.place import Place
+
+    place, subject = Place(top), f"data directory {top}"
+    if not top.exists():
+        parent = next(path for path in top.parents if path.exists())
+        writable = os.access(parent, os.W_OK | os.X_OK)
+        yield ok(subject, "will be made") if writable else fail(subject, "cannot be made", "choose another --data-dir")
+        return
+    if not os.access(top, os.W_OK | os.X_OK):
+        yield fail(subject, "cannot be written", "run as the user that Argosy runs as, or choose another --data-dir")
+        return
+    yield from _space(subject, top)
+    if not _is_held(place.lock):
+        yield ok(subject, "writable; no Argosy runs on it")
+        return
+    yield ok(subject, "writable; Argosy runs on it")
+    try:
+        found = msgspec.json.decode(place.confinement.read_bytes(), type=Confinement)
+    except (OSError, msgspec.MsgspecError):
+        yield warn("API process", "not known how it is confined", "look again when Argosy is ready")
+        return
+    told = found.describe()
+    weak = found.uid == 0 or not found.landlock
+    yield warn("API process", told, "enable Landlock in the kernel (lsm=)") if weak else ok("API process", told)
+
+
+def site(config: SiteConfig) -> Iterator[Finding]:
+    """Look at the roots of a site, and at what it chose to risk."""
+    for root in config.roots:
+        yield from _root(f"site {config.name}, root {root}", Path(root))
+    if config.unguarded_stubs:
+        yield warn(
+            f"site {config.name}", "unguarded_stubs = true: a stub read without a guard shows zeros", "set it to false"
+        )
+
+
+def datastore(config: DatastoreConfig) -> Finding:
+    """Ask the datastore whether it answers and lets us write."""
+    from argosy.stores.base import STORES
+
+    subject = f"datastore {config.name}"
+    try:
+        plugin = STORES.get(config.type.lower())
+        known = {option.name for option in options(plugin)}
+        settings = {key: value for key, value in msgspec.structs.asdict(config).items() if key in known and value}
+        parse(plugin, settings, noun=subject).probe()
+    except ArgosyError as error:
+        return fail(subject, error.message, "")
+    return ok(subject, f"{config.type} answers and can be written")
+
+
+def hub() -> Finding:
+    """Ask the hub whether it answers."""
+    from argosy.cli.session import hub_url
+    from argosy.client import Client
+
+    url = hub_url()
+    try:
+        with Client(url) as client:
+            client.health()
+    except ArgosyError as error:
+        if error.code == "denied":
+            return ok(f"hub {url}", "answers")
+        return warn(f"hub {url}", "does not answer", "start it with `argosy up`, or name it in ARGOSY_URL")
+    return ok(f"hub {url}", "answers")
+
+
+def _root(subject: str, root: Path) -> Iterator[Finding]:
+    try:
+        found = root.lstat()
+    except OSError as error:
+        yield fail(subject, str(error.strerror), "make the directory, or correct `roots`")
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        yield fail(subject, "is not a directory", "name the directory itself, not a link to it")
+        return
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        yield fail(subject, "cannot be read and written", "run as a user who may")
+        return
+    yield ok(subject, f"filesystem {_filesystem_of(found.st_dev)}")
+    yield from _space(subject, root)
+    for ability, attempt, remedy in _ABILITIES:
+        yield _tried(f"{subject}, {ability}", root, attempt, remedy)
+
+
+def _tried(subject: str, root: Path, attempt: Callable[[Path], None], remedy: str) -> Finding:
+    try:
+        attempt(root)
+    except OSError as error:
+        return warn(subject, f"not available ({error.strerror})", remedy)
+    return ok(subject, "available")
+
+
+def _try_user_attributes(root: Path) -> None:
+    with closing(_Unnamed(root)) as file:
+        os.setxattr(file.descriptor, "user.argosy.doctor", b"x")
+
+
+def _try_trusted_attributes(root: Path) -> None:
+    with closing(_Unnamed(root)) as file:
+        os.setxattr(file.descriptor, "trusted.argosy.doctor", b"x")
+
+
+def _try_leases(root: Path) -> None:
+    with closing(_Unnamed(root)) as file:
+        reader = os.open(f"/proc/self/fd/{file.descriptor}", os.O_RDONLY)
+        os.close(file.descriptor)
+        file.descriptor = reader
+        fcntl.fcntl(reader, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(reader, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def _try_exchange(root: Path) -> None:
+    from argosy.linux import rename
+
+    with tempfile.TemporaryDirectory(prefix=".argosy-doctor-", dir=root) as directory:
+        for name in ("a", "b"):
+            Path(directory, name).touch()
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            rename.exchange(descriptor, b"a", descriptor, b"b")
+        finally:
+            os.close(descriptor)
+
+
+class _Unnamed:
+    """A file without a name: gone when closed."""
+
+    def __init__(self, root: Path) -> None:
+        self.descriptor = os.open(root, os.O_TMPFILE | os.O_RDWR, 0o600)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+_ABILITIES: tuple[tuple[str, Callable[[Path], None], str], ...] = (
+    ("user attributes", _try_user_attributes, "attributes of files cannot be kept there"),
+    ("trusted attributes", _try_trusted_attributes, "run as root; else attributes of Argosy are sealed instead"),
+    ("leases", _try_leases, "files that are being written are told by their times alone"),
+    ("atomic exchange", _try_exchange, "overwriting is not possible there"),
+)
+
+
+def _space(subject: str, path: Path) -> Iterator[Finding]:
+    from argosy.cli.output import amount
+
+    usage = shutil.disk_usage(path)
+    told = f"{amount(usage.free)} of {amount(usage.total)} free"
+    little = usage.free < _LITTLE * usage.total
+    yield warn(subject, told, "free some space") if little else ok(subject, told)
+
+
+def _filesystem_of(device: int) -> str:
+    """Return the type of the filesystem with this device number."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        mount, _, rest = line.partition(" - ")
+        if mount.split()[2] == wanted:
+            return rest.split()[0]
+    return "of unknown type"
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno == errno.EWOULDBLOCK
+    else:
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,57 @@
+"""`argosy doctor`."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from argosy.cli.configuration import configuration
+from argosy.core.config import Config
+from argosy.core.errors import ArgosyError
+
+if TYPE_CHECKING:
+    from argosy.cli.checks import Finding
+
+
+def doctor(
+    file: Annotated[Path | None, typer.Option("--config", help="The configuration to look at.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The data directory to look at, if not the file's.")] = None,
+) -> None:
+    """Check this machine and a configuration, and say what to do about what is wrong.
+
+    Run it as Argosy runs (as root, say). Exit status 1 when something fails; warnings alone do not count.
+    """
+    from argosy.cli import checks
+
+    failed = False
+    for finding in _findings(file, data_dir):
+        failed |= finding.level is checks.Level.FAIL
+        remedy = f": {finding.remedy}" if finding.remedy else ""
+        typer.echo(f"{finding.level:4}  {finding.subject}: {finding.found}{remedy}")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _findings(file: Path | None, data_dir: Path | None) -> Iterator["Finding"]:
+    from argosy.cli import checks
+
+    yield from checks.machine()
+    try:
+        config = configuration(file, data_dir)
+    except ArgosyError as error:
+        yield checks.fail("configuration", error.message, "")
+        return
+    yield from _of_config(config, file)
+
+
+def _of_config(config: Config, file: Path | None) -> Iterable["Finding"]:
+    from argosy.cli import checks
+
+    if file:
+        yield checks.configuration_file(file, config)
+    yield from checks.data_directory(Path(config.hub.data_dir))
+    for site in config.sites:
+        yield from checks.site(site)
+    for store in config.datastores:
+        yield checks.datastore(store)
+    yield checks.hub()

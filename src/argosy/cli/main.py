@@ -1,0 +1,68 @@
+"""The `argosy` command: parses, calls one function, prints; errors become exit statuses here and nowhere else.
+
+Exit statuses: 0 done, 1 failed, 2 usage, 3 partly failed, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from argosy.cli import admin, config, doctor, job, login, premigrate, send, site, up, version
+from argosy.core.errors import ArgosyError
+
+app = typer.Typer(
+    name="argosy",
+    help="Argosy puts data where it is needed: one hub, many sites, any Linux filesystem, any object store.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 3 some files failed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up.up)
+app.command()(login.login)
+app.command()(send.send)
+app.command()(premigrate.premigrate)
+app.add_typer(job.app, name="job")
+app.add_typer(site.app, name="site")
+app.command()(doctor.doctor)
+app.command()(version.version)
+app.add_typer(admin.app, name="admin")
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status."""
+    try:
+        status = app(list(arguments), prog_name="argosy", standalone_mode=False)
+        sys.stdout.flush()
+    except ArgosyError as error:
+        return _told(error.message, 1)
+    except typer.TyperException as error:
+        message = error.format_message()
+        return _told(f"{message} (see argosy --help)", error.exit_code) if message else error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (typer.Abort, KeyboardInterrupt):
+        return _told("interrupted", 130)
+    return status if isinstance(status, int) else 0
+
+
+def _told(message: str, status: int) -> int:
+    """Say it on one line of standard error, whatever bytes are in it."""
+    line = " ".join(message.split("\n")).encode("utf-8", "replace")
+    sys.stderr.buffer.write(b"argosy: " + line + b"\n")
+    sys.stderr.flush()
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""How commands print: for people, or JSON and nothing else."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+
+class Format(StrEnum):
+    """For whom."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OUTPUT = Annotated[Format, typer.Option("--output", "-o", help="For people (text) or programs (json).")]
+
+
+def print_json(value: Any) -> None:
+    """Print the value as one line of JSON."""
+    typer.echo(msgspec.json.encode(value))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in aligned columns; the last is as long as it needs."""
+    table = [list(header), *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header) - 1)]
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        typer.echo("  ".join([*cells, row[-1]]).rstrip())
+
+
+def amount(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} PiB"
+
+
+def span(seconds: float) -> str:
+    """Return a time as people read it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,210 @@
+"""Jobs as they run: submitted, watched to their end, told as an exit status."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from argosy.cli.output import Format, amount, print_json, span
+from argosy.cli.session import connected, is_terminal
+from argosy.core import paths as path_rules
+from argosy.core.errors import Unavailable
+from argosy.core.states import JobState
+
+if TYPE_CHECKING:
+    from argosy.client import Client, Job
+
+DETACH = Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the job.")]
+
+_FIRST_LOOK, _LOOKS = 0.1, 1.0
+"""Seconds between looks at a job: short at first, for short jobs."""
+_LINES = 10.0
+"""Seconds between lines where nobody watches a terminal."""
+_ABSENCE = 60.0
+"""Seconds the hub may be away while a job is watched."""
+_SHOWN = 10
+"""Failed files that are listed at the end."""
+_RECENT = 30.0
+"""Seconds a rate is measured over."""
+
+
+def run_workflow(
+    workflow: str, given: Sequence[str], *, site: str, fields: Mapping[str, Any], detach: bool, output: Format
+) -> None:
+    """Submit the paths, found recursively; unless detached watch the job and exit as it ends."""
+    with connected() as client:
+        paths = [absolute(path) for path in given]
+        number = client.submit(workflow, site=site, given=paths, fields=fields, discovery="recursive")
+        if detach:
+            _say_detached(number, output)
+            return
+        if output is Format.TEXT:
+            typer.echo(f"Job {number}")
+        watch_job(client, number, output=output)
+
+
+def watch_job(client: "Client", number: int, *, output: Format) -> None:
+    """Show a job until it has ended, then exit with its status; Ctrl-C stops only the watching."""
+    try:
+        job = _watched(client, number, output)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nJob {number} goes on: watch it with `argosy job watch {number}`\n")
+        raise typer.Exit(130) from None
+    if output is Format.JSON:
+        print_json(job)
+    else:
+        typer.echo(summary(job))
+    _list_bad(client, job)
+    raise typer.Exit(status_of(job))
+
+
+def status_of(job: "Job") -> int:
+    """Return 0 where all went well, 3 where only a part did, 1 where nothing did."""
+    if job.state in {JobState.SUCCESS, JobState.SKIPPED} and not job.bad:
+        return 0
+    return 3 if job.good else 1
+
+
+def summary(job: "Job") -> str:
+    """Return how a job stands, on one line."""
+    counts = {
+        "processed": job.numprocessedfiles,
+        "skipped": job.numskippedfiles,
+        "failed": job.numfailedfiles,
+        "aborted": job.numabortedfiles,
+        "cancelled": job.numcancelledfiles,
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
+    took = f" in {span(job.runtime)}" if job.runtime else ""
+    return f"Job {job.id} {job.state}: {told}; {amount(job.moved_data)} moved{took}"
+
+
+def absolute(path: str) -> bytes:
+    """Return the path as bytes, absolute as seen from here; symlinks are left for the site to judge."""
+    return path_rules.absolute(os.path.normpath(os.path.join(os.getcwdb(), os.fsencode(path))))
+
+
+def _say_detached(number: int, output: Format) -> None:
+    if output is Format.JSON:
+        print_json({"job": number})
+    else:
+        typer.echo(f"Job {number} runs: watch it with `argosy job watch {number}`")
+
+
+def _watched(client: "Client", number: int, output: Format) -> "Job":
+    looks = _looks(client, number)
+    if output is Format.JSON:
+        return _last(looks, lambda _: None)
+    if is_terminal():
+        return _live(looks)
+    return _last(looks, _Lines())
+
+
+def _looks(client: "Client", number: int) -> Iterator["Job"]:
+    """Yield the job as it stands, again and again until it has ended. The hub may be away for a while."""
+    pause, seen = _FIRST_LOOK, time.monotonic()
+    while True:
+        try:
+            job = client.job(number)
+            seen = time.monotonic()
+        except Unavailable:
+            if time.monotonic() - seen > _ABSENCE:
+                raise
+        else:
+            yield job
+            if job.ended:
+                return
+        time.sleep(pause)
+        pause = min(_LOOKS, pause * 1.5)
+
+
+def _last(looks: Iterator["Job"], show: Callable[["Job"], None]) -> "Job":
+    for job in looks:
+        show(job)
+    return job
+
+
+class _Lines:
+    """A plain line now and then."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + _LINES
+        self._rate = Rate()
+
+    def __call__(self, job: "Job") -> None:
+        self._rate.note(job)
+        if time.monotonic() >= self._due and not job.ended:
+            self._due = time.monotonic() + _LINES
+            typer.echo(f"{progress(job)}, {self._rate}")
+            sys.stdout.flush()
+
+
+class Rate:
+    """How fast a job moves, over the last half minute."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[float, int, int]] = []
+
+    def note(self, job: "Job") -> None:
+        """Take note of how far it is."""
+        now = time.monotonic()
+        self._seen = [look for look in self._seen if now - look[0] <= _RECENT]
+        self._seen.append((now, job.moved_data, job.done))
+
+    def per_second(self) -> tuple[float, float]:
+        """Return bytes and files per second."""
+        (then, moved, done), (now, moved_now, done_now) = self._seen[0], self._seen[-1]
+        passed = (now - then) or 1.0
+        return (moved_now - moved) / passed, (done_now - done) / passed
+
+    def left(self, job: "Job") -> str:
+        """Return the time that is left, "" while it cannot be told."""
+        _, files = self.per_second()
+        if not files or not job.dir_walk_complete:
+            return ""
+        return f"{span((job.numfiles - job.done) / files)} left"
+
+    def __str__(self) -> str:
+        moved, files = self.per_second()
+        return f"{amount(moved)}/s, {files:.0f} files/s"
+
+
+def progress(job: "Job") -> str:
+    """Return how far a job is."""
+    more = "" if job.dir_walk_complete else "+"
+    bad = f" ({job.bad} not well)" if job.bad else ""
+    return f"Job {job.id}: {job.done} of {job.numfiles}{more} files{bad}, {amount(job.moved_data)} moved"
+
+
+def _live(looks: Iterator["Job"]) -> "Job":
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    rate = Rate()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task("", total=None, rate="")
+
+        def show(job: "Job") -> None:
+            rate.note(job)
+            total = job.numfiles if job.dir_walk_complete else None
+            shown = ", ".join(filter(None, (str(rate), rate.left(job))))
+            bar.update(task, description=progress(job), completed=job.done, total=total, rate=shown)
+
+        return _last(looks, show)
+
+
+def _list_bad(client: "Client", job: "Job") -> None:
+    """Tell on standard error of files that did not go well, a few of them."""
+    left = _SHOWN
+    for category, count in (("failed", job.numfailedfiles), ("aborted", job.numabortedfiles)):
+        if not count or left <= 0:
+            continue
+        for file, _ in zip(client.files(job.id, category=category), range(left), strict=False):
+            left -= 1
+            reason = (file.reason or "no reason given").removeprefix(f"{file.path}: ")
+            typer.echo(f"{category}: {file.path}: {reason}", err=True)
+    if job.bad > _SHOWN:
+        typer.echo(f"all of them: argosy job files {job.id} --category failed", err=True)

@@ -1,0 +1,94 @@
+"""What the hub answers, as far as clients here use it; keys they do not know are left alone."""
+
+from typing import Any
+
+import msgspec
+
+from argosy.core import paths
+from argosy.core.states import JOB_ENDED, FileState, JobState
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What a login gives: `access` for an hour, `refresh` for a day."""
+
+    access: str
+    refresh: str
+
+    def __repr__(self) -> str:
+        """Show nothing: both are secrets."""
+        return "Tokens()"
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """A site."""
+
+    id: int
+    name: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job and how far it is."""
+
+    id: int
+    state: JobState
+    jobtype: str = ""
+    site: str | None = None
+    owner: str | None = None
+    created: str | None = None
+    started: str | None = None
+    completed: str | None = None
+    runtime: float | None = None
+    dir_walk_complete: bool | None = None
+    numfiles: int = 0
+    numprocessedfiles: int = 0
+    numskippedfiles: int = 0
+    numfailedfiles: int = 0
+    numabortedfiles: int = 0
+    numcancelledfiles: int = 0
+    numbytes: int = 0
+    """Bytes of content found so far."""
+    moved_data: int = 0
+    """Bytes of content that crossed between filesystems and stores."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in JOB_ENDED
+
+    @property
+    def good(self) -> int:
+        """Files that are as they were to be."""
+        return self.numprocessedfiles + self.numskippedfiles
+
+    @property
+    def bad(self) -> int:
+        """Files that are not."""
+        return self.numfailedfiles + self.numabortedfiles + self.numcancelledfiles
+
+    @property
+    def done(self) -> int:
+        """Files that have been dealt with."""
+        return self.good + self.bad
+
+
+class JobFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a job and what became of it."""
+
+    path: str
+    path_b64: str | None = None
+    state: FileState | None = None
+    reason: str | None = None
+    size: int | None = None
+
+    @property
+    def bytes(self) -> bytes:
+        """Its exact path."""
+        return paths.from_json(self.path, self.path_b64)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list."""
+
+    results: list[dict[str, Any]]
+    next: str | None = None
+    count: int = 0

@@ -1,0 +1,31 @@
+"""The agents process: serves every site of the configuration, with the privileges it was started with."""
+
+import socket
+
+from argosy.agent.link import LocalHub
+from argosy.agent.worker import Worker
+from argosy.embedded.child import Child
+
+GRACE = 25.0
+"""Seconds an entry under way may take when we are told to stop."""
+
+
+def run(child: Child) -> None:
+    """Serve the sites until told to stop; stop between entries."""
+    place = child.launch.place
+    child.settle()
+    hub = LocalHub(place.socket)
+    worker = Worker(child.launch.config, place.top, hub, socket.gethostname())
+    worker.start()
+    hub.listen(worker.ring)
+    _tell_when_welcomed(child, hub)
+    child.stopping.wait()
+    worker.stop(GRACE)
+    hub.close()
+
+
+def _tell_when_welcomed(child: Child, hub: LocalHub) -> None:
+    while not child.stopping.is_set():
+        if hub.wait_welcomed(0.2):
+            child.ready()
+            return

@@ -1,0 +1,43 @@
+"""`argosy up`."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from argosy.core.config import Config
+from argosy.embedded.child import Launch
+from argosy.embedded.place import Place
+from argosy.embedded.supervisor import Supervisor, held, listen
+
+PASSWORD_VARIABLE = "ARGOSY_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
+
+
+def up(config: Config, *, address: str, port: int) -> None:
+    """Run Argosy in the data directory of the configuration until a signal asks to stop.
+
+    Raises:
+        Exists: the port is in use, or another Argosy runs on the data directory.
+        Busy: the processes of one that was killed do not end.
+        Denied: data directory or port may not be used.
+        Invalid: this machine has no such address, or the data directory is none.
+        Unavailable: hub or agents do not start.
+    """
+    place = Place(Path(config.hub.data_dir))
+    password = os.environ.pop(PASSWORD_VARIABLE, None) or None
+    launch = Launch(config=config, data_dir=str(place.top), admin_password=password)
+    with held(place) as hold, listen(address, port) as listener:
+        if os.geteuid() == 0:
+            place.take_over()
+        supervisor = Supervisor(
+            msgspec.json.encode(launch),
+            names=["hub", "agents"] if config.sites else ["hub"],
+            hold=hold,
+            listener=listener,
+            ready=f"Argosy is ready at {_url(address, listener.getsockname()[1])}",
+        )
+        supervisor.run()
+
+
+def _url(address: str, port: int) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

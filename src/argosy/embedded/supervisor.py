@@ -1,0 +1,237 @@
+"""The supervisor: starts hub and agents, starts them again when they die, and ends them. It does nothing else."""
+
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from argosy.core.errors import Busy, Denied, Exists, Invalid, Unavailable
+from argosy.embedded.place import Place, unusable
+
+_GRACE = {"agents": 30.0, "hub": 10.0}
+"""Seconds each child has to stop, in the order they are stopped."""
+_TRIES = 5
+_PAUSE = 0.1
+_INHERITANCE = 20.0
+"""Seconds to wait for the children of a supervisor that was killed."""
+_POLL = 0.02
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Return a socket that listens there.
+
+    Raises:
+        Exists: somebody else does.
+        Denied: the system does not let us.
+        Invalid: this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    shown = f"{address}:{port}"
+    try:
+        return socket.create_server((address, port), family=family, backlog=1024)
+    except (PermissionError, OverflowError) as error:
+        raise Denied(f"{shown} may not be listened on ({error}): choose another with --port") from error
+    except OSError as error:
+        if error.errno == 98:
+            raise Exists(f"{shown} is in use: stop what listens there, or choose another with --port") from error
+        raise Invalid(f"{shown} cannot be listened on ({error.strerror}): choose an address of this machine") from error
+
+
+@contextmanager
+def held(place: Place) -> Iterator[int]:
+    """Hold the data directory for ourselves; yield the descriptor of the lock that the children inherit.
+
+    Raises:
+        Exists: another Argosy runs on it.
+        Busy: the processes of one that was killed do not end.
+    """
+    place.make()
+    try:
+        ours = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        children = os.open(place.children, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unusable(place.top, error) from error
+    try:
+        if not _locked(ours):
+            owner = os.pread(ours, 20, 0).decode("ascii", "replace").strip()
+            raise Exists(f"data directory {place.top} is in use by Argosy process {owner}: stop it first")
+        os.ftruncate(ours, 0)
+        os.pwrite(ours, f"{os.getpid()}\n".encode(), 0)
+        _await_lock(children, place.top)
+        yield children
+    finally:
+        os.close(children)
+        os.close(ours)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _await_lock(descriptor: int, top: Path) -> None:
+    """Wait until the last child of a killed supervisor has ended; the kernel is ending it."""
+    until = time.monotonic() + _INHERITANCE
+    while not _locked(descriptor):
+        if time.monotonic() > until:
+            raise Busy(f"processes of an earlier Argosy still use {top}: end them, or wait")
+        time.sleep(_POLL)
+
+
+class _Child:
+    """One child: its process, and how often in a row it ended before it was ready."""
+
+    def __init__(self, name: str, inherited: dict[str, int]) -> None:
+        self.name = name
+        self.ready = False
+        self.failures = 0
+        self.due = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+        self._inherited = inherited
+
+    def start(self) -> None:
+        """Execute it. `-P`: nothing is imported from the directory we happen to be in."""
+        command = [sys.executable, "-P", "-m", "argosy.embedded", self.name, json.dumps(self._inherited)]
+        self.ready = False
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, pass_fds=tuple(self._inherited.values()), process_group=0
+        )
+
+    def reap(self) -> None:
+        """Note that it ended, if it did, and when it is to be started again.
+
+        Raises:
+            Unavailable: it ended too often before it was ready.
+        """
+        if self.process is None or (status := self.process.poll()) is None:
+            return
+        self.process = None
+        self.failures = 0 if self.ready else self.failures + 1
+        if self.failures >= _TRIES:
+            raise Unavailable(f"the {self.name} process {_ended(status)} {_TRIES} times before it was ready: giving up")
+        self.due = time.monotonic() + _PAUSE * 2**self.failures
+        _say(f"the {self.name} process {_ended(status)}: starting it again")
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+        if self.process:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+    def lives(self) -> bool:
+        """Say whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
+
+class Supervisor:
+    """Hub and agents of one data directory."""
+
+    def __init__(self, launch: bytes, *, names: list[str], hold: int, listener: socket.socket, ready: str) -> None:
+        self._status, status = os.pipe()
+        life, self._life = os.pipe()
+        inherited = {"launch": _in_memory(launch), "life": life, "status": status}
+        inherited |= {"listen": listener.fileno(), "hold": hold}
+        self._children = [_Child(name, inherited) for name in names]
+        self._announcement = ready
+        self._asked_to_stop = 0
+        self._wake, self._woken = os.pipe()
+
+    def run(self) -> None:
+        """Keep the children running until a signal asks to stop, then stop them.
+
+        Raises:
+            Unavailable: one of them does not start.
+        """
+        with self._signals():
+            try:
+                self._keep()
+            finally:
+                self._stop()
+
+    def _keep(self) -> None:
+        while not self._asked_to_stop:
+            for child in self._children:
+                child.reap()
+                if child.process is None and child.due <= time.monotonic():
+                    child.start()
+            self._wait(self._pause())
+
+    def _pause(self) -> float | None:
+        waiting = [child.due - time.monotonic() for child in self._children if child.process is None]
+        return max(0.0, min(waiting)) if waiting else None
+
+    def _stop(self) -> None:
+        """End the children in order, each in its time; a second signal ends them at once."""
+        for child in sorted(self._children, key=lambda child: list(_GRACE).index(child.name)):
+            until = time.monotonic() + _GRACE[child.name]
+            child.signal(signal.SIGTERM)
+            while child.lives() and time.monotonic() < until and self._asked_to_stop < 2:
+                self._wait(min(0.2, max(0.0, until - time.monotonic())))
+            if child.lives():
+                _say(f"the {child.name} process does not stop: killing it")
+                child.signal(signal.SIGKILL)
+            if child.process:
+                child.process.wait()
+
+    def _wait(self, timeout: float | None) -> None:
+        """Return after a signal, a word of a child, or the time."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake, selectors.EVENT_READ)
+            selector.register(self._status, selectors.EVENT_READ)
+            ready = {key.fd for key, _ in selector.select(timeout)}
+        if self._wake in ready:
+            os.read(self._wake, 4096)
+        if self._status in ready:
+            self._hear(os.read(self._status, 4096).decode().split())
+
+    def _hear(self, names: list[str]) -> None:
+        for child in self._children:
+            if child.name in names:
+                child.ready = True
+        if "hub" in names and self._announcement:
+            sys.stdout.write(self._announcement + "\n")
+            sys.stdout.flush()
+            self._announcement = ""
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        os.set_blocking(self._woken, False)
+        before = {number: signal.signal(number, self._on_signal) for number in (*_SIGNALS, signal.SIGCHLD)}
+        wakeup = signal.set_wakeup_fd(self._woken)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:
+            self._asked_to_stop += 1
+
+
+def _in_memory(content: bytes) -> int:
+    descriptor = os.memfd_create("argosy", os.MFD_CLOEXEC)
+    os.pwrite(descriptor, content, 0)
+    return descriptor
+
+
+def _ended(status: int) -> str:
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"argosy: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,71 @@
+"""Errors of the system, as ours; each names the path and the remedy."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from argosy.core.errors import (
+    ArgosyError,
+    Busy,
+    Changed,
+    Denied,
+    Exhausted,
+    Exists,
+    Invalid,
+    NotFound,
+    Unavailable,
+    Unsupported,
+)
+from argosy.core.paths import display
+
+ERRNO: Final[dict[int, tuple[type[ArgosyError], str]]] = {
+    errno.ENOENT: (NotFound, "no such file or directory"),
+    errno.ENOTDIR: (NotFound, "something among its parents is not a directory"),
+    errno.EACCES: (Denied, "permission denied: run the agent as root, or grant its user access"),
+    errno.EPERM: (Denied, "not permitted: run the agent as root, and look for immutable or append-only marks"),
+    errno.EROFS: (Denied, "the filesystem is mounted read-only"),
+    errno.ELOOP: (Denied, "a symlink stands among its directories: name the path it leads to"),
+    errno.EEXIST: (Exists, "the name is taken"),
+    errno.ENOTEMPTY: (Exists, "the name is taken by a directory that is not empty"),
+    errno.ENOSPC: (Exhausted, "the disk is full: free some space"),
+    errno.EDQUOT: (Exhausted, "the quota is used up: raise it or free some space"),
+    errno.EFBIG: (Exhausted, "larger than a file may be here"),
+    errno.EMLINK: (Exhausted, "has as many links as the filesystem allows"),
+    errno.EMFILE: (Exhausted, "this process has too many open files: raise its limit (ulimit -n)"),
+    errno.ENFILE: (Exhausted, "this machine has too many open files: raise fs.file-max"),
+    errno.EBUSY: (Busy, "is in use"),
+    errno.ETXTBSY: (Busy, "is a program that runs"),
+    errno.EAGAIN: (Busy, "is in use by somebody who holds a lease or a lock"),
+    errno.ENODATA: (Changed, "its attributes changed meanwhile"),
+    errno.ENAMETOOLONG: (Invalid, "a name in it is longer than the filesystem allows (255 bytes): shorten it"),
+    errno.EINVAL: (Invalid, "the filesystem does not accept it"),
+    errno.EILSEQ: (Invalid, "the filesystem does not accept the bytes of its name"),
+    errno.EISDIR: (Invalid, "is a directory"),
+    errno.ENXIO: (Invalid, "is not a regular file"),
+    errno.EXDEV: (
+        Unsupported,
+        "lies on another filesystem than its root: add that one's mount point to the site's roots",
+    ),
+    errno.EOPNOTSUPP: (Unsupported, "the filesystem lacks what this needs"),
+    errno.ENOSYS: (Unsupported, "the kernel lacks what this needs"),
+    errno.E2BIG: (Unsupported, "its attributes are larger than the filesystem can hold"),
+    errno.ERANGE: (Unsupported, "its attributes are larger than the filesystem can hold"),
+}
+
+
+def ours(path: bytes, error: OSError) -> ArgosyError:
+    """Return what the error means for the path."""
+    number = error.errno or 0
+    kind, meaning = ERRNO.get(number, (Unavailable, os.strerror(number)))
+    return kind(f"{display(path)}: {meaning}")
+
+
+@contextmanager
+def translated(path: bytes) -> Iterator[None]:
+    """Turn the OSErrors of the block into ours, naming the path."""
+    try:
+        yield
+    except OSError as error:
+        raise ours(path, error) from error

@@ -1,0 +1,146 @@
+"""Directories, symlinks and further names. What is made gets its attributes out of sight, then its name."""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from argosy.core.entry import Attributes
+from argosy.core.errors import Exists
+from argosy.core.paths import display
+from argosy.filesystems import _posix_attributes, _posix_seal
+from argosy.filesystems._posix_errors import translated
+from argosy.filesystems._posix_root import STAGING, Root, Spot, closing, fresh_name, keeping_times, times_lock
+from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
+from argosy.linux.rename import noreplace
+from argosy.linux.statx import statx
+
+
+def make_parents(root: Root, path: bytes) -> None:
+    """Make sure the path has a parent directory, one on the root's own filesystem.
+
+    Those made are like the nearest that was there (mode, owner, group) and marked, until they arrive themselves.
+    """
+    *names, _ = root.below(path).split(b"/")
+    with root.top() as top:
+        try:
+            parent = open_beneath(top, b"/".join(names), LOOKUP)
+        except FileNotFoundError:
+            parent = _make_all(root, top, names)
+        with closing(parent):
+            _refuse_elsewhere(top, parent)
+
+
+def make_directory(root: Root, path: bytes, attributes: Attributes, *, overwrite: bool) -> bool:
+    """Make sure the directory exists; say whether anything had to be done."""
+    make_parents(root, path)
+    with contextlib.suppress(FileExistsError):
+        _make_new(root, path, attributes)
+        return True
+    with root.spot(path) as spot:
+        if not stat.S_ISDIR(spot.stat().st_mode):
+            raise Exists(f"{display(path)}: exists and is not a directory; move it away")
+        with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory, times_lock(directory):
+            return _adopt(directory, attributes, overwrite=overwrite)
+
+
+def make_symlink(root: Root, path: bytes, target: bytes, attributes: Attributes) -> None:
+    """Make the symlink, atomically."""
+    make_parents(root, path)
+    with _unnamed(root) as made:
+        os.symlink(target, made.name, dir_fd=made.directory)
+        _posix_attributes.dress_symlink(made.directory, made.name, attributes)
+        _appear(root, made, path)
+
+
+def make_link(root: Root, existing: bytes, path: bytes) -> None:
+    """Give the file at `existing` a further name."""
+    make_parents(root, path)
+    with translated(existing), root.spot(existing) as source:
+        source.stat()
+        with translated(path), root.changing(path) as spot:
+            os.link(
+                source.name, spot.name, src_dir_fd=source.directory, dst_dir_fd=spot.directory, follow_symlinks=False
+            )
+
+
+def _make_new(root: Root, path: bytes, attributes: Attributes) -> None:
+    with root.spot(path) as spot, contextlib.suppress(FileNotFoundError):
+        spot.stat()
+        raise FileExistsError
+    with _unnamed(root) as made:
+        os.mkdir(made.name, 0o700, dir_fd=made.directory)
+        with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
+            _posix_attributes.dress(directory, attributes)
+            os.fsync(directory)
+        _appear(root, made, path)
+
+
+def _adopt(directory: int, attributes: Attributes, *, overwrite: bool) -> bool:
+    marked = _posix_seal.is_marked(directory)
+    differs = not _posix_attributes.same(_posix_attributes.read(directory), attributes)
+    if differs and (marked or overwrite):
+        _posix_attributes.dress(directory, attributes)
+    if marked:
+        _posix_seal.unmark(directory)
+    return differs and (marked or overwrite)
+
+
+def _make_all(root: Root, top: int, names: list[bytes]) -> int:
+    at = open_beneath(top, b"", DIRECTORY)
+    try:
+        for name in names:
+            below = _make_like(root, at, name)
+            os.close(at)
+            at = below
+        return os.dup(at)
+    finally:
+        os.close(at)
+
+
+def _make_like(root: Root, above: int, name: bytes) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return open_beneath(above, name, DIRECTORY)
+    with _unnamed(root) as made:
+        os.mkdir(made.name, 0o700, dir_fd=made.directory)
+        with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
+            _posix_attributes.liken(directory, os.fstat(above))
+            _posix_seal.mark_made(directory)
+        with contextlib.suppress(FileExistsError), keeping_times(above):
+            noreplace(made.directory, made.name, above, name)
+        os.fsync(above)
+    return open_beneath(above, name, DIRECTORY)
+
+
+@contextmanager
+def _unnamed(root: Root) -> Iterator[Spot]:
+    """A name in staging for what is about to be made; what still has it in the end is removed."""
+    with closing(root.private(STAGING)) as staging:
+        made = Spot(staging, fresh_name())
+        try:
+            yield made
+        finally:
+            remove(made)
+
+
+def remove(spot: Spot) -> None:
+    """Make sure the name stands for nothing; a directory must be empty."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(spot.stat().st_mode):
+            os.rmdir(spot.name, dir_fd=spot.directory)
+        else:
+            os.unlink(spot.name, dir_fd=spot.directory)
+
+
+def _appear(root: Root, made: Spot, path: bytes) -> None:
+    with root.changing(path) as spot:
+        noreplace(made.directory, made.name, spot.directory, spot.name)
+
+
+def _refuse_elsewhere(top: int, parent: int) -> None:
+    """Compare mounts too: one filesystem may be mounted twice, and a btrfs subvolume is mounted nowhere."""
+    here, there = statx(top), statx(parent)
+    if (here.device, here.mount) != (there.device, there.mount):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))

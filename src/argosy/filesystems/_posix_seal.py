@@ -1,0 +1,109 @@
+"""Argosy's own attributes on an inode: out of users' reach where we are privileged, sealed with a MAC where not."""
+
+import errno
+import hmac
+import os
+from dataclasses import dataclass
+from typing import Final
+
+import blake3
+
+from argosy.core.errors import Corrupt, Invalid
+from argosy.core.pointer import Binding, Pointer
+from argosy.linux.capabilities import SYS_ADMIN, effective
+
+_OURS: Final = b"argosy"
+_MARK: Final = b".made"
+_MAC: Final = 32
+_ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """`trusted.argosy` where we have CAP_SYS_ADMIN, else `user.argosy` with a keyed BLAKE3 behind the value."""
+
+    key: bytes = b""
+
+    def read(self, descriptor: int, binding: Binding) -> Pointer | None:
+        """Return what the inode says of itself; None where it says nothing or was copied from another.
+
+        Raises:
+            Corrupt: it cannot be read, or the MAC does not fit.
+        """
+        try:
+            value = os.getxattr(descriptor, _name())
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise
+        pointer = Pointer.decode(self._opened(value))
+        return pointer if pointer.binding == binding else None
+
+    def write(self, descriptor: int, pointer: Pointer) -> None:
+        """Write the value whole."""
+        value = pointer.encode()
+        os.setxattr(descriptor, _name(), value if _privileged() else value + self._mac(value))
+
+    def remove(self, descriptor: int) -> None:
+        """Make sure there is none."""
+        _remove(descriptor, _name())
+
+    def _opened(self, value: bytes) -> bytes:
+        if _privileged():
+            return value
+        content, mac = value[:-_MAC], value[-_MAC:]
+        if not hmac.compare_digest(mac, self._mac(content)):
+            raise Corrupt("the file's attribute was not written by this site, or was changed since")
+        return content
+
+    def _mac(self, value: bytes) -> bytes:
+        if len(self.key) < 16:
+            raise Invalid("an agent without CAP_SYS_ADMIN needs a key of 16 bytes or more to seal attributes with")
+        return blake3.blake3(value, key=blake3.blake3(self.key).digest()).digest()
+
+
+def is_ours(attribute: bytes) -> bool:
+    """Say whether the attribute is Argosy's."""
+    _, _, rest = attribute.partition(b".")
+    return rest == _OURS or rest.startswith(_OURS + b".")
+
+
+def mark_made(directory: int) -> None:
+    """Note that the directory was made for want of better; without xattrs it keeps what it was made with."""
+    try:
+        os.setxattr(directory, _name() + _MARK, b"")
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+
+
+def is_marked(directory: int) -> bool:
+    """Say whether the directory was made for want of better."""
+    try:
+        os.getxattr(directory, _name() + _MARK)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise
+    return True
+
+
+def unmark(directory: int) -> None:
+    """Note that the directory is now as it should be."""
+    _remove(directory, _name() + _MARK)
+
+
+def _privileged() -> bool:
+    return effective(SYS_ADMIN)
+
+
+def _name() -> bytes:
+    return (b"trusted." if _privileged() else b"user.") + _OURS
+
+
+def _remove(descriptor: int, name: bytes) -> None:
+    try:
+        os.removexattr(descriptor, name)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise

@@ -1,0 +1,180 @@
+"""A file being made in `<root>/.argosy/staging`, and how it gets its name.
+
+While a file takes another's place its name in staging is `random.own.seen` with the inodes of both: whatever third
+inode a killed agent leaves there belongs to somebody who was quicker than we, and is kept.
+"""
+
+import contextlib
+import os
+from typing import Final, Self
+
+from argosy.core.entry import Attributes, Entry
+from argosy.core.errors import Changed, Denied
+from argosy.core.failpoints import failpoint
+from argosy.core.paths import display
+from argosy.core.pointer import Binding, Pointer
+from argosy.filesystems import _posix_attributes, _posix_versions
+from argosy.filesystems._posix_entry import binding_of
+from argosy.filesystems._posix_errors import translated
+from argosy.filesystems._posix_making import make_parents, remove
+from argosy.filesystems._posix_root import STAGING, Root, Spot, closing, fresh_name
+from argosy.filesystems._posix_seal import Seal
+from argosy.linux.openat2 import DIRECTORY, open_beneath
+from argosy.linux.rename import exchange, noreplace
+
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class StagedFile:
+    """`argosy.filesystems.base.Staged` of any Linux filesystem."""
+
+    def __init__(self, root: Root, beside: bytes, seal: Seal) -> None:
+        self._root = root
+        self._path = beside
+        self._seal = seal
+        with translated(beside):
+            make_parents(root, beside)
+            self._spot: Spot | None = Spot(root.private(STAGING), fresh_name())
+            try:
+                self._descriptor = os.open(self._spot.name, _FLAGS, 0o600, dir_fd=self._spot.directory)
+            except BaseException:
+                os.close(self._spot.directory)
+                raise
+            self._inode = os.fstat(self._descriptor).st_ino
+            failpoint("hsm:stage")
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put bytes at `offset`."""
+        rest = memoryview(data)
+        with translated(self._path):
+            while rest:
+                done = os.pwrite(self._descriptor, rest, offset)
+                rest, offset = rest[done:], offset + done
+
+    def truncate(self, size: int) -> None:
+        """Give it its size."""
+        with translated(self._path):
+            os.ftruncate(self._descriptor, size)
+
+    def dress(self, attributes: Attributes) -> None:
+        """Give it its attributes."""
+        with translated(self._path):
+            _posix_attributes.dress(self._descriptor, attributes)
+
+    def binding(self) -> Binding:
+        """Return which inode this is."""
+        with translated(self._path):
+            return binding_of(self._descriptor)
+
+    def point(self, pointer: Pointer) -> None:
+        """Write Argosy's attribute, even where its mode forbids that to an agent that is not root."""
+        with translated(self._path):
+            try:
+                self._seal.write(self._descriptor, pointer)
+            except PermissionError:
+                mode = os.fstat(self._descriptor).st_mode
+                os.fchmod(self._descriptor, 0o600)
+                self._seal.write(self._descriptor, pointer)
+                os.fchmod(self._descriptor, mode & 0o7777)
+
+    def sync(self) -> None:
+        """Return when data and attributes are on the disk."""
+        with translated(self._path):
+            os.fsync(self._descriptor)
+
+    def publish(self, path: bytes) -> None:
+        """Give it its name, atomically."""
+        staged = self._staged()
+        with translated(path), self._root.changing(path) as spot:
+            noreplace(staged.directory, staged.name, spot.directory, spot.name)
+            failpoint("hsm:publish")
+        self._let_go()
+
+    def replace(self, path: bytes, seen: Entry) -> None:
+        """Take the place of what was seen: keep that, swap, look at what was displaced, and swap back if need be."""
+        with (
+            translated(path),
+            _posix_versions.room(self._root, self._root.below(path)) as place,
+            self._root.changing(path) as spot,
+        ):
+            _posix_versions.keep(spot, place, seen)
+            try:
+                self._swap(self._named_for(seen), spot, seen)
+            except Changed:
+                _posix_versions.let_go(place)
+                raise
+            remove(self._staged())
+            failpoint("hsm:trash")
+        self._let_go()
+
+    def discard(self) -> None:
+        """Remove it if it was not published."""
+        if self._spot is not None:
+            with translated(self._path):
+                remove(self._spot)
+            self._let_go()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.discard()
+
+    def _staged(self) -> Spot:
+        if self._spot is None:
+            raise Denied(f"{display(self._path)}: was published or discarded before")
+        return self._spot
+
+    def _named_for(self, seen: Entry) -> Spot:
+        staged = self._staged()
+        name = b"%s.%x.%x" % (staged.name.partition(b".")[0], self._inode, seen.inode)
+        os.rename(staged.name, name, src_dir_fd=staged.directory, dst_dir_fd=staged.directory)
+        self._spot = Spot(staged.directory, name)
+        return self._spot
+
+    def _swap(self, staged: Spot, spot: Spot, seen: Entry) -> None:
+        try:
+            exchange(staged.directory, staged.name, spot.directory, spot.name)
+        except FileNotFoundError as error:
+            raise Changed(f"{display(seen.path)}: is gone") from error
+        failpoint("hsm:publish")
+        if not _posix_versions.stands(staged, seen):
+            self._swap_back(staged, spot, seen)
+            raise Changed(f"{display(seen.path)}: was changed by somebody else; it was left as it is")
+
+    def _swap_back(self, staged: Spot, spot: Spot, seen: Entry) -> None:
+        """Put back what was displaced; what others put in our place meanwhile goes to the version store."""
+        try:
+            exchange(staged.directory, staged.name, spot.directory, spot.name)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                noreplace(staged.directory, staged.name, spot.directory, spot.name)
+        with contextlib.suppress(FileNotFoundError):
+            if staged.stat().st_ino != self._inode:
+                _posix_versions.rescue(self._root, staged, self._root.below(seen.path))
+
+    def _let_go(self) -> None:
+        if self._spot is not None:
+            os.close(self._spot.directory)
+            os.close(self._descriptor)
+            self._spot = None
+
+
+def sweep(root: Root) -> None:
+    """Remove what a killed agent left in staging; what is not its own is kept in the version store."""
+    with root.top() as top:
+        try:
+            open_staging = open_beneath(top, b".argosy/" + STAGING, DIRECTORY)
+        except FileNotFoundError:
+            return
+    with closing(open_staging) as staging:
+        for name in os.listdir(staging):
+            _sweep_one(root, Spot(staging, os.fsencode(name)))
+
+
+def _sweep_one(root: Root, left: Spot) -> None:
+    _, *inodes = left.name.split(b".")
+    if inodes and b"%x" % left.stat().st_ino not in inodes:
+        _posix_versions.rescue(root, left, left.name)
+    else:
+        remove(left)

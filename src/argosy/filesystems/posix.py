@@ -1,0 +1,134 @@
+"""`posix`: a tree on any Linux filesystem."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from argosy.core.entry import Attributes, Entry
+from argosy.core.errors import Changed, Invalid
+from argosy.core.paths import absolute, display
+from argosy.filesystems import (
+    _posix_attributes,
+    _posix_making,
+    _posix_resolve,
+    _posix_scan,
+    _posix_staged,
+    _posix_versions,
+)
+from argosy.filesystems._posix_entry import entry_of
+from argosy.filesystems._posix_errors import translated
+from argosy.filesystems._posix_file import OpenFile
+from argosy.filesystems._posix_root import Root, closing
+from argosy.filesystems._posix_seal import Seal
+from argosy.filesystems._posix_staged import StagedFile
+from argosy.filesystems.base import FILESYSTEMS, OnError
+from argosy.linux.openat2 import DIRECTORY, open_beneath
+
+
+@FILESYSTEMS.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posix:
+    """A tree on any Linux filesystem.
+
+    Argosy keeps staging and version store in `.argosy` below the root. Whatever the tree holds, and whatever becomes
+    of it meanwhile, nothing outside the root is read, written or listed.
+    """
+
+    root: Annotated[bytes, "Directory at the top of the tree"]
+    key: Annotated[bytes, "Secret that seals attributes where the agent is not privileged, 16 bytes or more"] = b""
+
+    def stat(self, path: bytes) -> Entry:
+        """Return the entry as it is now, symlinks not followed."""
+        with translated(path), self._root.spot(path) as spot:
+            return entry_of(path, spot.stat())
+
+    def scan(self, path: bytes, *, on_error: OnError, after: bytes | None = None) -> Iterator[Entry]:
+        """Yield `path` and all beneath it.
+
+        A directory that cannot be listed is yielded and told to `on_error`; a mount point below is only told.
+        """
+        return _posix_scan.scan(self._root, absolute(path), on_error, after)
+
+    def resolve(self, path: bytes) -> bytes:
+        """Return the path with symlinks among its parents followed, as long as they stay beneath the root."""
+        return _posix_resolve.resolve(self._root, path)
+
+    def open(self, path: bytes) -> OpenFile:
+        """Open a regular file for reading."""
+        return OpenFile.open(self._root, path, self._seal)
+
+    def attributes(self, path: bytes) -> Attributes:
+        """Return the attributes of a directory or symlink; a symlink has neither user xattrs nor ACLs on Linux."""
+        with translated(path), self._root.spot(path) as spot:
+            found = spot.stat()
+            if not stat.S_ISDIR(found.st_mode):
+                return _posix_attributes.of_stat(found)
+            with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
+                return _posix_attributes.read(directory)
+
+    def readlink(self, path: bytes) -> bytes:
+        """Return where the symlink points."""
+        with translated(path), self._root.spot(path) as spot:
+            if not stat.S_ISLNK(spot.stat().st_mode):
+                raise Invalid(f"{display(path)}: is not a symlink")
+            return os.readlink(spot.name, dir_fd=spot.directory)
+
+    def stage(self, beside: bytes) -> StagedFile:
+        """Begin a file that is to appear at `beside`."""
+        return StagedFile(self._root, beside, self._seal)
+
+    def make_directory(self, path: bytes, attributes: Attributes, *, overwrite: bool = False) -> bool:
+        """Make sure the directory exists; say whether anything had to be done."""
+        with translated(path):
+            return _posix_making.make_directory(self._root, path, attributes, overwrite=overwrite)
+
+    def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
+        """Give the file that `seen` describes these attributes; say whether any differed."""
+        with translated(path), self._root.spot(path) as spot:
+            _posix_versions.expect(spot, seen)
+            with closing(open_beneath(spot.directory, spot.name, os.O_RDONLY | os.O_NONBLOCK)) as descriptor:
+                if os.fstat(descriptor).st_ino != seen.inode:
+                    raise Changed(f"{display(path)}: is not what was seen before; it was left as it is")
+                if _posix_attributes.same(_posix_attributes.read(descriptor), attributes):
+                    return False
+                _posix_attributes.dress(descriptor, attributes)
+                return True
+
+    def make_symlink(self, path: bytes, target: bytes, attributes: Attributes) -> None:
+        """Make the symlink, atomically."""
+        with translated(path):
+            _posix_making.make_symlink(self._root, path, target, attributes)
+
+    def make_link(self, existing: bytes, path: bytes) -> None:
+        """Give the file at `existing` a further name."""
+        with translated(path):
+            _posix_making.make_link(self._root, existing, path)
+
+    def put_aside(self, path: bytes, seen: Entry) -> None:
+        """Move what `seen` describes (not a directory) to the version store."""
+        root = self._root
+        with translated(path), _posix_versions.room(root, root.below(path)) as place, root.changing(path) as spot:
+            _posix_versions.put_aside(spot, place, seen)
+
+    def sync_directory(self, path: bytes) -> None:
+        """Return when the name at `path` is on the disk and, where it is a directory, what it holds and is."""
+        with translated(path), self._root.spot(path, DIRECTORY) as spot:
+            os.fsync(spot.directory)
+            if stat.S_ISDIR(spot.stat().st_mode):
+                with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
+                    os.fsync(directory)
+
+    def sweep(self) -> None:
+        """Remove what a killed agent left in staging."""
+        with translated(self.root):
+            _posix_staged.sweep(self._root)
+
+    @property
+    def _root(self) -> Root:
+        return Root(self.root)
+
+    @property
+    def _seal(self) -> Seal:
+        return Seal(self.key)

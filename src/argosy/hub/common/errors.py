@@ -1,0 +1,11 @@
+"""Errors that only the hub knows."""
+
+from typing import ClassVar
+
+from argosy.core.errors import ArgosyError
+
+
+class Conflict(ArgosyError):
+    """The state of things forbids it: the configuration file declares it, or something still needs it."""
+
+    code: ClassVar[str] = "conflict"

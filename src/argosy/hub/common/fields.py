@@ -1,0 +1,23 @@
+"""Paths in JSON: text where they are UTF-8, and their exact bytes in `NAME_b64` where they are not."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from argosy.core import paths
+from argosy.core.errors import Invalid
+
+
+def read_path(data: Any, key: str) -> bytes:
+    """Return the bytes of the path under `key`, or `key`_b64 where that is given.
+
+    Raises:
+        serializers.ValidationError: there is no path, or it is neither text nor base64.
+    """
+    text, b64 = data.get(key), data.get(f"{key}_b64")
+    if not all(value is None or isinstance(value, str) for value in (text, b64)):
+        raise serializers.ValidationError({key: ["A path is a string."]})
+    try:
+        return paths.from_json(text, b64)
+    except Invalid as error:
+        raise serializers.ValidationError({key: [error.message]}) from error

@@ -1,0 +1,74 @@
+"""Pages of lists: count, next, previous, results."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from django.core.paginator import Paginator
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.request import Request
+
+T = TypeVar("T")
+SMALLEST, LARGEST = 20, 100
+
+
+if TYPE_CHECKING:
+    AnyPaginator = Paginator[Any]
+else:
+    AnyPaginator = Paginator
+
+
+class Whole(AnyPaginator):
+    """All there is on one page, however long."""
+
+    def __init__(self, listed: Any, per_page: int) -> None:
+        super().__init__(listed, per_page)
+        self.per_page = max(1, self.count)
+
+
+class Pages(PageNumberPagination):
+    """`page_size` is 20 to 100: what is smaller, or no number, means 20, what is larger 100, and 0 all on one page."""
+
+    page_size = SMALLEST
+    page_size_query_param = "page_size"
+    page_size_query_description = "20 to 100; below or empty: 20; above: 100; 0: everything on one page."
+
+    def get_page_size(self, request: Request) -> int:
+        """Return how many results this request gets at most."""
+        asked = _number(request.query_params.get("page_size", ""))
+        self.django_paginator_class = Whole if asked == 0 else Paginator
+        return min(max(asked or 0, SMALLEST), LARGEST)
+
+
+class Slices(Sequence[T], Generic[T]):
+    """A list that is read only where somebody looks: subclasses count it, and read a part of it."""
+
+    def count(self, _value: Any = None) -> int:
+        """Return how many there are."""
+        raise NotImplementedError
+
+    def read(self, start: int, stop: int) -> list[T]:
+        """Return those from `start` up to `stop`."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self.count()
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            return self.read(start, stop)
+        return self.read(index, index + 1)[0]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.read(0, len(self)))
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None

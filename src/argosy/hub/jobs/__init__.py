@@ -1,0 +1,1 @@
+"""Jobs and tasks: their state is kept here and nowhere else."""

@@ -1,0 +1,118 @@
+"""The hub as agents see it, and the sweep that lets nothing wait for ever."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import product
+
+import structlog
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from argosy.core.errors import Unavailable
+from argosy.core.order import Order
+from argosy.core.report import Batch, Report
+from argosy.core.states import TaskState
+from argosy.hub.jobs import bells, record
+from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
+from argosy.hub.jobs.models import Queue, Task
+from argosy.hub.jobs.offer import offer
+from argosy.hub.jobs.recorder import Recorder
+from argosy.hub.sites.models import Site
+
+log = structlog.get_logger()
+
+LEASE = 60.0
+"""Seconds an attempt runs before it must be renewed."""
+UNANSWERED = timedelta(seconds=30)
+"""How long a bell may go unanswered before it is rung again."""
+PERIOD = 1.0
+"""Seconds between sweeps."""
+EXPIRED_AT_ONCE = 200
+"""Expired tasks one sweep sees to: the others wait for the next, and the API is not kept from writing."""
+
+
+class Delivery:
+    """Claims, batches and reports of agents; all of it is recorded by one thread, in few transactions."""
+
+    def __init__(self, bell: bells.Bell, *, clock: Callable[[], datetime] = timezone.now, lease: float = LEASE) -> None:
+        bells.hang(bell)
+        self._clock = clock
+        self._lease = lease
+        self._recorder = Recorder(clock)
+        self._stopped = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Begin to record and to sweep."""
+        self._recorder.start()
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Record what was handed in, and end."""
+        self._stopped.set()
+        if self._sweeper.is_alive():
+            self._sweeper.join()
+        self._recorder.stop()
+
+    def claim(self, task: str, attempt: int, node: str) -> Order | None:
+        """Give the attempt to a node, with all it needs to run; None: it is gone."""
+        act = partial(record.claim, taskid=task, attempt=attempt, node=node, lease=self._lease)
+        return self._recorder.record(act, task)
+
+    def renew(self, task: str, attempt: int) -> float | None:
+        """Let the attempt run on, and return for how long; None: it is no longer the one that has the task."""
+        act = partial(record.renew, taskid=task, attempt=attempt, lease=self._lease)
+        return self._lease if self._recorder.record(act, task) else None
+
+    def batch(self, batch: Batch) -> bool:
+        """Record what a discovery found; False: the task is no longer this attempt's."""
+        return self._recorder.record(partial(record.batch, told=batch), batch.task)
+
+    def report(self, report: Report) -> None:
+        """Record how an attempt ended. Harmless when repeated."""
+        self._recorder.record(partial(record.report, told=report), report.task)
+
+    def sweep(self) -> None:
+        """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""
+        self._recorder.record(_expire)
+        self._recorder.record(_offer_all)
+
+    def adopt_orphans(self) -> None:
+        """Offer again at once what was running; call it where no agent can be alive that still runs it."""
+        self._recorder.record(_adopt)
+        log.info("orphans adopted")
+
+    def _sweep_on(self) -> None:
+        while not self._stopped.wait(PERIOD):
+            try:
+                self.sweep()
+            except Unavailable as error:
+                log.warning("sweep put off", reason=error.message)
+            except Exception:
+                log.exception("sweep failed")
+        connection.close()
+
+
+def _expire(ledger: Ledger) -> None:
+    expired = Task.objects.filter(state=TaskState.STARTED, lease_until__lt=ledger.now)
+    tasks = list(expired.select_for_update()[:EXPIRED_AT_ONCE])
+    ledger.known.hold(tasks)
+    for task in tasks:
+        record.expire(ledger, task)
+
+
+def _offer_all(ledger: Ledger) -> None:
+    unanswered = Task.objects.filter(state=TaskState.PENDING, rung_at__lt=ledger.now - UNANSWERED)
+    unanswered.update(rung_at=None)
+    offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)
+
+
+def _adopt(ledger: Ledger) -> None:
+    Task.objects.filter(state=TaskState.STARTED).update(
+        state=TaskState.PENDING, attempt=F("attempt") + 1, lease_until=None
+    )
+    Task.objects.filter(state__in=OPEN_TASK).update(rung_at=None)
+    offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)

@@ -1,0 +1,199 @@
+"""What one transaction adds up before it writes it: tasks, results, and the changes to tasks and to counts of jobs."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+from django.db import DatabaseError, connection
+from django.db.models import Exists, F, OuterRef
+
+from argosy.core.outcome import Outcome
+from argosy.core.states import FileState, JobState, TaskState
+from argosy.hub.jobs.blobs import Carried, Noted, pack_carried, pack_noted
+from argosy.hub.jobs.known import Known
+from argosy.hub.jobs.models import COLUMN, Job, Result, Task, TaskEntries
+from argosy.hub.jobs.offer import Lane, offer
+from argosy.hub.sites.models import Site
+
+log = structlog.get_logger()
+
+OPEN_JOB = (JobState.PENDING, JobState.STARTED)
+OPEN_TASK = (TaskState.PENDING, TaskState.STARTED)
+
+_CHANGING = (
+    "state", "attempt", "failures", "started", "completed", "due", "rung_at", "lease_until", "node", "error",
+    "reason", "sequence", "after", "moved_data", *COLUMN.values(),
+)  # fmt: skip
+_UPDATE = (
+    f"UPDATE task SET {', '.join(f'{name} = %s' for name in _CHANGING)} WHERE id = %s AND state = %s AND attempt = %s"  # noqa: S608 - names of columns, not of anybody's making
+)
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """An entry after a link: its outcome, and what the job counts it as if its way ended here."""
+
+    outcome: Outcome
+    source: bytes = b""
+    final: FileState | None = None
+
+
+class Ledger:
+    """Collects, and writes everything at once: one statement for many rows, one update for each job."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.known = Known()
+        self._jobs: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._tasks: list[tuple[Task, Sequence[Carried]]] = []
+        self._entries: list[TaskEntries] = []
+        self._changed: dict[int, tuple[Task, str, int]] = {}
+        self._results: list[Result] = []
+        self._late: set[tuple[int, int]] = set()
+        self._lanes: set[Lane] = set()
+        self._begun: set[int] = set()
+        self._walked: set[int] = set()
+
+    def count(self, job: int, **changes: int) -> None:
+        """Add to the counts of a job."""
+        self._jobs[job].update(changes)
+
+    def change(self, task: Task, counts: Counter[str] | None = None, **values: Any) -> None:
+        """Set values of a task and add to its counts; acts behind this one see them."""
+        self._changed.setdefault(task.pk, (task, task.state, task.attempt))
+        for column, value in values.items():
+            setattr(task, column, value)
+        for column, n in (counts or {}).items():
+            setattr(task, column, getattr(task, column) + n)
+
+    def spawn(self, task: Task, carried: Sequence[Carried]) -> None:
+        """Add a task over these entries."""
+        task.numfiles = len(carried)
+        task.created = self.now
+        self._tasks.append((task, carried))
+        self.count(task.job_id, numopen=1)
+        self.wait(task)
+
+    def keep(self, task: Task, carried: Sequence[Carried]) -> None:
+        """Add which entries the task has left from its next attempt on."""
+        blob = pack_carried(carried)
+        self._entries.append(TaskEntries(task=task, attempt=task.attempt + 1, count=len(carried), blob=blob))
+
+    def wait(self, task: Task) -> None:
+        """See to it that the task's site hears of what waits for it."""
+        self._lanes.add((task.site_id, task.queue))
+
+    def began(self, task: Task) -> None:
+        """Note that a task has begun, and with it perhaps its job; and that its site can be told of another."""
+        self._begun.add(task.job_id)
+        self.wait(task)
+
+    def walked(self, task: Task) -> None:
+        """Note that a task that finds entries has ended, and with it perhaps all the finding."""
+        self._walked.add(task.job_id)
+
+    def note(self, task: Task, endings: Iterable[Ending]) -> Counter[str]:
+        """Add results, count them at the job where they are final, and return their counts for the task."""
+        counts: Counter[str] = Counter()
+        alike: defaultdict[tuple[FileState, FileState | None], list[Noted]] = defaultdict(list)
+        for ending in endings:
+            counts[COLUMN[ending.outcome.state]] += 1
+            counts["moved_data"] += ending.outcome.moved
+            alike[ending.outcome.state, ending.final].append(Noted(outcome=ending.outcome, source=ending.source))
+        for (state, final), noted in alike.items():
+            self._add(task, task.attempt, state, noted, final=final.value if final else "")
+            if final:
+                self.count(task.job_id, **{COLUMN[final]: len(noted)})
+        self.count(task.job_id, moved_data=counts["moved_data"])
+        return counts
+
+    def note_all(self, task: Task, state: FileState, count: int, *, error: str = "", reason: str) -> Counter[str]:
+        """Add that all entries which the task has left ended alike, count them at the job, and return the counts."""
+        row = Result(job_id=task.job_id, task=task, attempt=task.attempt, state=state.value, final=state.value)
+        row.count, row.error, row.reason = count, error, reason
+        self._results.append(row)
+        self.count(task.job_id, **{COLUMN[state]: count})
+        return Counter({COLUMN[state]: count})
+
+    def note_late(self, task: Task, attempt: int, outcomes: Iterable[Outcome]) -> None:
+        """Add, once, what an attempt says that no longer had the task; nothing is counted."""
+        told = Result.objects.filter(task=task, attempt=attempt).exclude(blob=None)
+        if (task.pk, attempt) in self._late or told.exists():
+            return
+        self._late.add((task.pk, attempt))
+        alike: defaultdict[FileState, list[Noted]] = defaultdict(list)
+        for outcome in outcomes:
+            alike[outcome.state].append(Noted(outcome=outcome))
+        for state, noted in alike.items():
+            self._add(task, attempt, state, noted, late=True)
+
+    def _add(self, task: Task, attempt: int, state: FileState, noted: Sequence[Noted], **more: Any) -> None:
+        row = Result(job_id=task.job_id, task=task, attempt=attempt, state=state.value, count=len(noted), **more)
+        row.blob = pack_noted(noted)
+        self._results.append(row)
+
+    def write(self) -> None:
+        """Write all of it. Afterwards jobs that have nothing left to do have ended, and sites will be told of tasks."""
+        self._write_changes()
+        tasks = Task.objects.bulk_create([task for task, _ in self._tasks])
+        for task, (_, carried) in zip(tasks, self._tasks, strict=True):
+            self._entries.append(TaskEntries(task=task, count=len(carried), blob=pack_carried(carried)))
+        TaskEntries.objects.bulk_create(self._entries)
+        Result.objects.bulk_create(self._results)
+        for job, changes in self._jobs.items():
+            Job.objects.filter(pk=job).update(**{column: F(column) + n for column, n in changes.items() if n})
+        self._begin()
+        self._finish()
+        offer(self._lanes, self.now)
+
+    def _write_changes(self) -> None:
+        """Update the tasks, each only if it still is what was read."""
+        if not self._changed:
+            return
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPDATE, [_row(*changed) for changed in self._changed.values()])
+            if cursor.rowcount != len(self._changed):
+                raise DatabaseError("a task was changed by somebody else meanwhile")
+
+    def _begin(self) -> None:
+        if self._begun:
+            begun = Job.objects.filter(pk__in=self._begun, state=JobState.PENDING)
+            begun.update(state=JobState.STARTED, started=self.now)
+
+    def _finish(self) -> None:
+        if self._walked:
+            walking = Task.objects.filter(job=OuterRef("pk"), chain__isnull=True, state__in=OPEN_TASK)
+            Job.objects.filter(~Exists(walking), pk__in=self._walked).update(dir_walk_complete=True)
+        for job in Job.objects.filter(pk__in=self._jobs, numopen=0, state__in=OPEN_JOB) if self._jobs else ():
+            state = verdict(job)
+            Job.objects.filter(pk=job.pk, state__in=OPEN_JOB).update(state=state, completed=self.now)
+            log.info("job ended", job=job.pk, state=state.value, files=job.numfiles, failed=job.numfailedfiles)
+
+
+def _row(task: Task, state: str, attempt: int) -> list[Any]:
+    values = [getattr(task, name) for name in _CHANGING]
+    adapt = connection.ops.adapt_datetimefield_value
+    return [*(adapt(value) if isinstance(value, datetime) else value for value in values), task.pk, state, attempt]
+
+
+def verdict(job: Job) -> JobState:
+    """Return how a job with no open task ended; aborted entries do not make it fail."""
+    if job.numfailedfiles or job.numbroken:
+        return JobState.FAILURE
+    return JobState.SUCCESS if job.numfiles else JobState.SKIPPED
+
+
+def chunks(carried: Sequence[Carried], site: Site) -> Iterable[list[Carried]]:
+    """Yield the entries in batches of the site's size: as many files, and as much data, whichever is less."""
+    batch: list[Carried] = []
+    held = 0
+    for item in carried:
+        if batch and (len(batch) >= site.file_batch_size or held + item.entry.size > site.file_batch_gb << 30):
+            yield batch
+            batch, held = [], 0
+        batch.append(item)
+        held += item.entry.size
+    if batch:
+        yield batch

@@ -1,0 +1,191 @@
+"""Jobs, what was submitted to them, their tasks, and what became of each entry.
+
+A task row is narrow and changes; entries and results are rows of one compressed blob that are only ever added.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from argosy.core.states import FileState, JobState, TaskState
+from argosy.hub.sites.models import Site
+
+
+class Queue(models.TextChoices):
+    """Which of a site's slots a task waits for."""
+
+    DISCOVERY = "discovery"
+    TRANSFER = "transfer"
+
+
+class Counted(models.Model):
+    """Counts of entries by what became of them."""
+
+    numfiles = models.PositiveBigIntegerField(default=0)
+    numprocessedfiles = models.PositiveBigIntegerField(default=0)
+    numskippedfiles = models.PositiveBigIntegerField(default=0)
+    numfailedfiles = models.PositiveBigIntegerField(default=0)
+    numabortedfiles = models.PositiveBigIntegerField(default=0)
+    numcancelledfiles = models.PositiveBigIntegerField(default=0)
+    moved_data = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        """Has no table of its own."""
+
+        abstract = True
+
+
+COLUMN: dict[FileState, str] = {state: f"num{state.value}files" for state in FileState}
+"""Which column counts a state."""
+
+
+class Job(Counted):
+    """A run of a workflow. An entry counts once for every chain it goes through, where its way ends."""
+
+    jobtype = models.CharField(max_length=255)
+    site = models.ForeignKey(Site, models.PROTECT, related_name="jobs")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="jobs")
+    state = models.CharField(max_length=9, default=JobState.PENDING.value)
+    created = models.DateTimeField()
+    started = models.DateTimeField(null=True)
+    completed = models.DateTimeField(null=True)
+    fields = models.JSONField(default=dict)
+    discovery = models.CharField(max_length=64, null=True)
+    dir_walk_complete = models.BooleanField(default=False)
+    numbytes = models.PositiveBigIntegerField(default=0)
+    numopen = models.PositiveBigIntegerField(default=0)
+    """Tasks that have not ended."""
+    numbroken = models.PositiveBigIntegerField(default=0)
+    """Tasks that ended in FAILURE."""
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=["state"], name="job_state"),
+            models.Index(fields=["created"], name="job_created"),
+        )
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class Submission(models.Model):
+    """What was asked of a job at once: paths, and the rules with every field value in place."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="submissions")
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    rules = models.JSONField()
+    options = models.JSONField(default=dict)
+    """Of the discovery."""
+    paths = models.BinaryField()
+    """Given entries, packed."""
+
+    class Meta:
+        """In the order they came."""
+
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"submission {self.pk} of job {self.job_id}"
+
+
+class Task(Counted):
+    """One link of a chain over one batch of entries at one site; or, without a chain, what finds entries."""
+
+    taskid = models.UUIDField(default=uuid.uuid4, unique=True)
+    job = models.ForeignKey(Job, models.CASCADE, related_name="tasks")
+    submission = models.ForeignKey(Submission, models.CASCADE, related_name="tasks")
+    site = models.ForeignKey(Site, models.PROTECT, related_name="tasks")
+    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children", db_index=False)
+    tasktype = models.CharField(max_length=255)
+    queue = models.CharField(max_length=16, choices=Queue.choices)
+    chain = models.PositiveSmallIntegerField(null=True)
+    """Place of its rule in the submission; null: it finds entries."""
+    seq = models.PositiveSmallIntegerField(default=0)
+    """Place of its link in the chain."""
+    state = models.CharField(max_length=9, default=TaskState.PENDING.value)
+    attempt = models.PositiveIntegerField(default=1)
+    failures = models.PositiveIntegerField(default=0)
+    """Attempts that ended badly; a task has only so many."""
+    created = models.DateTimeField()
+    started = models.DateTimeField(null=True)
+    completed = models.DateTimeField(null=True)
+    due = models.DateTimeField(null=True)
+    """Not to be offered before."""
+    rung_at = models.DateTimeField(null=True)
+    """When its site was last told of it; null: not yet."""
+    lease_until = models.DateTimeField(null=True)
+    node = models.CharField(max_length=255, default="")
+    error = models.CharField(max_length=64, default="")
+    reason = models.TextField(default="")
+    sequence = models.PositiveIntegerField(default=0)
+    """Of a discovery: number of the next batch."""
+    after = models.BinaryField(null=True)
+    """Of a discovery: last path of the last batch."""
+
+    class Meta:
+        """In the order they were made; indexed for what is asked all the time."""
+
+        db_table = "task"
+        ordering = ("id",)
+        indexes = (
+            models.Index(fields=["site", "queue", "state", "rung_at", "-seq", "id"], name="task_to_offer"),
+            models.Index(fields=["state", "lease_until"], name="task_lease"),
+            models.Index(fields=["job", "state"], name="task_of_job"),
+        )
+
+    def __str__(self) -> str:
+        return f"task {self.taskid}"
+
+    @property
+    def finds(self) -> bool:
+        """Whether it finds entries, rather than doing something to them."""
+        return self.chain is None
+
+
+class TaskEntries(models.Model):
+    """The entries of a task from one attempt on: a retried task goes on with those that are left."""
+
+    task = models.ForeignKey(Task, models.CASCADE, related_name="entries")
+    attempt = models.PositiveIntegerField(default=1)
+    count = models.PositiveIntegerField()
+    blob = models.BinaryField()
+
+    class Meta:
+        """One row for an attempt."""
+
+        constraints = (models.UniqueConstraint(fields=["task", "attempt"], name="entries_once_an_attempt"),)
+
+    def __str__(self) -> str:
+        return f"{self.count} entries of task {self.task_id}"
+
+
+class Result(models.Model):
+    """What became of some entries of a task: those that ended one attempt alike."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="results", db_index=False)
+    task = models.ForeignKey(Task, models.CASCADE, related_name="results")
+    attempt = models.PositiveIntegerField()
+    state = models.CharField(max_length=9)
+    """What the step made of them."""
+    final = models.CharField(max_length=9, default="")
+    """What the job counts them as, where their way ended here; empty where it went on, and for late reports."""
+    late = models.BooleanField(default=False)
+    """Whether it was told by an attempt that no longer had the task: known, and not counted."""
+    count = models.PositiveIntegerField()
+    error = models.CharField(max_length=64, default="")
+    reason = models.TextField(default="")
+    blob = models.BinaryField(null=True)
+    """Their outcomes, packed; null: all entries the task had at this attempt ended so."""
+
+    class Meta:
+        """Indexed so that the files of a job can be paged by state."""
+
+        ordering = ("id",)
+        indexes = (models.Index(fields=["job", "final", "id", "count"], name="result_files"),)
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.state} of task {self.task_id}"

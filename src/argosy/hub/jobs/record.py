@@ -1,0 +1,301 @@
+"""What claims, batches and reports do to tasks and jobs. Each is called inside a transaction, with its ledger."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from argosy.core.entry import Entry, Kind
+from argosy.core.errors import Invalid
+from argosy.core.order import Order
+from argosy.core.outcome import Outcome
+from argosy.core.report import Batch, Report
+from argosy.core.states import FileState, TaskState
+from argosy.hub.jobs.blobs import Carried
+from argosy.hub.jobs.known import Known, rules_of
+from argosy.hub.jobs.ledger import Ending, Ledger, chunks
+from argosy.hub.jobs.models import Queue, Task
+from argosy.hub.sites.links import mapped
+from argosy.hub.workflows.rules import chosen
+
+log = structlog.get_logger()
+
+ATTEMPTS = 5
+"""How many attempts of a task may end badly."""
+PATIENCE = 2.0
+"""Seconds before the second attempt; three times as many before each later one."""
+
+
+def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float) -> Order | None:
+    """Give the attempt to a node, with all it needs to run; None where the task is not waiting for it."""
+    task = ledger.known.task(taskid)
+    if task is None or task.attempt != attempt or task.state != TaskState.PENDING:
+        return None
+    until = ledger.now + timedelta(seconds=lease)
+    started = task.started or ledger.now
+    ledger.change(task, state=TaskState.STARTED.value, started=started, lease_until=until, node=node[:255])
+    ledger.began(task)
+    return _order(ledger.known, task, lease)
+
+
+def _order(known: Known, task: Task, lease: float) -> Order:
+    site = known.site(task.site_id)
+    return Order(
+        task=str(task.taskid),
+        attempt=task.attempt,
+        job=task.job_id,
+        site=site.name,
+        step=task.tasktype,
+        options=_options(task),
+        entries=tuple(item.entry for item in known.entries(task)),
+        lease=lease,
+        links=tuple(known.linked(task.site_id).links),
+        stores=known.stores(task.site_id),
+        batch_files=site.file_batch_size,
+        batch_bytes=site.file_batch_gb << 30,
+        sequence=task.sequence,
+        after=bytes(task.after) if task.after is not None else None,
+    )
+
+
+def _options(task: Task) -> dict[str, object]:
+    if task.chain is not None:
+        return dict(rules_of(task.submission_id)[task.chain].chain[task.seq].options)
+    return dict(task.submission.options) if task.queue == Queue.DISCOVERY else {}
+
+
+def renew(ledger: Ledger, taskid: str, attempt: int, *, lease: float) -> bool:
+    """Let the attempt run on; False where it is no longer the one that has the task."""
+    task = ledger.known.task(taskid)
+    if task is None or task.attempt != attempt or task.state != TaskState.STARTED:
+        return False
+    ledger.change(task, lease_until=ledger.now + timedelta(seconds=lease))
+    return True
+
+
+def batch(ledger: Ledger, told: Batch) -> bool:
+    """Record what a discovery found: tasks for the chains of the rules that match.
+
+    Raises:
+        Invalid: batches are missing before it.
+    """
+    task = ledger.known.task(told.task)
+    if task is None or task.attempt != told.attempt or task.state != TaskState.STARTED:
+        return False
+    if told.sequence < task.sequence:
+        return True
+    if told.sequence > task.sequence:
+        raise Invalid(f"batch {told.sequence} of task {told.task} came before batch {task.sequence}")
+    counts = _found(ledger, task, told.entries)
+    counts += _unwalked(ledger, task, told.failed)
+    after = told.entries[-1].path if told.entries else task.after
+    ledger.change(task, counts, sequence=task.sequence + 1, after=after)
+    return True
+
+
+def report(ledger: Ledger, told: Report) -> None:
+    """Record how an attempt ended. One that no longer has the task adds what it knows, and changes nothing."""
+    task = ledger.known.task(told.task)
+    if task is None:
+        log.warning("report of an unknown task", task=told.task, attempt=told.attempt)
+    elif task.attempt != told.attempt or task.state != TaskState.STARTED:
+        ledger.note_late(task, told.attempt, told.outcomes)
+    elif told.error and told.retry and task.failures + 1 < ATTEMPTS:
+        _retry(ledger, task, told)
+    else:
+        _end(ledger, task, told)
+
+
+def expire(ledger: Ledger, task: Task) -> None:
+    """Take the task from an attempt whose lease ran out: offer it again, or end it when that happened too often."""
+    reason = f"{task.node or 'the node'} stopped answering while it ran this task (attempt {task.attempt})"
+    if task.failures + 1 < ATTEMPTS:
+        again(ledger, task, reason=reason, error="lease_lost", failures=1)
+    else:
+        told = Report(task=str(task.taskid), attempt=task.attempt, error="lease_lost", reason=reason)
+        _end(ledger, task, told)
+
+
+def again(ledger: Ledger, task: Task, *, reason: str, error: str, failures: int, delay: float = 0.0) -> None:
+    """Have another attempt made, after `delay` seconds."""
+    ledger.change(
+        task,
+        state=TaskState.PENDING.value,
+        attempt=task.attempt + 1,
+        failures=task.failures + failures,
+        due=ledger.now + timedelta(seconds=delay),
+        rung_at=None,
+        lease_until=None,
+        reason=reason,
+        error=error,
+    )
+    ledger.wait(task)
+
+
+def _retry(ledger: Ledger, task: Task, told: Report) -> None:
+    """Record what did end, and have the rest tried again later."""
+    delay = PATIENCE * 3**task.failures
+    if told.outcomes and not task.finds:
+        endings, rest = _passed(ledger, task, told.outcomes)
+        if not rest:
+            _end(ledger, task, msgspec.structs.replace(told, error="", reason="", retry=False))
+            return
+        ledger.change(task, ledger.note(task, endings))
+        ledger.keep(task, rest)
+    log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
+    again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
+
+
+def _end(ledger: Ledger, task: Task, told: Report) -> None:
+    """Record the end of a task and what became of each of its entries."""
+    if task.finds:
+        counts = _end_finding(ledger, task, told)
+    elif told.outcomes or not told.error:
+        endings, rest = _passed(ledger, task, told.outcomes)
+        counts = ledger.note(task, [*endings, *(_left(item, told) for item in rest)])
+    else:
+        counts = _all_failed(ledger, task, told)
+    state = _ended_as(counts, told)
+    ledger.change(
+        task,
+        counts,
+        state=state.value,
+        completed=ledger.now,
+        lease_until=None,
+        error=told.error,
+        reason=told.reason,
+    )
+    ledger.count(task.job_id, numopen=-1, numbroken=int(state is TaskState.FAILURE))
+    if state is not TaskState.SUCCESS:
+        log.warning("task ended", task=told.task, job=task.job_id, state=state.value, reason=told.reason)
+
+
+def _end_finding(ledger: Ledger, task: Task, told: Report) -> Counter[str]:
+    """Record the end of a task that finds entries; those it reports in good state are found."""
+    ledger.walked(task)
+    counts = _found(ledger, task, [outcome.entry for outcome in told.outcomes if outcome.state.goes_on])
+    counts += _unwalked(ledger, task, [outcome for outcome in told.outcomes if not outcome.state.goes_on])
+    if told.error:
+        failed = _all_failed(ledger, task, told)
+        ledger.count(task.job_id, numfiles=failed["numfailedfiles"])
+        counts += failed
+    return counts
+
+
+def _ended_as(counts: Counter[str], told: Report) -> TaskState:
+    if told.error:
+        return TaskState.FAILURE
+    return TaskState.ERROR if counts["numfailedfiles"] else TaskState.SUCCESS
+
+
+def _all_failed(ledger: Ledger, task: Task, told: Report) -> Counter[str]:
+    count = ledger.known.row(task).count
+    return ledger.note_all(task, FileState.FAILED, count, error=told.error, reason=told.reason)
+
+
+def _left(item: Carried, told: Report) -> Ending:
+    """Return how an entry ended that the report says nothing of."""
+    reason = told.reason or "the site reported nothing of it"
+    outcome = Outcome(entry=item.entry, state=FileState.FAILED, reason=reason, error=told.error or "error")
+    return Ending(outcome, item.source, FileState.FAILED)
+
+
+def _found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]:
+    """Start the chains of the rules that match the entries; return counts for the task."""
+    rules = rules_of(task.submission_id)
+    chains: dict[int, list[Carried]] = {}
+    endings: list[Ending] = []
+    size = 0
+    for entry in entries:
+        if entry.kind is Kind.OTHER:
+            outcome = Outcome.skipped(entry, "not a file, directory or symlink")
+            endings.append(Ending(outcome, final=FileState.SKIPPED))
+            continue
+        for place in chosen(rules, entry):
+            chains.setdefault(place, []).append(Carried(entry=entry))
+            size += entry.size
+    for place, carried in chains.items():
+        endings += _pass_on(ledger, task, place, 0, carried)
+    counted = sum(map(len, chains.values())) + len(endings)
+    ledger.count(task.job_id, numfiles=counted, numbytes=size)
+    return ledger.note(task, endings)
+
+
+def _unwalked(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
+    """Record paths that could not be looked at."""
+    ledger.count(task.job_id, numfiles=len(outcomes))
+    return ledger.note(task, [Ending(outcome, final=outcome.state) for outcome in outcomes])
+
+
+def _passed(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> tuple[list[Ending], list[Carried]]:
+    """Hand on the entries that go on; return how each ended here, and the entries without an outcome."""
+    assert task.chain is not None
+    pairs, rest = _paired(ledger.known.entries(task), outcomes)
+    last = task.seq + 1 == len(rules_of(task.submission_id)[task.chain].chain)
+    endings = [_ending(item, outcome) for item, outcome in pairs if last or not outcome.state.goes_on]
+    if last:
+        return endings, rest
+    on = [_carried(item, outcome) for item, outcome in pairs if outcome.state.goes_on]
+    lost = _pass_on(ledger, task, task.chain, task.seq + 1, on)
+    stranded = {ending.outcome.entry.path for ending in lost}
+    gone = [
+        Ending(outcome, item.source)
+        for item, outcome in pairs
+        if outcome.state.goes_on and outcome.entry.path not in stranded
+    ]
+    return [*endings, *gone, *lost], rest
+
+
+def _ending(item: Carried, outcome: Outcome) -> Ending:
+    """Return the end of an entry's way: processed where any link of its chain processed it."""
+    worked = item.done and outcome.state is FileState.SKIPPED
+    return Ending(outcome, item.source, FileState.PROCESSED if worked else outcome.state)
+
+
+def _carried(item: Carried, outcome: Outcome) -> Carried:
+    done = item.done or outcome.state is FileState.PROCESSED
+    return Carried(entry=outcome.entry, source=item.source, done=done)
+
+
+def _paired(
+    carried: Sequence[Carried], outcomes: Sequence[Outcome]
+) -> tuple[list[tuple[Carried, Outcome]], list[Carried]]:
+    """Return each entry with its outcome, and those that have none: outcomes come in the order of the entries."""
+    if len(outcomes) == len(carried):
+        return list(zip(carried, outcomes, strict=True)), []
+    told = {outcome.entry.path: outcome for outcome in outcomes}
+    pairs = [(item, told[item.entry.path]) for item in carried if item.entry.path in told]
+    return pairs, [item for item in carried if item.entry.path not in told]
+
+
+def _pass_on(ledger: Ledger, task: Task, chain: int, seq: int, carried: Sequence[Carried]) -> list[Ending]:
+    """Start link `seq` of a chain for the entries; return, as failed, those that have no place at its site."""
+    if not carried:
+        return []
+    link = rules_of(task.submission_id)[chain].chain[seq]
+    there, lost = _moved(ledger, task, link.site, carried)
+    for some in chunks(there, ledger.known.site(link.site)):
+        following = Task(job_id=task.job_id, submission_id=task.submission_id, site_id=link.site, parent=task)
+        following.tasktype, following.queue, following.chain, following.seq = link.step, Queue.TRANSFER, chain, seq
+        ledger.spawn(following, some)
+    return lost
+
+
+def _moved(ledger: Ledger, task: Task, site: int, carried: Sequence[Carried]) -> tuple[Sequence[Carried], list[Ending]]:
+    """Return the entries under their paths at the site, and those that have none."""
+    if site == task.site_id:
+        return carried, []
+    here, there = ledger.known.linked(task.site_id), ledger.known.linked(site)
+    moved: list[Carried] = []
+    lost: list[Ending] = []
+    for item in carried:
+        try:
+            path = mapped(item.entry.path, here, there)
+        except Invalid as error:
+            lost.append(Ending(Outcome.of_error(item.entry, error), item.source, FileState.FAILED))
+        else:
+            entry = msgspec.structs.replace(item.entry, path=path)
+            moved.append(Carried(entry=entry, source=item.origin, done=item.done))
+    return moved, lost

@@ -1,0 +1,119 @@
+"""The one writer: what agents tell is recorded by one thread, as much as waits in one transaction.
+
+A commit waits for the disk, and SQLite lets one writer in at a time: many small tasks a second need to share both.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import structlog
+from django.db import DatabaseError, close_old_connections, connection, transaction
+
+from argosy.core.errors import Unavailable
+from argosy.hub.jobs.ledger import Ledger
+
+T = TypeVar("T")
+Act = Callable[[Ledger], Any]
+Ticket = tuple[Act, str, "Future[Any]"]
+"""What to do, on which task, and where the answer goes."""
+
+MOST = 64
+"""Acts of one transaction: enough to share a commit, few enough not to keep the API from writing."""
+
+log = structlog.get_logger()
+
+
+class Recorder:
+    """A thread and its queue."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when what was handed in is recorded; nothing more is taken."""
+        self._stopping = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def record(self, act: Callable[[Ledger], T], task: str = "") -> T:
+        """Return what the act on a task returned, once it is committed.
+
+        Raises:
+            Unavailable: the hub is stopping, or the database does not take it; nothing of it was recorded.
+            ArgosyError: what the act raised; nothing of it was recorded.
+        """
+        if self._stopping:
+            raise Unavailable("the hub is stopping")
+        answer: Future[T] = Future()
+        self._queue.put((act, task, answer))
+        return answer.result()
+
+    def _run(self) -> None:
+        while (tickets := self._waiting()) is not None:
+            close_old_connections()
+            self._together(tickets)
+        self._refuse()
+        connection.close()
+
+    def _waiting(self) -> list[Ticket] | None:
+        """Wait for a ticket and return it with those behind it; None at the end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        tickets = [first]
+        while len(tickets) < MOST:
+            try:
+                ticket = self._queue.get_nowait()
+            except Empty:
+                break
+            if ticket is None:
+                self._queue.put(None)
+                break
+            tickets.append(ticket)
+        return tickets
+
+    def _refuse(self) -> None:
+        """Answer those who came while the recorder stopped."""
+        while not self._queue.empty():
+            if (ticket := self._queue.get_nowait()) is not None:
+                ticket[2].set_exception(Unavailable("the hub is stopping"))
+
+    def _together(self, tickets: list[Ticket]) -> None:
+        """Record all in one transaction; where one of them breaks it, each in its own, so that it harms only itself."""
+        try:
+            answers = self._commit(tickets)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the ticket is told
+            if len(tickets) == 1:
+                tickets[0][2].set_exception(_translated(error))
+            else:
+                for ticket in tickets:
+                    self._together([ticket])
+        else:
+            for (_, _, future), answer in zip(tickets, answers, strict=True):
+                future.set_result(answer)
+
+    def _commit(self, tickets: list[Ticket]) -> list[Any]:
+        with transaction.atomic():
+            ledger = Ledger(self._clock())
+            ledger.known.load([task for _, task, _ in tickets if task])
+            answers = [act(ledger) for act, _, _ in tickets]
+            ledger.write()
+        return answers
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, DatabaseError):
+        log.error("not recorded", exc_info=error)
+        return Unavailable(f"the hub cannot record: {error}")
+    return error

@@ -1,0 +1,242 @@
+"""Decisions on jobs: submit, cancel."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import IntegerField, OuterRef, Subquery
+from django.utils import timezone
+
+from argosy.core.entry import Entry
+from argosy.core.errors import Invalid, NotFound
+from argosy.core.options import parse
+from argosy.core.paths import absolute, below, display
+from argosy.core.states import FileState, JobState, TaskState
+from argosy.hub.jobs.blobs import Carried, pack_carried
+from argosy.hub.jobs.ledger import OPEN_JOB, OPEN_TASK, Ledger, chunks
+from argosy.hub.jobs.models import Job, Queue, Submission, Task, TaskEntries
+from argosy.hub.sites.links import Linked, mapped
+from argosy.hub.sites.models import Site
+from argosy.hub.sites.queries import site_named
+from argosy.hub.workflows import fields as field_values
+from argosy.hub.workflows.models import Workflow
+from argosy.hub.workflows.rules import Link, Patterns, Rule, planned
+from argosy.hub.workflows.services import runnable
+from argosy.hub.workflows.shipped import ALIASES
+from argosy.steps.base import STEPS
+
+log = structlog.get_logger()
+
+DISCOVERIES = {"recursive": "dynamo.tasks.recursive_action"}
+"""Discoveries a submission may name, and the tasks that do them."""
+STAT = "dynamo.tasks.stat_paths"
+"""What looks at given paths where nothing discovers them: rules and steps need to know what they are."""
+LINKED = {"dynamo.tasks.migrate", "dynamo.tasks.reverse_stub"}
+"""Steps that move bytes between a site and the datastore its sitelink names."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission as it came. `discovery`: UNSET means the workflow's own, None means none."""
+
+    site: str
+    workflow: str
+    paths: Sequence[Entry]
+    fields: Mapping[str, Any] = {}
+    discovery: str | msgspec.UnsetType | None = msgspec.UNSET
+    job: int | None = None
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+    ignore_site_includes: bool = False
+    ignore_site_excludes: bool = False
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission that was found good."""
+
+    workflow: Workflow
+    site: Site
+    given: list[Carried]
+    fields: dict[str, Any]
+    rules: list[Rule]
+    discovery: str | None
+    options: dict[str, Any]
+
+
+def submit(asked: Asked, *, owner: User | None) -> Job:
+    """Record a job, or more work for one, and once it is recorded tell its site.
+
+    Raises:
+        Invalid: something of it is unknown, missing or cannot work; the message says what.
+        NotFound: there is no such job to add to.
+    """
+    return _record(_planned(asked), owner=owner, job=asked.job)
+
+
+@transaction.atomic
+def cancel(pk: int) -> Job:
+    """End the job: nothing of it starts any more, what runs is told to stop. Harmless when repeated.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    now = timezone.now()
+    job = Job.objects.select_for_update().filter(pk=pk).first()
+    if job is None:
+        raise NotFound(f"there is no job {pk}")
+    if Job.objects.filter(pk=pk, state__in=OPEN_JOB).update(state=JobState.CANCELLED, completed=now):
+        _cancel_tasks(job, now)
+        log.info("job cancelled", job=pk)
+    job.refresh_from_db()
+    return job
+
+
+def _planned(asked: Asked) -> _Plan:
+    workflow = runnable(asked.workflow)
+    site = site_named(asked.site)
+    values = field_values.values(workflow.fields, asked.fields, aliases=ALIASES.get(workflow.name, {}))
+    rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
+    discovery, options = _discovery(asked, workflow)
+    given = _given(asked.paths, site)
+    for rule in rules:
+        _check_steps(rule.chain)
+        _check_links(rule.chain, site, given)
+    return _Plan(
+        workflow=workflow, site=site, given=given, fields=values, rules=rules, discovery=discovery, options=options
+    )
+
+
+def _patterns(asked: Asked, site: Site) -> Patterns:
+    return Patterns(
+        site_include=() if asked.ignore_site_includes else tuple(site.include or ()),
+        site_exclude=() if asked.ignore_site_excludes else tuple(site.exclude or ()),
+        include=asked.include,
+        exclude=asked.exclude,
+    )
+
+
+def _discovery(asked: Asked, workflow: Workflow) -> tuple[str | None, dict[str, Any]]:
+    """Return the discovery and its options, which go only with the workflow's own."""
+    name = workflow.discovery if asked.discovery is msgspec.UNSET else asked.discovery
+    if name is not None and name not in DISCOVERIES:
+        raise Invalid(f"unknown discovery {name!r}: known are {', '.join(DISCOVERIES)}, and null for none")
+    options = dict(workflow.discovery_options) if name == workflow.discovery else {}
+    if name is not None and workflow.allow_missing_paths:
+        options.setdefault("skip_missing", True)
+    return name, options
+
+
+def _given(entries: Sequence[Entry], site: Site) -> list[Carried]:
+    """Return the given entries, each once, with normal paths below the site's roots."""
+    if not entries:
+        raise Invalid("there is nothing to do: give at least one path")
+    roots = [root.encode() for root in site.roots]
+    unique: dict[bytes, Carried] = {}
+    for entry in entries:
+        path = absolute(entry.path)
+        if roots and not any(below(path, root) for root in roots):
+            raise Invalid(f"path {display(path)!r} is outside the roots of site {site.name}: {', '.join(site.roots)}")
+        unique.setdefault(path, Carried(entry=Entry(path=path, state=entry.state)))
+    return list(unique.values())
+
+
+def _check_steps(chain: Sequence[Link]) -> None:
+    for link in chain:
+        if link.step == "dynamo.tasks.reverse_stub" and link.options.get("hydrate") is not True:
+            raise Invalid("stubs are not available yet; set hydrate to true")
+        if link.step == "dynamo.tasks.migrate" and link.options.get("premigrate") is not True:
+            raise Invalid("stubs are not available yet; use the workflow premigrate")
+        parse(STEPS.get(link.step), link.options, noun=f"step {link.step}")
+
+
+def _check_links(chain: Sequence[Link], site: Site, given: Sequence[Carried]) -> None:
+    """See to it that every path has a place in the datastore, and at the other sites of the chain."""
+    places = {link.site for link in chain} | {site.pk}
+    linked = {place.pk: Linked.of(place) for place in Site.objects.filter(pk__in=places)}
+    for item in given:
+        here, path = site.pk, item.entry.path
+        for link in chain:
+            if link.site != here:
+                path, here = mapped(path, linked[here], linked[link.site]), link.site
+            if link.step in LINKED:
+                linked[here].covering(path)
+
+
+@transaction.atomic
+def _record(plan: _Plan, *, owner: User | None, job: int | None) -> Job:
+    ledger = Ledger(timezone.now())
+    row = _job(plan, ledger.now, owner) if job is None else _open_job(job)
+    submission = Submission.objects.create(
+        job=row,
+        site=plan.site,
+        rules=msgspec.to_builtins(plan.rules),
+        options=plan.options,
+        paths=pack_carried(plan.given),
+    )
+    for task, given in _first_tasks(plan, submission):
+        ledger.spawn(task, given)
+    ledger.write()
+    log.info("job submitted", job=row.pk, workflow=plan.workflow.name, site=plan.site.name, paths=len(plan.given))
+    row.refresh_from_db()
+    return row
+
+
+def _job(plan: _Plan, now: datetime, owner: User | None) -> Job:
+    return Job.objects.create(
+        jobtype=plan.workflow.name,
+        site=plan.site,
+        owner=owner,
+        created=now,
+        fields=plan.fields,
+        discovery=plan.discovery,
+    )
+
+
+def _open_job(pk: int) -> Job:
+    job = Job.objects.select_for_update().filter(pk=pk).first()
+    if job is None:
+        raise NotFound(f"there is no job {pk} to add to")
+    if job.state not in OPEN_JOB:
+        raise Invalid(f"job {pk} has ended ({job.state}): submit without `job` to begin another")
+    job.dir_walk_complete = False
+    job.save(update_fields=["dir_walk_complete"])
+    return job
+
+
+def _first_tasks(plan: _Plan, submission: Submission) -> list[tuple[Task, list[Carried]]]:
+    """Return one discovery of everything; or, without, tasks that look at the given paths."""
+    if plan.discovery is not None:
+        return [(_finder(submission, DISCOVERIES[plan.discovery], Queue.DISCOVERY), plan.given)]
+    return [(_finder(submission, STAT, Queue.TRANSFER), some) for some in chunks(plan.given, plan.site)]
+
+
+def _finder(submission: Submission, tasktype: str, queue: Queue) -> Task:
+    return Task(
+        job=submission.job, submission=submission, site=submission.site, tasktype=tasktype, queue=queue, chain=None
+    )
+
+
+def _cancel_tasks(job: Job, now: datetime) -> None:
+    """Mark what had not ended; the entries it had left are cancelled."""
+    ledger = Ledger(now)
+    entries = TaskEntries.objects.filter(task=OuterRef("pk")).order_by("-attempt").values("count")[:1]
+    left = Subquery(entries, output_field=IntegerField())
+    tasks = Task.objects.filter(job=job, state__in=OPEN_TASK)
+    for task in tasks.annotate(left=left):
+        if task.queue != Queue.DISCOVERY:
+            ledger.note_all(task, FileState.CANCELLED, task.left, reason=_reason(task))
+        if task.finds and task.queue != Queue.DISCOVERY:
+            ledger.count(job.pk, numfiles=task.left)
+        ledger.count(job.pk, numopen=-1)
+    tasks.exclude(queue=Queue.DISCOVERY).update(numcancelledfiles=left)
+    tasks.update(state=TaskState.CANCELLED, completed=now, lease_until=None)
+    ledger.write()
+
+
+def _reason(task: Task) -> str:
+    if task.state == TaskState.STARTED:
+        return "the job was cancelled while this ran: it may have been done"
+    return "the job was cancelled"

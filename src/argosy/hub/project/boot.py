@@ -1,0 +1,88 @@
+"""How a hub starts: prepared for one data directory, then served. One process serves one data directory."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import django
+
+from argosy.core.config import Config
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def prepare(data_dir: Path, config: Config, admin_password: str | None) -> str | None:
+    """Make the hub ready: keys, tables, shipped workflows, what the configuration file says, the administrator.
+
+    Returns the administrator's password where it had to be generated: show it once, it is kept nowhere in clear.
+
+    Raises:
+        Invalid: the configuration contradicts itself.
+    """
+    _set_up(data_dir)
+    from django.core.management import call_command
+
+    from argosy.hub.common.services import ensure_admin
+    from argosy.hub.sites.services import reconcile
+    from argosy.hub.workflows.services import install_shipped
+
+    call_command("migrate", verbosity=0, interactive=False)
+    install_shipped()
+    reconcile(config)
+    return ensure_admin(admin_password)
+
+
+def application() -> Asgi:
+    """Return the ASGI application, the files of its documentation pages included. Call `prepare` first."""
+    from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+    from django.core.asgi import get_asgi_application
+
+    return ASGIStaticFilesHandler(get_asgi_application())
+
+
+def reset_password(username: str, password: str | None) -> str:
+    """Set the password, or a new one, and return it. Call `prepare` or `attach` first.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    from argosy.hub.common import services
+
+    return services.reset_password(username, password)
+
+
+def export_site(name: str) -> str:
+    """Return a site, its links and their datastores as TOML, secrets left out. Call `prepare` or `attach` first.
+
+    Raises:
+        NotFound: there is no such site.
+    """
+    from argosy.hub.sites import export
+
+    return export.toml(name)
+
+
+def attach(data_dir: Path) -> None:
+    """Use the database of a hub that was prepared before, changing nothing in it.
+
+    Raises:
+        NotFound: no hub was ever prepared there.
+    """
+    from argosy.core.errors import NotFound
+
+    if not (data_dir / "hub.sqlite3").exists():
+        raise NotFound(f"{data_dir} holds no hub: start it once with `argosy up`")
+    _set_up(data_dir)
+
+
+def _set_up(data_dir: Path) -> None:
+    """Have Django use this directory, readable by its owner alone."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["ARGOSY_DATA_DIR"] = str(data_dir.absolute())
+    os.environ["DJANGO_SETTINGS_MODULE"] = "argosy.hub.project.settings"
+    django.setup()
+    from django.conf import settings
+
+    if str(data_dir.absolute()) != settings.DATA_DIR:
+        raise RuntimeError(f"this process serves {settings.DATA_DIR}: start another for {data_dir}")

@@ -1,0 +1,36 @@
+"""Addresses. What the API answers is documented at /api/docs/."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from argosy.hub.common import api as tokens
+from argosy.hub.jobs import api as jobs
+from argosy.hub.sites import api as sites
+from argosy.hub.workflows import api as workflows
+
+router = SimpleRouter()
+router.register("sites", sites.SiteViewSet)
+router.register("datastores", sites.DatastoreViewSet)
+router.register("sitelinks", sites.SiteLinkViewSet)
+router.register("workflows", workflows.WorkflowViewSet)
+router.register("jobs", jobs.JobViewSet)
+router.register("tasks", jobs.TaskViewSet)
+
+api = [
+    path("auth/token/", tokens.LoginView.as_view()),
+    path("auth/token/refresh/", tokens.RefreshView.as_view()),
+    path("auth/token/verify/", tokens.VerifyView.as_view()),
+    path("auth/token/publickey/", tokens.PublicKeyView.as_view()),
+    path("file/workflow/", jobs.SubmitView.as_view()),
+    path("health/", sites.HealthView.as_view()),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    *router.urls,
+]
+urlpatterns = [path("api/", include(api))]
+
+handler400 = "argosy.hub.common.problems.bad_request"
+handler403 = "argosy.hub.common.problems.forbidden"
+handler404 = "argosy.hub.common.problems.not_found"
+handler500 = "argosy.hub.common.problems.server_error"

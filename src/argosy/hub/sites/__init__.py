@@ -1,0 +1,1 @@
+"""Sites, datastores and the links between them."""

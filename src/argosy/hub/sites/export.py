@@ -1,0 +1,63 @@
+"""A site as it stands, in the words of the configuration file."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from argosy.core.errors import NotFound
+from argosy.core.paths import display
+from argosy.hub.common.crypto import unseal
+from argosy.hub.sites.models import Datastore, Site, SiteLink
+
+_SITE = ("name", "roots", "threads", "unguarded_stubs", "file_batch_size", "file_batch_gb")
+_DATASTORE = ("name", "type", "layout", "bucket", "endpoint", "region", "accesskeyid", "path")
+
+
+def toml(name: str) -> str:
+    """Return the site, its links and the datastores they lead to; secrets are named and left out.
+
+    Raises:
+        NotFound: there is no such site.
+    """
+    site = Site.objects.filter(name=name).first()
+    if site is None:
+        raise NotFound(f"there is no site {name!r}: known are {', '.join(Site.objects.values_list('name', flat=True))}")
+    links = list(SiteLink.objects.filter(site=site).select_related("datastore"))
+    stores = {link.datastore_id: link.datastore for link in links}
+    tables = [*map(_datastore, stores.values()), _table("[[sites]]", {key: getattr(site, key) for key in _SITE})]
+    return "\n".join([*tables, *map(_link, links)])
+
+
+def _datastore(store: Datastore) -> str:
+    known = {key: getattr(store, key) for key in _DATASTORE if getattr(store, key)}
+    return _table("[[datastores]]", known, secrets=sorted(unseal(bytes(store.sealed))))
+
+
+def _link(link: SiteLink) -> str:
+    paths = {"site_path": bytes(link.site_path), "datastore_path": bytes(link.datastore_path)}
+    table = _table(
+        "[[sites.links]]",
+        {
+            "site_path": display(paths["site_path"]),
+            "datastore": link.datastore.name,
+            "datastore_path": display(paths["datastore_path"]),
+        },
+    )
+    whole = all(display(path).encode() == path for path in paths.values())
+    return (
+        table
+        if whole
+        else "# A path of this link is not UTF-8, which this file cannot say: add it by the API.\n"
+        + ("".join(f"# {line}\n" for line in table.splitlines()))
+    )
+
+
+def _literal(value: Any) -> str:
+    """Return a string, number, truth value or list of them: TOML writes them as JSON does, but for DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _table(header: str, values: dict[str, Any], *, secrets: Sequence[str] = ()) -> str:
+    lines = [header, *(f"{key} = {_literal(value)}" for key, value in values.items())]
+    lines += [f"# {key} is set and not shown" for key in secrets]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,242 @@
+"""Decisions on sites, datastores and sitelinks."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.db import models, transaction
+
+from argosy.core.config import RESERVED_SUFFIXES, Config, DatastoreConfig, LinkConfig, SiteConfig
+from argosy.core.errors import Exists, Invalid
+from argosy.core.order import StoreAccess
+from argosy.core.paths import PRIVATE, absolute, below, display
+from argosy.hub.common.crypto import seal, unseal
+from argosy.hub.common.errors import Conflict
+from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
+
+log = structlog.get_logger()
+
+SECRETS = ("secretaccesskey", "accesskey", "credentialsfile")
+"""Fields of a datastore that are written and never shown."""
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "S3": ("bucket", "endpoint", "region", "accesskeyid", "secretaccesskey"),
+    "GCS": ("bucket", "endpoint", "credentialsfile"),
+    "AZURE": ("container", "storageaccount", "endpoint", "accesskey"),
+    "POSIX": ("path",),
+}
+"""What the plugin of each type is told."""
+NEEDED = {"S3": ("bucket",), "GCS": ("bucket",), "AZURE": ("container", "storageaccount"), "POSIX": ("path",)}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@transaction.atomic
+def save_site(site: Site, values: Mapping[str, Any]) -> Site:
+    """Record the values at a site, new or not.
+
+    Raises:
+        Invalid: the name or a root cannot be.
+        Exists: another site has the name.
+        Conflict: the configuration file sets one of them.
+    """
+    _refuse_declared(site, values)
+    _set_site(site, values)
+    for link in SiteLink.objects.filter(site=site):
+        _check_below_roots(bytes(link.site_path), site)
+    return site
+
+
+@transaction.atomic
+def save_datastore(datastore: Datastore, values: Mapping[str, Any]) -> Datastore:
+    """Record the values at a datastore, new or not; secrets are encrypted.
+
+    Raises:
+        Invalid: the name cannot be, or a field that the type needs is missing.
+        Exists: another datastore has the name.
+        Conflict: the configuration file sets one of them.
+    """
+    _refuse_declared(datastore, values)
+    secrets = unseal(bytes(datastore.sealed)) | {key: values[key] for key in SECRETS if key in values}
+    for key, value in values.items():
+        if key not in SECRETS:
+            setattr(datastore, key, value)
+    check_name(datastore.name, noun="datastore")
+    datastore.type = datastore.type.upper()
+    for key in NEEDED[datastore.type]:
+        if not getattr(datastore, key):
+            raise Invalid(f"datastore {datastore.name}: a datastore of type {datastore.type} needs {key}")
+    _refuse_taken(datastore, Datastore.objects.filter(name=datastore.name), datastore.name)
+    datastore.sealed = seal({key: value for key, value in secrets.items() if value})
+    datastore.save()
+    return datastore
+
+
+@transaction.atomic
+def save_link(link: SiteLink, values: Mapping[str, Any]) -> SiteLink:
+    """Record the values at a sitelink, new or not.
+
+    Raises:
+        Invalid: the site path is not below a root of the site.
+        Exists: another link of the site has the site path.
+        Conflict: the configuration file sets one of them.
+    """
+    _refuse_declared(link, values)
+    for key, value in values.items():
+        setattr(link, key, value)
+    link.site_path = absolute(bytes(link.site_path))
+    link.datastore_path = normal_prefix(bytes(link.datastore_path))
+    _check_below_roots(link.site_path, link.site)
+    shown = f"{display(link.site_path)} of {link.site.name}"
+    _refuse_taken(link, SiteLink.objects.filter(site=link.site, site_path=link.site_path), shown)
+    link.save()
+    return link
+
+
+@transaction.atomic
+def delete(row: Declared) -> None:
+    """Remove a site with its links, a datastore or a link.
+
+    Raises:
+        Conflict: the configuration file declares it, or something needs it.
+    """
+    if row.file_keys:
+        raise Conflict(f"{row.file_name} declares this: remove it there")
+    try:
+        row.delete()
+    except models.ProtectedError as error:
+        needed = sorted({f"{type(user).__name__.lower()}s" for user in error.protected_objects})
+        raise Conflict(f"{row} is used by {', '.join(needed)}: remove those first") from error
+
+
+def check_name(name: str, *, noun: str) -> None:
+    """Return if the name can be one.
+
+    Raises:
+        Invalid: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"{noun} {name!r}: use 1 to 63 letters, digits, . _ -, the first a letter or digit")
+
+
+def normal_prefix(prefix: bytes) -> bytes:
+    """Return the prefix as it is kept: empty, or names that each end in one slash.
+
+    Raises:
+        Invalid: a name is `.`, `..` or Argosy's own.
+    """
+    names = [name for name in prefix.split(b"/") if name]
+    if {b".", b"..", PRIVATE} & set(names) or b"\0" in prefix:
+        raise Invalid(f"datastore_path {display(prefix)!r} holds ., .. or {PRIVATE.decode()}: give it without them")
+    return b"".join(name + b"/" for name in names)
+
+
+def access(datastore: Datastore) -> StoreAccess:
+    """Return how to reach the datastore, secrets included."""
+    known = {key: getattr(datastore, key, "") for key in SETTINGS[datastore.type]}
+    settings = {key: value for key, value in (known | _secrets_of(datastore)).items() if value}
+    return StoreAccess(
+        id=datastore.pk, name=datastore.name, type=datastore.type, layout=datastore.layout, settings=settings
+    )
+
+
+def _secrets_of(datastore: Datastore) -> dict[str, str]:
+    secrets = unseal(bytes(datastore.sealed))
+    return {key: value for key, value in secrets.items() if key in SETTINGS[datastore.type]}
+
+
+def _set_site(site: Site, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        setattr(site, key, value)
+    check_name(site.name, noun="site")
+    if site.name.endswith(RESERVED_SUFFIXES):
+        raise Invalid(f"a site's name may not end in {', '.join(RESERVED_SUFFIXES)}: they name the queues of a site")
+    site.roots = [absolute(root.encode()).decode() for root in site.roots]
+    _refuse_taken(site, Site.objects.filter(name=site.name), site.name)
+    site.save()
+
+
+def _refuse_declared(row: Declared, values: Mapping[str, Any]) -> None:
+    for key in values:
+        if key in row.file_keys:
+            raise Conflict(f"{row.file_name} sets {key} of {row}: change it there")
+
+
+def _refuse_taken(row: models.Model, others: models.QuerySet[Any], shown: str) -> None:
+    if others.exclude(pk=row.pk).exists():
+        raise Exists(f"{type(row).__name__.lower()} {shown} exists already")
+
+
+def _check_below_roots(site_path: bytes, site: Site) -> None:
+    if site.roots and not any(below(site_path, root.encode()) for root in site.roots):
+        roots = ", ".join(site.roots)
+        raise Invalid(f"site_path {display(site_path)} lies below none of the roots of {site.name}: {roots}")
+
+
+@transaction.atomic
+def reconcile(config: Config) -> None:
+    """Make sites, datastores and links what the configuration file says, and remember which keys it sets.
+
+    What the file no longer declares stays, and may be changed again; links that it no longer declares go.
+    """
+    file = _File(config)
+    for model in (Site, Datastore):
+        model.objects.update(file_keys=[], file_name="")
+    for store in config.datastores:
+        _declare_datastore(store, file)
+    kept = [link.pk for site in config.sites for link in _declare_site(site, file)]
+    SiteLink.objects.exclude(file_keys=[]).exclude(pk__in=kept).delete()
+    log.info("configuration applied", file=config.file, sites=len(config.sites), datastores=len(config.datastores))
+
+
+class _File:
+    """The configuration file and the keys it sets, those included that it sets to their defaults."""
+
+    def __init__(self, config: Config) -> None:
+        self.name = config.file or "the configuration file"
+        self._declared = set(config.declared)
+        self._all = not config.file
+
+    def keys(self, table: str, declared: SiteConfig | DatastoreConfig, values: Mapping[str, Any]) -> list[str]:
+        """Return which keys of the row the file sets: those it names, and secrets found beside it."""
+        row = f"{table}.{declared.name}"
+        named = {key for key in values if self._all or f"{row}.{key}" in self._declared}
+        return sorted(named | {key for key in values if key in SECRETS and values[key]})
+
+
+def _declare_datastore(store: DatastoreConfig, file: _File) -> None:
+    row = Datastore.objects.filter(name=store.name).first() or Datastore()
+    values = {field: getattr(store, field) for field in store.__struct_fields__ if field != "secretaccesskey_file"}
+    keys = file.keys("datastores", store, values)
+    row.file_keys = []
+    save_datastore(row, {key: values[key] for key in keys})
+    _mark(row, keys, file)
+
+
+def _declare_site(site: SiteConfig, file: _File) -> list[SiteLink]:
+    row = Site.objects.filter(name=site.name).first() or Site()
+    values = {field: getattr(site, field) for field in site.__struct_fields__ if field != "links"}
+    values["roots"] = list(site.roots)
+    keys = file.keys("sites", site, values)
+    _set_site(row, {key: values[key] for key in keys})
+    _mark(row, keys, file)
+    return [_declare_link(row, link, file) for link in site.links]
+
+
+def _declare_link(site: Site, link: LinkConfig, file: _File) -> SiteLink:
+    path = absolute(link.site_path.encode())
+    row = SiteLink.objects.filter(site=site, site_path=path).first() or SiteLink()
+    store = Datastore.objects.filter(name=link.datastore).first()
+    if store is None:
+        raise Invalid(f"{file.name}: site {site.name} links to unknown datastore {link.datastore!r}")
+    values = {"site": site, "datastore": store, "site_path": path, "datastore_path": link.datastore_path.encode()}
+    row.file_keys = []
+    save_link(row, values)
+    _mark(row, sorted(values), file)
+    return row
+
+
+def _mark(row: Declared, keys: list[str], file: _File) -> None:
+    row.file_keys = keys
+    row.file_name = file.name
+    row.save(update_fields=["file_keys", "file_name"])

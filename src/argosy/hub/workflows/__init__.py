@@ -1,0 +1,1 @@
+"""Workflows: which entries go through which chains of steps."""

@@ -1,0 +1,101 @@
+"""Values of a workflow's runtime fields."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from argosy.core.errors import Invalid
+from argosy.hub.sites.queries import site_named
+
+Field = Mapping[str, Any]
+
+
+def values(fields: Sequence[Field], given: Mapping[str, Any], *, aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return a value for every field: the given one, else its default.
+
+    Raises:
+        Invalid: a field is unknown, missing, given twice, or its value does not fit.
+    """
+    named = _canonical(given, aliases)
+    known = {field["name"]: field for field in fields}
+    if unknown := sorted(set(named) - set(known)):
+        raise Invalid(f"unknown field {unknown[0]!r}: the workflow takes {', '.join(sorted(known)) or 'none'}")
+    return {name: _value(field, named) for name, field in known.items()}
+
+
+def _canonical(given: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for key, value in given.items():
+        name = aliases.get(key, key)
+        if name in named and named[name] != value:
+            raise Invalid(f"field {name!r} is given twice, with different values")
+        named[name] = value
+    return named
+
+
+def _value(field: Field, given: Mapping[str, Any]) -> Any:
+    name = field["name"]
+    if name not in given:
+        if "default" not in field:
+            raise Invalid(f"field {name!r} is missing: it has no default")
+        return field["default"]
+    check = _CHECKS.get(field["type"])
+    if check is None:
+        raise Invalid(f"field {name!r} is of unknown type {field['type']!r}: known are {', '.join(_CHECKS)}")
+    return check(field, given[name])
+
+
+def _wrong(field: Field, value: Any, wanted: str) -> Invalid:
+    return Invalid(f"field {field['name']!r}: {value!r} is not {wanted}")
+
+
+def _string(field: Field, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(field, value, "text")
+    return value
+
+
+def _int(field: Field, value: Any) -> int:
+    """Return the number; forms send it as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise _wrong(field, value, "an integer")
+    try:
+        return int(value)
+    except ValueError:
+        raise _wrong(field, value, "an integer") from None
+
+
+def _bool(field: Field, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(field, value, "true or false")
+    return value
+
+
+def _choice(field: Field, value: Any) -> str | int:
+    allowed = [choice["value"] for choice in field["choices"]]
+    for known in allowed:
+        if type(known) is type(value) and known == value:
+            return known if isinstance(known, int) else str(known)
+    raise _wrong(field, value, f"one of {', '.join(map(str, allowed))}")
+
+
+def _site(field: Field, value: Any) -> str:
+    try:
+        return site_named(_string(field, value)).name
+    except Invalid as error:
+        raise Invalid(f"field {field['name']!r}: {error.message}") from error
+
+
+def _list(field: Field, value: Any) -> list[Any]:
+    if not isinstance(value, list) or not all(isinstance(item, (str, int, float, bool)) for item in value):
+        raise _wrong(field, value, "a list of texts and numbers")
+    return value
+
+
+_CHECKS: dict[str, Callable[[Field, Any], Any]] = {
+    "string": _string,
+    "int": _int,
+    "bool": _bool,
+    "choices": _choice,
+    "enum[site]": _site,
+    "list": _list,
+}

@@ -1,0 +1,121 @@
+"""Rules: which entries go through which chain of steps."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from argosy.core.entry import Entry
+from argosy.core.errors import Invalid
+from argosy.hub.sites.models import Site
+from argosy.hub.sites.queries import site_named
+
+TYPES = ("file", "directory", "symlink", "all")
+_RULE_KEYS = {
+    "state", "type", "action", "include", "exclude", "ignore_site_includes", "ignore_site_excludes", "description",
+}  # fmt: skip
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One link of a chain: a step, its options, and the site it runs at."""
+
+    step: str
+    site: int
+    """Its id, which a renamed site keeps."""
+    options: dict[str, Any] = {}
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries of a state and a type, narrowed by globs that match whole paths, go through the chain."""
+
+    state: str
+    type: str
+    chain: tuple[Link, ...]
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is for entries that no other rule matched."""
+        return self.state == "default"
+
+    def matches(self, entry: Entry) -> bool:
+        """Say whether the entry goes through the chain; a default rule leaves state and type alone."""
+        return self.is_default or (self.state in {"all", entry.state} and self.type in {"all", entry.kind.value})
+
+    def selects(self, path: bytes) -> bool:
+        """Say whether the globs let the path through: any include, or none given, and no exclude."""
+        wanted = not self.include or any(fnmatchcase(path, glob.encode()) for glob in self.include)
+        return wanted and not any(fnmatchcase(path, glob.encode()) for glob in self.exclude)
+
+
+class Patterns(msgspec.Struct, frozen=True, kw_only=True):
+    """Globs of a site, and those of a submission, which replace the rules' own."""
+
+    site_include: tuple[str, ...] = ()
+    site_exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+
+
+def chosen(rules: Sequence[Rule], entry: Entry) -> list[int]:
+    """Return the places of the rules whose chains the entry goes through; default rules only where no other is."""
+    fitting = [place for place, rule in enumerate(rules) if rule.matches(entry) and rule.selects(entry.path)]
+    ordinary = [place for place in fitting if not rules[place].is_default]
+    return ordinary or fitting
+
+
+def planned(
+    definitions: Sequence[Mapping[str, Any]], values: Mapping[str, Any], *, home: Site, patterns: Patterns
+) -> list[Rule]:
+    """Return the rules of a run: field values in place, every link with its site (`home` where none is named).
+
+    Raises:
+        Invalid: a rule is not well formed, or names an unknown site.
+    """
+    rules = [_rule(definition, values, home, patterns) for definition in definitions]
+    whole = {(rule.state, rule.type) for rule in rules}
+    if ("default", "default") in whole and ("all", "all") in whole:
+        raise Invalid("rules for all and default rules cannot be mixed")
+    return rules
+
+
+def _rule(definition: Mapping[str, Any], values: Mapping[str, Any], home: Site, patterns: Patterns) -> Rule:
+    if unknown := sorted(set(definition) - _RULE_KEYS):
+        raise Invalid(f"a rule has no key {unknown[0]!r}")
+    state, kind = definition["state"], definition["type"]
+    if kind not in TYPES and (state, kind) != ("default", "default"):
+        raise Invalid(f"a rule's type is one of {', '.join(TYPES)}, or default with state default, not {kind!r}")
+    if state == "default" and kind != "default":
+        raise Invalid("a rule with state default has type default")
+    actions = definition["action"] if isinstance(definition["action"], list) else [definition["action"]]
+    if not actions:
+        raise Invalid("a rule needs at least one action")
+    own_include, own_exclude = definition.get("include") or (), definition.get("exclude") or ()
+    include = own_include if patterns.include is None else patterns.include
+    exclude = own_exclude if patterns.exclude is None else patterns.exclude
+    site_include = () if definition.get("ignore_site_includes") else patterns.site_include
+    site_exclude = () if definition.get("ignore_site_excludes") else patterns.site_exclude
+    return Rule(
+        state=state,
+        type=kind,
+        chain=tuple(_link(action, values, home) for action in actions),
+        include=(*include, *site_include),
+        exclude=(*exclude, *site_exclude),
+    )
+
+
+def _link(action: Mapping[str, Any], values: Mapping[str, Any], home: Site) -> Link:
+    filled = {key: _filled(value, values) for key, value in action.items()}
+    name, site = filled.pop("name"), filled.pop("site", None)
+    return Link(step=name, site=site_named(site).pk if site is not None else home.pk, options=filled)
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """Return the value of the field that `*NAME` names, and other values as they are."""
+    if not (isinstance(value, str) and value.startswith("*")):
+        return value
+    if value[1:] not in values:
+        raise Invalid(f"an action uses the field {value[1:]!r}, which the workflow does not declare")
+    return values[value[1:]]

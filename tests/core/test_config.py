@@ -1,0 +1,220 @@
+"""What a configuration file may say, and how it is refused."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from argosy.core.config import Config, load
+from argosy.core.errors import Invalid
+
+STORE = '[[datastores]]\nname = "cloud"\ntype = "POSIX"\npath = "/srv/store"\n'
+SITE = '[[sites]]\nname = "london"\nroots = ["/srv/london"]\n'
+LINK = '[[sites.links]]\nsite_path = "/srv/london/projects"\ndatastore = "cloud"\n'
+S3 = '[[datastores]]\nname = "cloud"\ntype = "S3"\nbucket = "b"\n'
+
+EXAMPLE = """
+[hub]
+data_dir = "data"
+[[datastores]]
+name = "cloud"
+type = "S3"
+bucket = "bucket01"
+endpoint = "http://127.0.0.1:8333"
+accesskeyid = "any"
+secretaccesskey = "any"
+layout = "native"
+[[sites]]
+name = "london"
+roots = ["/srv/london"]
+threads = 10
+unguarded_stubs = false
+file_batch_size = 40
+file_batch_gb = 1
+[[sites.links]]
+site_path = "/srv/london/projects"
+datastore = "cloud"
+datastore_path = "projects/"
+"""
+
+REFUSED = [
+    ("colour = 1", "colour: unknown key"),
+    ("declared = []", "declared: unknown key"),
+    ('file = "x"', "file: unknown key"),
+    ("[hub]\nport = 1", "hub.port: unknown key"),
+    ("[hub]\ndata_dir = 3", "hub.data_dir: expected str, got int"),
+    ("sites = 3", "sites: expected array, got int"),
+    (SITE + "treads = 1", "sites.london.treads: unknown key"),
+    (SITE + 'threads = "many"', "sites.london.threads: expected int, got str"),
+    (SITE + "threads = 0", "sites.london.threads: expected int >= 1"),
+    (SITE + "threads = 5000", "sites.london.threads: expected int <= 1024"),
+    (SITE + "file_batch_size = -1", "sites.london.file_batch_size: expected int >= 1"),
+    (SITE + "file_batch_gb = 0", "sites.london.file_batch_gb: expected int >= 1"),
+    (SITE + "file_batch_gb = 1.5", "sites.london.file_batch_gb: expected int, got float"),
+    ('[[sites]]\nroots = ["/a"]', "sites.0.name: is missing"),
+    ('[[sites]]\nname = "london"', "sites.london.roots: is missing"),
+    ('[[sites]]\nname = "london"\nroots = []', "sites.london.roots: is empty"),
+    ('[[sites]]\nname = "london"\nroots = ["srv"]', "sites.london.roots.0: path 'srv' is not absolute"),
+    ('[[sites]]\nname = "london"\nroots = ["/a/../b"]', "sites.london.roots.0: path '/a/../b' holds . or .."),
+    ('[[sites]]\nname = "london"\nroots = ["/"]', "sites.london.roots.0: / is, holds or lies in"),
+    ('[[sites]]\nname = "a b"\nroots = ["/a"]', "sites.0.name: 'a b': use 1 to 63 letters"),
+    ('[[sites]]\nname = ""\nroots = ["/a"]', "sites.0.name: '': use 1 to 63 letters"),
+    ('[[sites]]\nname = "../x"\nroots = ["/a"]', "sites.0.name: '../x': use 1 to 63 letters"),
+    (f'[[sites]]\nname = "{64 * "a"}"\nroots = ["/a"]', "sites.0.name:"),
+    *((f'[[sites]]\nname = "x.{kind}"\nroots = ["/a"]', f"sites.x.{kind}.name: may not end in") for kind in
+      ("interactive", "transfer", "discovery", "sync", "custom")),
+    (SITE + SITE.replace("/srv/london", "/srv/other"), "sites.1.name: 'london' is taken"),
+    (SITE + SITE.replace('"london"', '"dublin"'), "sites.dublin.roots.0: /srv/london is, holds or lies in /srv/london"),
+    (SITE + '[[sites]]\nname = "dublin"\nroots = ["/srv/london/in"]', "sites.dublin.roots.0: /srv/london/in is"),
+    (SITE + '[[sites]]\nname = "dublin"\nroots = ["/srv"]', "sites.dublin.roots.0: /srv is, holds or lies in"),
+    ('[[sites]]\nname = "london"\nroots = ["/a", "/a/b"]', "sites.london.roots.1: /a/b is, holds or lies in /a"),
+    ('[hub]\ndata_dir = "/srv/london/data"\n' + SITE, "sites.london.roots.0: /srv/london is, holds or lies in"),
+    (STORE.replace("/srv/store", "/srv/london/s") + SITE, "lies in /srv/london/s (datastores.cloud.path)"),
+    (STORE + SITE + LINK.replace("/srv/london/projects", "/srv/else"), "links.0.site_path: /srv/else lies below none"),
+    (STORE + SITE + LINK.replace("/srv/london/projects", "/srv/london2"), "links.0.site_path: /srv/london2 lies below"),
+    (STORE + SITE + LINK.replace("/srv/london/projects", "x"), "links.0.site_path: path 'x' is not absolute"),
+    (STORE + SITE + LINK.replace('"cloud"', '"clod"'), "links.0.datastore: no datastore 'clod': known are cloud"),
+    (SITE + LINK, "links.0.datastore: there is no datastore 'cloud': known are none"),
+    (STORE + SITE + LINK + LINK, "sites.london.links: /srv/london/projects is linked twice"),
+    (STORE + SITE + LINK + 'datastore_path = "a/../b"', "links.0.datastore_path: 'a/../b' holds"),
+    (STORE + SITE + LINK + 'datastore_path = ".argosy/x"', "links.0.datastore_path: '.argosy/x' holds"),
+    (STORE + SITE + LINK + 'datastore_path = "a\\u0001"', "links.0.datastore_path: 'a\\x01' holds control"),
+    (STORE + STORE, "datastores.1.name: 'cloud' is taken"),
+    ('[[datastores]]\nname = "cloud"', "datastores.cloud.type: is missing"),
+    ('[[datastores]]\nname = "cloud"\ntype = "s3"', "datastores.cloud.type: invalid enum value 's3'"),
+    ('[[datastores]]\nname = "cloud"\ntype = "GCS"\nbucket = "b"', "datastores.cloud.type: GCS is not available yet"),
+    ('[[datastores]]\nname = "x"\ntype = "AZURE"\ncontainer = "b"', "datastores.x.type: AZURE is not available yet"),
+    ('[[datastores]]\nname = "cloud"\ntype = "S3"', "datastores.cloud.bucket: is missing"),
+    ('[[datastores]]\nname = "cloud"\ntype = "POSIX"', "datastores.cloud.path: is missing"),
+    (STORE + 'bucket = "b"', "datastores.cloud.bucket: does not apply to a POSIX datastore"),
+    (S3 + 'path = "/x"', "datastores.cloud.path: does not apply to a S3 datastore"),
+    (S3 + 'layout = "flat"', "datastores.cloud.layout: invalid enum value 'flat'"),
+    (S3 + 'endpoint = "localhost:8333"', "datastores.cloud.endpoint: is not a web address"),
+    (S3 + 'endpoint = "http://[::1"', "datastores.cloud.endpoint: is not a web address"),
+    (S3 + 'endpoint = "http://u:p@h"', "datastores.cloud.endpoint: holds credentials"),
+    (S3 + 'accesskeyid = "k"', "datastores.cloud.secretaccesskey: is missing: set secretaccesskey"),
+    (S3 + 'secretaccesskey = "s3cr3t"', "datastores.cloud.accesskeyid: is missing"),
+    (S3 + 'secretaccesskey = "s3cr3t"\nsecretaccesskey_file = "f"', "_file: secretaccesskey is given too"),
+    (S3 + 'accesskeyid = "k"\nsecretaccesskey_file = "nowhere"', "nowhere cannot be read: No such file or directory"),
+    ("sites = [", "is not TOML:"),
+]  # fmt: skip
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "argosy.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSED, ids=[reason for _, reason in REFUSED])
+def test_what_cannot_be_is_refused_with_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(Invalid, match=re.escape(reason)) as refused:
+        load(file)
+    assert refused.value.message.startswith(f"{file}: ")
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSED, ids=[reason for _, reason in REFUSED])
+def test_no_refusal_tells_a_secret(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        load(written(tmp_path, text))
+    assert "s3cr3t" not in refused.value.message
+
+
+def test_a_secret_of_the_wrong_type_is_not_told(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="secretaccesskey: expected str, got int") as refused:
+        load(written(tmp_path, S3 + "secretaccesskey = 424242"))
+    assert "424242" not in refused.value.message
+
+
+def test_the_documented_example_is_accepted_as_it_stands(tmp_path: Path) -> None:
+    config = load(written(tmp_path, EXAMPLE))
+    assert config.hub.data_dir == str(tmp_path / "data")
+    assert config.datastores[0].bucket == "bucket01"
+    assert config.sites[0].links[0].datastore_path == "projects/"
+    assert config.file == str(tmp_path / "argosy.toml")
+
+
+def test_an_empty_file_is_a_hub_without_sites(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "")).sites == ()
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(written(tmp_path, '[hub]\ndata_dir = "d/x"\n' + STORE.replace("/srv/store", "../store")))
+    assert config.hub.data_dir == str(tmp_path / "d" / "x")
+    assert config.datastores[0].path == str(tmp_path.parent / "store")
+
+
+def test_a_given_data_directory_wins_over_the_file(tmp_path: Path) -> None:
+    assert load(written(tmp_path, EXAMPLE), data_dir=tmp_path / "other").hub.data_dir == str(tmp_path / "other")
+
+
+def test_roots_and_links_are_written_without_doubled_or_trailing_slashes(tmp_path: Path) -> None:
+    text = STORE + SITE.replace("/srv/london", "/srv//london/") + LINK.replace("projects", "projects//")
+    config = load(written(tmp_path, text))
+    assert config.sites[0].roots == ("/srv/london",)
+    assert config.sites[0].links[0].site_path == "/srv/london/projects"
+
+
+@pytest.mark.parametrize(("said", "meant"), [("", ""), ("a", "a/"), ("/a/b/", "a/b/"), ("/", ""), ("a//b", "a/b/")])
+def test_a_datastore_path_is_a_prefix_that_ends_in_a_slash(tmp_path: Path, said: str, meant: str) -> None:
+    config = load(written(tmp_path, STORE + SITE + LINK + f'datastore_path = "{said}"'))
+    assert config.sites[0].links[0].datastore_path == meant
+
+
+def test_siblings_whose_names_begin_alike_are_not_inside_one_another(tmp_path: Path) -> None:
+    text = SITE + '[[sites]]\nname = "dublin"\nroots = ["/srv/london2"]\n'
+    assert len(load(written(tmp_path, text)).sites) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ('secretaccesskey = "s3cr3t"', {}),
+        ('secretaccesskey_file = "secret"', {}),
+        ("", {"ARGOSY_DATASTORE_CLOUD_SECRETACCESSKEY": "s3cr3t"}),
+    ],
+)
+def test_a_secret_comes_from_the_file_a_file_of_its_own_or_the_environment(
+    tmp_path: Path, text: str, environment: dict[str, str]
+) -> None:
+    (tmp_path / "secret").write_text("s3cr3t\n")
+    file = written(tmp_path, f'{S3}accesskeyid = "k"\n{text}\n')
+    store = load(file, environment=environment).datastores[0]
+    assert store.secretaccesskey == "s3cr3t"
+    assert "s3cr3t" not in repr(store)
+
+
+def test_an_empty_file_of_a_secret_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("\n")
+    with pytest.raises(Invalid, match=r"secretaccesskey_file: .* is empty"):
+        load(written(tmp_path, S3 + 'accesskeyid = "k"\nsecretaccesskey_file = "secret"'))
+
+
+def test_a_variable_is_named_after_the_datastore(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="ARGOSY_DATASTORE_MY_CLOUD_2_SECRETACCESSKEY"):
+        load(written(tmp_path, S3.replace('"cloud"', '"my-cloud.2"') + 'accesskeyid = "k"'))
+
+
+def test_no_representation_of_a_whole_configuration_tells_a_secret(tmp_path: Path) -> None:
+    config: Config = load(written(tmp_path, EXAMPLE.replace('secretaccesskey = "any"', 'secretaccesskey = "s3cr3t"')))
+    assert "s3cr3t" not in repr(config)
+    assert "s3cr3t" not in str(config)
+
+
+def test_the_keys_a_file_sets_are_known_even_where_they_say_the_default(tmp_path: Path) -> None:
+    declared = load(written(tmp_path, EXAMPLE)).declared
+    assert "sites.london.threads" in declared
+    assert "hub.data_dir" in declared
+    assert "datastores.cloud.region" not in declared
+
+
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"nix\.toml: cannot be read: No such file"):
+        load(tmp_path / "nix.toml")
+
+
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "argosy.toml").write_bytes(b"a = '\xff'")
+    with pytest.raises(Invalid, match="is not UTF-8 text"):
+        load(tmp_path / "argosy.toml")

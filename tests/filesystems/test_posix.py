@@ -1,0 +1,39 @@
+"""`posix` keeps the contract on ext4, XFS and btrfs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from argosy.filesystems.base import FILESYSTEMS
+from argosy.filesystems.posix import Posix
+from tests.contracts.filesystem import FilesystemContract
+from tests.filesystems.conftest import DirectoryOn
+
+
+class TestOnExt4(FilesystemContract):
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Posix:
+        return made(tmp_path / "root")
+
+
+class TestOnXfs(FilesystemContract):
+    @pytest.fixture
+    def tree(self, directory_on: DirectoryOn) -> Posix:
+        return made(directory_on("xfs") / "root")
+
+
+class TestOnBtrfs(FilesystemContract):
+    @pytest.fixture
+    def tree(self, directory_on: DirectoryOn) -> Posix:
+        return made(directory_on("btrfs") / "root")
+
+
+def made(path: Path) -> Posix:
+    path.mkdir()
+    return Posix(root=os.fsencode(path))
+
+
+def test_it_is_registered_under_its_name() -> None:
+    assert FILESYSTEMS.get("posix") is Posix
+    assert [name for name in FILESYSTEMS.names() if name.startswith("_")] == []

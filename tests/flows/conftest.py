@@ -1,0 +1,3 @@
+from tests.servers import seaweedfs
+
+__all__ = ["seaweedfs"]

@@ -1,0 +1,342 @@
+import threading
+import time
+
+import pytest
+
+from argosy.core.errors import Invalid, Unavailable
+from argosy.core.report import Report
+from argosy.core.states import FileState
+from argosy.hub.jobs import record
+from argosy.hub.jobs.models import Job, Result, Task
+from argosy.hub.jobs.queries import JobFiles
+from tests.hub.fake import Clock, FakeAgent, file, fresh, processed, report, start, told
+
+pytestmark = pytest.mark.usefixtures("two_sites")
+
+
+def given(*names: str) -> Job:
+    return start("premigrate", *(f"/srv/london/projects/{name}" for name in names or "a"), discovery=None)
+
+
+def looked_at(agent: FakeAgent, *names: str):
+    """Return a job and the order of its migrate task."""
+    job = given(*names)
+    agent.do(agent.claim())
+    order = agent.claim()
+    assert order.step == "dynamo.tasks.migrate"
+    return job, order
+
+
+def all_processed(order) -> Report:
+    return report(order, [processed(order, entry) for entry in order.entries])
+
+
+def test_a_task_is_claimed_once(agent):
+    given()
+    _, task, attempt, queue = agent.rung[0]
+    assert queue == "transfer"
+    assert agent.delivery.claim(task, attempt, "node1") is not None
+    assert agent.delivery.claim(task, attempt, "node2") is None
+
+
+def test_of_many_that_claim_at_once_one_gets_the_task(agent):
+    given()
+    _, task, attempt, _ = agent.rung[0]
+    won = []
+    claimers = [
+        threading.Thread(target=lambda: won.append(agent.delivery.claim(task, attempt, "node"))) for _ in range(8)
+    ]
+    for claimer in claimers:
+        claimer.start()
+    for claimer in claimers:
+        claimer.join()
+    assert sum(order is not None for order in won) == 1
+
+
+@pytest.mark.parametrize("task", ["no-uuid", "", "00000000-0000-0000-0000-000000000000"])
+def test_a_task_that_does_not_exist_is_gone_and_its_reports_are_swallowed(agent, task):
+    assert agent.delivery.claim(task, 1, "node1") is None
+    assert agent.delivery.renew(task, 1) is None
+    agent.delivery.report(Report(task=task, attempt=1))
+
+
+def test_a_job_starts_when_its_first_task_is_claimed(agent):
+    job = given()
+    assert fresh(job).state == "PENDING"
+    agent.claim()
+    assert fresh(job).state == "STARTED"
+
+
+def test_a_report_that_comes_twice_counts_once(agent):
+    job, order = looked_at(agent)
+    for _ in range(3):
+        agent.delivery.report(all_processed(order))
+    assert (fresh(job).state, fresh(job).numprocessedfiles, fresh(job).numopen) == ("SUCCESS", 1, 0)
+
+
+def test_a_batch_that_comes_twice_is_recorded_once(agent):
+    job = start("premigrate")
+    order = agent.claim()
+    for _ in range(3):
+        assert agent.delivery.batch(told(order, 0, file("/srv/london/projects/a")))
+    assert fresh(job).numfiles == 1
+    assert Task.objects.filter(tasktype="dynamo.tasks.migrate").count() == 1
+
+
+def test_a_batch_that_leaves_one_out_is_refused_and_harms_no_other(agent):
+    job = start("premigrate")
+    order = agent.claim()
+    with pytest.raises(Invalid, match="batch 1 .* came before batch 0"):
+        agent.delivery.batch(told(order, 1, file("/srv/london/projects/b")))
+    assert agent.delivery.batch(told(order, 0, file("/srv/london/projects/a")))
+    assert fresh(job).numfiles == 1
+
+
+def test_a_discovery_whose_lease_ran_out_goes_on_behind_what_is_recorded(agent):
+    start("premigrate")
+    first = agent.claim()
+    agent.delivery.batch(told(first, 0, file("/srv/london/projects/a"), file("/srv/london/projects/b")))
+    agent.clock.forward(61)
+    agent.delivery.sweep()
+    assert not agent.delivery.batch(told(first, 1, file("/srv/london/projects/c")))
+    discovery = next(bell for bell in agent.rung if bell[3] == "discovery")
+    second = agent.delivery.claim(discovery[1], discovery[2], "node1")
+    assert (second.attempt, second.sequence, second.after) == (2, 1, b"/srv/london/projects/b")
+
+
+def test_a_renewed_lease_does_not_run_out(agent):
+    _, order = looked_at(agent)
+    agent.clock.forward(50)
+    assert agent.delivery.renew(order.task, order.attempt) == 60.0
+    agent.clock.forward(50)
+    agent.delivery.sweep()
+    assert Task.objects.get(taskid=order.task).state == "STARTED"
+
+
+def test_the_report_of_an_old_attempt_adds_facts_and_never_state(agent):
+    job, old = looked_at(agent)
+    agent.clock.forward(61)
+    agent.delivery.sweep()
+    for _ in range(2):
+        agent.delivery.report(all_processed(old))
+    task = Task.objects.get(taskid=old.task)
+    assert (task.state, task.attempt, fresh(job).numprocessedfiles) == ("PENDING", 2, 0)
+    assert Result.objects.filter(task=task, late=True, attempt=1, count=1).count() == 1
+    agent.run()
+    assert (fresh(job).state, fresh(job).numprocessedfiles) == ("SUCCESS", 1)
+
+
+def test_a_report_that_comes_after_the_lease_but_before_anybody_else_took_the_task_counts(agent):
+    job, order = looked_at(agent)
+    agent.clock.forward(61)
+    agent.delivery.report(all_processed(order))
+    assert fresh(job).state == "SUCCESS"
+
+
+def test_a_task_that_its_nodes_never_finish_fails_in_the_end_and_says_why(agent):
+    job, order = looked_at(agent)
+    for _ in range(record.ATTEMPTS):
+        agent.clock.forward(61)
+        agent.delivery.sweep()
+        if agent.rung:
+            agent.claim()
+    task = Task.objects.get(taskid=order.task)
+    assert task.state == "FAILURE"
+    assert "node1 stopped answering" in task.reason
+    assert (fresh(job).state, fresh(job).numfailedfiles) == ("FAILURE", 1)
+    assert [note.outcome.reason for note in JobFiles(job, FileState.FAILED)] == [task.reason]
+
+
+def test_a_task_that_may_be_retried_is_offered_again_later_and_longer_each_time(agent):
+    job, order = looked_at(agent)
+    waits = []
+    while fresh(job).state == "STARTED":
+        agent.delivery.report(report(order, error="unavailable", reason="the store does not answer", retry=True))
+        agent.delivery.sweep()
+        waited = 0
+        while fresh(job).state == "STARTED" and not agent.rung:
+            agent.clock.forward(1)
+            waited += 1
+            agent.delivery.sweep()
+        if agent.rung:
+            waits.append(waited)
+            order = agent.claim()
+    assert waits == [2, 6, 18, 54]
+    task = Task.objects.get(taskid=order.task)
+    assert (task.state, task.error, task.reason) == ("FAILURE", "unavailable", "the store does not answer")
+    assert [note.outcome.reason for note in JobFiles(job, FileState.FAILED)] == ["the store does not answer"]
+
+
+@pytest.mark.feature("HUB-JOB-029")
+def test_an_error_that_no_retry_helps_ends_the_task_in_failure_at_once(agent):
+    job, order = looked_at(agent, "a", "b")
+    agent.delivery.report(report(order, error="invalid", reason="the option cannot be"))
+    assert Task.objects.get(taskid=order.task).state == "FAILURE"
+    assert (fresh(job).state, fresh(job).numfailedfiles) == ("FAILURE", 2)
+
+
+def test_a_retry_goes_on_with_the_entries_that_have_no_outcome_yet(agent):
+    job, order = looked_at(agent, "a", "b", "c")
+    done = processed(order, order.entries[0])
+    agent.delivery.report(report(order, [done], error="unavailable", reason="gone", retry=True))
+    agent.clock.forward(3)
+    agent.delivery.sweep()
+    again = agent.claim()
+    assert [entry.path for entry in again.entries] == [b"/srv/london/projects/b", b"/srv/london/projects/c"]
+    agent.delivery.report(all_processed(again))
+    assert (fresh(job).state, fresh(job).numprocessedfiles) == ("SUCCESS", 3)
+
+
+def test_an_entry_the_report_says_nothing_of_is_failed_not_lost(agent):
+    job, order = looked_at(agent, "a", "b")
+    agent.delivery.report(report(order, [processed(order, order.entries[1])]))
+    assert (fresh(job).numprocessedfiles, fresh(job).numfailedfiles) == (1, 1)
+    (note,) = JobFiles(job, FileState.FAILED)
+    assert note.outcome.entry.path == b"/srv/london/projects/a"
+
+
+def test_orphans_are_offered_again_at_once_however_often_the_hub_was_killed(agent):
+    job, order = looked_at(agent)
+    for attempt in range(2, 12):
+        agent.rung.clear()
+        agent.delivery.adopt_orphans()
+        (bell,) = agent.rung
+        assert bell[1:3] == (order.task, attempt)
+        order = agent.claim()
+    agent.delivery.report(all_processed(order))
+    assert fresh(job).state == "SUCCESS"
+
+
+def test_a_bell_that_nobody_answered_rings_again(agent):
+    given()
+    agent.rung.clear()
+    agent.clock.forward(20)
+    agent.delivery.sweep()
+    assert not agent.rung
+    agent.clock.forward(20)
+    agent.delivery.sweep()
+    assert len(agent.rung) == 1
+
+
+def test_a_task_recorded_while_no_bell_hung_is_found_by_the_sweep(agent):
+    given()
+    agent.rung.clear()
+    Task.objects.update(rung_at=None)
+    agent.delivery.sweep()
+    assert len(agent.rung) == 1
+
+
+def test_the_bell_rings_only_after_the_commit(agent):
+    from django.db import transaction
+
+    with pytest.raises(RuntimeError), transaction.atomic():
+        given()
+        assert not agent.rung
+        raise RuntimeError
+    assert not agent.rung
+    assert not Job.objects.exists()
+
+
+def test_one_report_that_cannot_be_recorded_does_not_harm_those_beside_it(agent):
+    orders = []
+    jobs = [given(name) for name in "abcdef"]
+    while agent.rung:
+        orders.append(agent.claim())
+    raised = []
+
+    def deliver(order, broken):
+        try:
+            if broken:
+                agent.delivery._recorder.record(lambda _: 1 // 0)
+            else:
+                agent.delivery.report(all_processed(order))
+        except ZeroDivisionError as error:
+            raised.append(error)
+
+    together(agent, [lambda o=order, b=number % 2: deliver(o, b) for number, order in enumerate(orders)])
+    assert len(raised) == 3
+    assert sum(fresh(job).numfiles for job in jobs) == 3
+
+
+def together(agent: FakeAgent, acts) -> None:
+    """Hand all acts to the recorder while it is held, so that they share a transaction."""
+    held, entered = threading.Event(), threading.Event()
+
+    def hold(_):
+        entered.set()
+        held.wait()
+
+    threads = [threading.Thread(target=agent.delivery._recorder.record, args=(hold,))]
+    threads[0].start()
+    entered.wait()
+    threads += [threading.Thread(target=act) for act in acts]
+    for thread in threads[1:]:
+        thread.start()
+    while agent.delivery._recorder._queue.qsize() < len(acts):
+        time.sleep(0.001)
+    held.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_what_waits_is_recorded_in_one_transaction(agent):
+    seen = set()
+    together(agent, [lambda: agent.delivery._recorder.record(lambda ledger: seen.add(id(ledger))) for _ in range(10)])
+    assert len(seen) == 1
+
+
+def test_a_recorder_that_stops_records_what_it_has_and_refuses_the_rest():
+    with FakeAgent() as agent:
+        job, order = looked_at(agent)
+        agent.delivery.report(all_processed(order))
+    assert fresh(job).state == "SUCCESS"
+    with pytest.raises(Unavailable):
+        agent.delivery.renew(order.task, 1)
+
+
+def test_the_sweep_runs_by_itself_and_ends_with_the_delivery():
+    from argosy.hub.jobs.delivery import Delivery
+
+    agent = FakeAgent()
+    clock, rung = Clock(), threading.Event()
+    agent.ring = lambda *_: rung.set()
+    delivery = Delivery(agent, clock=clock)
+    given()
+    rung.clear()
+    Task.objects.update(rung_at=None)
+    delivery.start()
+    assert rung.wait(10)
+    delivery.stop()
+    assert not delivery._sweeper.is_alive()
+
+
+def test_a_database_that_somebody_else_keeps_busy_costs_a_retry_and_nothing_more(agent, data_dir):
+    import sqlite3
+
+    from django.db import connection
+
+    job, order = looked_at(agent)
+    agent.delivery._recorder.record(lambda _: connection.cursor().execute("PRAGMA busy_timeout = 10"))
+    with sqlite3.connect(data_dir / "hub.sqlite3", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            agent.delivery.report(all_processed(order))
+        other.execute("ROLLBACK")
+    agent.delivery.report(all_processed(order))
+    assert fresh(job).state == "SUCCESS"
+
+
+def test_to_record_a_small_task_costs_little_enough_for_five_hundred_a_second(agent):
+    """Measured in CPU, which other work on the machine does not use up: a second of it is to last for 500 tasks."""
+    agent.tree, agent.batch_size = [file(f"/srv/london/projects/{n:04}") for n in range(400)], 1
+    job = start("premigrate")
+    agent.do(agent.claim())
+    began = time.process_time()
+    threads = [threading.Thread(target=agent.run) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    agent.run()
+    assert fresh(job).numprocessedfiles == 400
+    assert (time.process_time() - began) / 400 <= 1 / 500
