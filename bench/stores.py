@@ -35,13 +35,16 @@ class FileSource:
         self.size = os.fstat(self._fd).st_size
 
     def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes asked for."""
         return os.pread(self._fd, length, offset)
 
     def close(self) -> None:
+        """Let go of the file."""
         os.close(self._fd)
 
 
 def make_files(directory: Path, count: int, size: int) -> None:
+    """Fill a directory with files that differ."""
     directory.mkdir()
     block = os.urandom(min(size, 1 << 20))
     for number in range(count):
@@ -68,6 +71,7 @@ def ours(directory: str, settings: str, threads: str) -> None:
 
 
 def rclone(server: SeaweedFS, bucket: str, directory: Path, threads: int) -> list[str]:
+    """Return the peer's command."""
     remote = (
         f":s3,provider=SeaweedFS,endpoint='{server.endpoint}',access_key_id={server.accesskeyid},"
         f"secret_access_key={server.secretaccesskey}:{bucket}"
@@ -77,6 +81,7 @@ def rclone(server: SeaweedFS, bucket: str, directory: Path, threads: int) -> lis
 
 
 def turn(name: str, command: list[str], args: argparse.Namespace) -> dict[str, float]:
+    """Run one turn and print what it took."""
     begun = time.monotonic()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
@@ -96,6 +101,7 @@ def turn(name: str, command: list[str], args: argparse.Namespace) -> dict[str, f
 
 
 def compare(server: SeaweedFS, directory: Path, args: argparse.Namespace) -> None:
+    """Take turns and print the ratios."""
     results: dict[str, list[dict[str, float]]] = {"argosy": [], "rclone": []}
     for _ in range(args.rounds):
         settings = json.dumps(server.settings(server.bucket()))
@@ -108,6 +114,7 @@ def compare(server: SeaweedFS, directory: Path, args: argparse.Namespace) -> Non
 
 
 def main() -> None:
+    """Make files and a server, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--size", type=int, default=65_536)

@@ -1,6 +1,6 @@
 """Real servers for tests, on loopback and free ports, gone when the tests are, whatever ends them.
 
-Import the fixtures in a conftest: `from tests.servers import seaweedfs`.
+A pytest plugin: its fixtures are there for every test.
 """
 
 import http.client

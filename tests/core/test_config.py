@@ -73,7 +73,7 @@ REFUSED = [
     (STORE + SITE + LINK.replace("/srv/london/projects", "/srv/else"), "links.0.site_path: /srv/else lies below none"),
     (STORE + SITE + LINK.replace("/srv/london/projects", "/srv/london2"), "links.0.site_path: /srv/london2 lies below"),
     (STORE + SITE + LINK.replace("/srv/london/projects", "x"), "links.0.site_path: path 'x' is not absolute"),
-    (STORE + SITE + LINK.replace('"cloud"', '"clod"'), "links.0.datastore: no datastore 'clod': known are cloud"),
+    (STORE + SITE + LINK.replace('"cloud"', '"clod"'), "links.0.datastore: there is no datastore 'clod'"),
     (SITE + LINK, "links.0.datastore: there is no datastore 'cloud': known are none"),
     (STORE + SITE + LINK + LINK, "sites.london.links: /srv/london/projects is linked twice"),
     (STORE + SITE + LINK + 'datastore_path = "a/../b"', "links.0.datastore_path: 'a/../b' holds"),

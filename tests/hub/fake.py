@@ -1,9 +1,9 @@
 """An agent that does nothing but answer: it hears bells, claims, and reports what the test wants reported."""
 
-import datetime
+import datetime as dt
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from argosy.core.config import Config, DatastoreConfig, LinkConfig, SiteConfig
 from argosy.core.entry import Entry, Kind
@@ -25,13 +25,13 @@ class Clock:
     """A clock that stands still until it is told."""
 
     def __init__(self) -> None:
-        self.now = datetime.datetime.now(datetime.UTC)
+        self.now = dt.datetime.now(dt.UTC)
 
-    def __call__(self) -> datetime.datetime:
+    def __call__(self) -> dt.datetime:
         return self.now
 
     def forward(self, seconds: float) -> None:
-        self.now += datetime.timedelta(seconds=seconds)
+        self.now += dt.timedelta(seconds=seconds)
 
 
 def processed(order: Order, entry: Entry) -> Outcome:
@@ -50,7 +50,7 @@ class FakeAgent:
         self.batch_size = 40
         self.orders: list[Order] = []
 
-    def __enter__(self) -> "FakeAgent":
+    def __enter__(self) -> Self:
         self.delivery._recorder.start()
         return self
 

@@ -1,12 +1,16 @@
+import msgspec
 import pytest
 
+from argosy.core.config import LinkConfig
 from argosy.core.entry import Entry, Facts, Kind
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.hub.jobs.models import Job, Task
 from argosy.hub.jobs.queries import JobFiles, task_files
 from argosy.hub.jobs.services import cancel
-from tests.hub.fake import directory, file, fresh, processed, report, send, start
+from argosy.hub.sites.models import Site
+from argosy.hub.sites.services import reconcile
+from tests.hub.fake import config, directory, file, fresh, processed, report, send, start, told
 
 pytestmark = pytest.mark.usefixtures("two_sites")
 
@@ -141,8 +145,6 @@ def test_paths_that_a_walk_could_not_look_at_are_failed_files(agent):
 
     job = start("premigrate")
     order = agent.claim()
-    from tests.hub.fake import told
-
     agent.delivery.batch(told(order, 0, file("/srv/london/projects/a"), failed=[missing(b"/srv/london/projects/x")]))
     agent.delivery.report(report(order, [missing(b"/srv/london/projects/y")]))
     agent.run()
@@ -153,16 +155,10 @@ def test_paths_that_a_walk_could_not_look_at_are_failed_files(agent):
 
 
 def test_an_entry_that_has_no_place_at_the_other_site_fails_and_names_the_missing_link(agent):
-    import msgspec
-
-    from argosy.core.config import LinkConfig
-    from argosy.hub.sites.services import reconcile
-    from tests.hub.fake import config
-
-    told = config()
+    declared = config()
     inner = LinkConfig(site_path="/srv/london/projects/inner", datastore="cloud", datastore_path="elsewhere/")
-    london = msgspec.structs.replace(told.sites[0], links=(*told.sites[0].links, inner))
-    reconcile(msgspec.structs.replace(told, sites=(london, told.sites[1])))
+    london = msgspec.structs.replace(declared.sites[0], links=(*declared.sites[0].links, inner))
+    reconcile(msgspec.structs.replace(declared, sites=(london, declared.sites[1])))
     agent.tree = [file("/srv/london/projects/a"), file("/srv/london/projects/inner/b")]
     job = send()
     agent.run()
@@ -262,7 +258,8 @@ def test_what_a_cancelled_task_reports_is_kept_and_not_counted(agent):
 
 
 def test_later_links_are_offered_first_so_that_files_arrive_while_the_walk_goes_on(agent):
-    agent.tree, agent.batch_size = [file(f"/srv/london/projects/{number:04}") for number in range(600)], 1
+    Site.objects.update(file_batch_size=1)
+    agent.tree, agent.batch_size = [file(f"/srv/london/projects/{number:04}") for number in range(600)], 600
     send()
     agent.do(agent.claim())
     assert len(agent.rung) <= 256

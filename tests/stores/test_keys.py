@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 from argosy.stores import keys
 
 UUID = uuid.UUID("0123456789abcdef0123456789abcdef").bytes
-SPECIAL = [b"/", b"//", b".", b"..", b"%", b"%2F", b"\\", b".argosy", b".argosy-dir", b"a", b"\xff", "é".encode(), b"\n"]
+SPECIAL = [
+    b"/",
+    b"//",
+    b".",
+    b"..",
+    b"%",
+    b"%2F",
+    b"\\",
+    b".argosy",
+    b".argosy-dir",
+    b"a",
+    b"\xff",
+    "é".encode(),
+    b"\n",
+]
 paths = st.one_of(
     st.binary(min_size=1, max_size=60).map(lambda path: path.replace(b"\0", b"0")),
     st.lists(st.sampled_from(SPECIAL), min_size=1, max_size=8).map(b"".join),

@@ -1,9 +1,11 @@
 import os
 import random
+import re
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -141,11 +143,12 @@ def test_memory_is_bounded_whatever_the_size(settings: dict[str, str]) -> None:
         def read(self, offset: int, length: int) -> bytes:
             return bytes(length)
 
-    before = int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
-    open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     S3Store(**settings).put("a", Zeros(), metadata={})
-    peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) << 10
-    assert peak - before < 120 << 20
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None
+    assert (int(peak[1]) << 10) - before < 120 << 20
 
 
 def test_a_large_copy_is_made_in_parts_with_its_metadata(hasty: Hasty) -> None:
@@ -164,9 +167,9 @@ def test_an_object_that_was_changed_on_its_way_is_refused(through: Hasty, proxy:
 
 
 def test_a_part_that_was_changed_on_its_way_is_refused(through: Hasty, proxy: Faulty) -> None:
+    through._verifies("parts", lambda: True)
     proxy.add("partNumber=2", "flip")
     with pytest.raises(Corrupt):
-        through._verifies("parts", lambda: True)
         put(through, "a", big(1))
     assert list(through.list("")) == []
 
@@ -297,7 +300,7 @@ def test_a_reply_that_breaks_off_is_not_continued_with_another_object(through: H
     put(through, "a", big(1, 20 << 20))
     proxy.add("GET", "truncate")
     chunks = through.get("a")
-    assert next(chunks) == big(1, 20 << 20)[: 4 << 20]
+    assert big(1, 20 << 20).startswith(next(chunks))
     put(through, "a", big(2, 20 << 20))
     with pytest.raises(Changed):
         list(chunks)
@@ -314,7 +317,7 @@ def test_credentials_that_are_wrong_are_named(seaweedfs: SeaweedFS, bucket: str)
 def test_a_bucket_that_is_missing_is_no_missing_object(seaweedfs: SeaweedFS) -> None:
     store = Hasty(**seaweedfs.settings("no-such-bucket"))
     for verb in (store.probe, lambda: store.head("a"), lambda: list(store.list("")), lambda: read(store, "a")):
-        with pytest.raises(Unavailable, match="bucket no-such-bucket at .* does not exist"):
+        with pytest.raises(Unavailable, match=r"bucket no-such-bucket at .* does not exist"):
             verb()
 
 

@@ -1,7 +1,6 @@
 """The hub's end of the local connection: answers what agents ask and rings for them."""
 
 import os
-import queue
 import socket
 import struct
 import threading
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import Full, Queue
 from typing import Protocol
 
 import msgspec
@@ -55,11 +55,12 @@ def bind(path: Path) -> socket.socket:
 class Exchange:
     """Serves one agents process at a time. Is the hub's bell: bells wait while no agents are there."""
 
-    def __init__(self) -> None:
-        self._waiting: queue.Queue[Rung] = queue.Queue(_BELLS_KEPT)
+    def __init__(self, *, served: int) -> None:
+        """`served`: the user, besides root, whose processes may connect."""
+        self._served = served
+        self._waiting: Queue[Rung] = Queue(_BELLS_KEPT)
         self._changed = threading.Condition()
         self._connections: Counter[str] = Counter()
-        self._instance = ""
         self._bells: Connection | None = None
         self._open: set[Connection] = set()
         self._listener: socket.socket | None = None
@@ -67,7 +68,7 @@ class Exchange:
 
     def ring(self, site: str, task: str, attempt: int, queue: str) -> None:
         """Tell the agents; a bell too many is dropped, the sweep rings again."""
-        with suppress(_Full):
+        with suppress(Full):
             self._waiting.put_nowait(Rung(site=site, task=task, attempt=attempt, queue=queue))
 
     def serve(self, listener: socket.socket, delivery: Delivery) -> None:
@@ -95,7 +96,7 @@ class Exchange:
                     return
                 _log.warning("agents cannot connect", reason=str(error))
                 continue
-            if not _is_ours(plug):
+            if _user_behind(plug) not in {0, self._served}:
                 plug.close()
                 continue
             connection = Connection(plug.detach())
@@ -153,7 +154,6 @@ class Exchange:
         with self._changed:
             if not self._changed.wait_for(lambda: set(self._connections) <= {hello.instance}, _PATIENCE):
                 raise Busy("another agents process is connected: only one may serve this hub")
-            self._instance = hello.instance
         if hello.purpose == "bells" and hello.fresh:
             delivery.adopt_orphans()
 
@@ -178,12 +178,9 @@ class Exchange:
         return bells is not None
 
 
-_Full = queue.Full
-
-
-def _is_ours(plug: socket.socket) -> bool:
+def _user_behind(plug: socket.socket) -> int:
     _, uid, _ = _CREDENTIALS.unpack(plug.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return uid in {0, os.geteuid()}
+    return int(uid)
 
 
 def _answered(act: Callable[[], object]) -> Answer:

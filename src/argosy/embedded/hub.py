@@ -21,10 +21,10 @@ GRACE = 5
 def run(child: Child) -> None:
     """Answer until told to stop."""
     place = child.launch.place
-    listener = bind(place.socket)
+    listener, exchange = bind(place.socket), Exchange(served=os.geteuid())
     _give_up_privileges(place)
     child.settle()
-    _serve(child, listener)
+    _serve(child, listener, exchange)
 
 
 def _give_up_privileges(place: Place) -> None:
@@ -40,7 +40,7 @@ def _give_up_privileges(place: Place) -> None:
     tempfile.tempdir = None
 
 
-def _serve(child: Child, listener: socket.socket) -> None:
+def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
     """Be the hub. Its modules are imported here: not before privileges are gone, not before settings are made."""
     from argosy.hub.project import boot
 
@@ -49,7 +49,6 @@ def _serve(child: Child, listener: socket.socket) -> None:
         _show(password)
     from argosy.hub.jobs.delivery import Delivery
 
-    exchange = Exchange()
     delivery = Delivery(exchange)
     delivery.start()
     exchange.serve(listener, delivery)
@@ -76,6 +75,7 @@ class _Server(uvicorn.Server):
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
         )
         super().__init__(config)

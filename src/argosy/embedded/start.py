@@ -1,11 +1,13 @@
 """`argosy up`."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
 from argosy.core.config import Config
+from argosy.core.errors import Unsupported
 from argosy.embedded.child import Launch
 from argosy.embedded.place import Place
 from argosy.embedded.supervisor import Supervisor, held, listen
@@ -22,7 +24,9 @@ def up(config: Config, *, address: str, port: int) -> None:
         Denied: data directory or port may not be used.
         Invalid: this machine has no such address, or the data directory is none.
         Unavailable: hub or agents do not start.
+        Unsupported: this installation lacks the hub.
     """
+    require_hub()
     place = Place(Path(config.hub.data_dir))
     password = os.environ.pop(PASSWORD_VARIABLE, None) or None
     launch = Launch(config=config, data_dir=str(place.top), admin_password=password)
@@ -37,6 +41,16 @@ def up(config: Config, *, address: str, port: int) -> None:
             ready=f"Argosy is ready at {_url(address, listener.getsockname()[1])}",
         )
         supervisor.run()
+
+
+def require_hub() -> None:
+    """Return where what the hub is made of is installed.
+
+    Raises:
+        Unsupported: it is not.
+    """
+    if missing := [name for name in ("django", "rest_framework", "uvicorn") if find_spec(name) is None]:
+        raise Unsupported(f"the hub needs {missing[0]}, which is not installed: pip install 'argosy[hub]'")
 
 
 def _url(address: str, port: int) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from typing import Final
 
 import msgspec
 
@@ -10,22 +11,25 @@ from argosy.core.pointer import Binding
 from argosy.linux.identity import filesystem_id, subvolume_id
 from argosy.linux.statx import statx
 
-_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
-_SIZED = {Kind.FILE, Kind.SYMLINK}
-_ONE_NAME = Facts()
+_FILE: Final = Kind.FILE
+_KINDS: Final = {stat.S_IFREG: (_FILE, True), stat.S_IFDIR: (Kind.DIRECTORY, False), stat.S_IFLNK: (Kind.SYMLINK, True)}
+_OTHER: Final = (Kind.OTHER, False)
+_ONE_NAME: Final = Facts()
 
 
 def entry_of(path: bytes, found: os.stat_result) -> Entry:
     """Return the entry; only files and symlinks have a size, only files have links."""
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode), Kind.OTHER)
+    # Every entry of every scan comes through here: members of an enum are slow to reach and to hash.
+    kind, sized = _KINDS.get(stat.S_IFMT(found.st_mode), _OTHER)
+    links = found.st_nlink
     return Entry(
         path=path,
         kind=kind,
-        size=found.st_size if kind in _SIZED else 0,
+        size=found.st_size if sized else 0,
         mtime_ns=found.st_mtime_ns,
         ctime_ns=found.st_ctime_ns,
         inode=found.st_ino,
-        facts=Facts(links=found.st_nlink) if kind is Kind.FILE and found.st_nlink > 1 else _ONE_NAME,
+        facts=_ONE_NAME if links == 1 or kind is not _FILE else Facts(links=links),
     )
 
 

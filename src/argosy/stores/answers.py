@@ -74,7 +74,7 @@ _WORDS: dict[str | type[ArgosyError], str] = {
     Changed: "object {key} in {where} is not what was seen before",
     Corrupt: "object {key} arrived at {where} as something else ({said})",
     Exhausted: "{where} is full ({said}): make room, then run again",
-    Passing: "{where} does not answer as it should ({said}); looked for it several times",
+    Passing: "{where} does not answer as it should ({said}); it was tried several times",
 }
 _OURS = {"InvalidPathError": 400, "NotSupportedError": 400, "ParamValidationError": 400, "NoCredentialsError": 401}
 """Errors of the libraries that never reached a server, by the status it would have answered."""

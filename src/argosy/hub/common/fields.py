@@ -1,4 +1,4 @@
-"""Paths in JSON: text where they are UTF-8, and their exact bytes in `NAME_b64` where they are not."""
+"""Fields that several APIs have: ids; and paths in JSON: text where they are UTF-8, and their exact bytes in `NAME_b64` where they are not."""
 
 from typing import Any
 
@@ -6,6 +6,13 @@ from rest_framework import serializers
 
 from argosy.core import paths
 from argosy.core.errors import Invalid
+
+
+class IdField(serializers.IntegerField):
+    """The id of a row: no database has larger ones."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(min_value=-1, max_value=2**63 - 1, **more)
 
 
 def read_path(data: Any, key: str) -> bytes:

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from argosy.core import paths
 from argosy.core.entry import Entry
 from argosy.core.states import FileState, JobState, TaskState
-from argosy.hub.common.fields import read_path
+from argosy.hub.common.fields import IdField, read_path
 from argosy.hub.jobs import queries, services
 from argosy.hub.jobs.models import Job, Task
 
@@ -53,7 +53,7 @@ class SubmitSerializer(serializers.Serializer[Any]):
     paths = serializers.ListField(child=GivenSerializer(), allow_empty=False)
     fields = serializers.DictField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
     discovery = serializers.CharField(required=False, allow_null=True)
-    job = serializers.IntegerField(required=False, allow_null=True)
+    job = IdField(required=False, allow_null=True)
     include = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
     exclude = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
     ignore_site_includes = serializers.BooleanField(required=False)
@@ -95,8 +95,8 @@ class JobQuery(serializers.Serializer[Any]):
     completed_time_to = serializers.DateTimeField(required=False)
     jobtype = serializers.CharField(required=False)
     state = ManyField(child=serializers.ChoiceField(choices=[state.value for state in JobState]), required=False)
-    owner_ids = ManyField(child=serializers.IntegerField(), required=False)
-    site_id = serializers.IntegerField(required=False)
+    owner_ids = ManyField(child=IdField(), required=False)
+    site_id = IdField(required=False)
     hide_noop = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
@@ -105,7 +105,7 @@ class TaskQuery(serializers.Serializer[Any]):
 
     tasktype = serializers.CharField(required=False)
     state = ManyField(child=serializers.ChoiceField(choices=[state.value for state in TaskState]), required=False)
-    job_id = serializers.IntegerField(required=False)
+    job_id = IdField(required=False)
 
 
 class JobFilesQuery(serializers.Serializer[Any]):
@@ -156,6 +156,7 @@ class FileSerializer(serializers.Serializer[Any]):
         }
 
 
+@extend_schema_field(OpenApiTypes.FLOAT)
 class RuntimeField(serializers.ReadOnlyField):
     """Seconds from start to end, or until now; null before the start."""
 
@@ -182,8 +183,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
     owner = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
-    clientkey = serializers.ReadOnlyField(default=None)
-    schedule = serializers.ReadOnlyField(default=None)
+    clientkey = serializers.CharField(read_only=True, allow_null=True, default=None)
+    schedule = serializers.CharField(read_only=True, allow_null=True, default=None)
     runtime = RuntimeField(source="*")
 
     class Meta:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import structlog
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from argosy.core.errors import Unavailable
 from argosy.hub.jobs.ledger import Ledger
@@ -61,7 +61,6 @@ class Recorder:
 
     def _run(self) -> None:
         while (tickets := self._waiting()) is not None:
-            close_old_connections()
             self._together(tickets)
         self._refuse()
         connection.close()
@@ -114,6 +113,7 @@ class Recorder:
 
 def _translated(error: Exception) -> Exception:
     if isinstance(error, DatabaseError):
+        connection.close()  # a server that went away and came back needs another
         log.error("not recorded", exc_info=error)
         return Unavailable(f"the hub cannot record: {error}")
     return error

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from argosy.core import paths
-from argosy.hub.common.fields import read_path
+from argosy.hub.common.fields import IdField, read_path
 from argosy.hub.sites import services
 from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
 
@@ -31,7 +31,7 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
     """A site with its settings."""
 
     name = serializers.CharField(max_length=63)
-    roots = serializers.ListField(child=serializers.CharField(max_length=4096), required=False)
+    roots = serializers.ListField(child=serializers.CharField(max_length=4096, trim_whitespace=False), required=False)
     include = serializers.ListField(child=serializers.CharField(), allow_null=True, required=False)
     exclude = serializers.ListField(child=serializers.CharField(), allow_null=True, required=False)
     threads = serializers.IntegerField(min_value=1, max_value=1024, required=False)
@@ -49,16 +49,23 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
         )  # fmt: skip
 
 
+class SecretField(serializers.CharField):
+    """A secret: taken as it is, and never shown."""
+
+    def __init__(self) -> None:
+        super().__init__(write_only=True, required=False, allow_blank=True, trim_whitespace=False)
+
+
 class DatastoreSerializer(serializers.ModelSerializer[Datastore]):
     """A datastore; its secrets are written and never shown."""
 
     name = serializers.CharField(max_length=63)
     type = serializers.CharField()
     layout = serializers.ChoiceField(choices=["native", "immutable"], required=False)
-    path = serializers.CharField(max_length=4096, required=False, allow_blank=True)
-    secretaccesskey = serializers.CharField(write_only=True, required=False, allow_blank=True)
-    accesskey = serializers.CharField(write_only=True, required=False, allow_blank=True)
-    credentialsfile = serializers.CharField(write_only=True, required=False, allow_blank=True)
+    path = serializers.CharField(max_length=4096, required=False, allow_blank=True, trim_whitespace=False)
+    secretaccesskey = SecretField()
+    accesskey = SecretField()
+    credentialsfile = SecretField()
 
     class Meta:
         """Fields."""
@@ -162,8 +169,8 @@ class DatastoreViewSet(DeclaredViewSet):
 class LinkQuery(serializers.Serializer[Any]):
     """Which sitelinks."""
 
-    site_id = serializers.IntegerField(required=False)
-    datastore_id = serializers.IntegerField(required=False)
+    site_id = IdField(required=False)
+    datastore_id = IdField(required=False)
 
 
 @extend_schema_view(list=extend_schema(parameters=[LinkQuery]))

@@ -1,0 +1,158 @@
+"""`posix` while users swap directories for symlinks that lead outside."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from argosy.core.errors import ArgosyError, Changed
+from argosy.filesystems.posix import Posix
+from argosy.linux.rename import exchange
+from tests.contracts.filesystem import DIRECTORY, PLAIN, content_of, publish, replace, staging, versions
+
+ROUNDS = 400
+SWAP = """
+import os, sys
+from argosy.linux.rename import exchange
+top = os.open(sys.argv[1], os.O_RDONLY)
+print("swapping", flush=True)
+while True:
+    exchange(top, b"d", top, b"evil")
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    outside = tmp_path / "outside"
+    (outside / "sub").mkdir(parents=True)
+    (outside / "secret").write_bytes(b"outside")
+    (outside / "only-outside").write_bytes(b"outside")
+    (outside / "sub/secret").write_bytes(b"outside")
+    return outside
+
+
+@pytest.fixture
+def tree(tmp_path: Path, outside: Path) -> Iterator[Posix]:
+    """A tree in which `d`, by turns, is a directory and a symlink to outside."""
+    root = tmp_path / "root"
+    (root / "d/sub").mkdir(parents=True)
+    (root / "d/secret").write_bytes(b"inside")
+    (root / "d/sub/secret").write_bytes(b"inside")
+    (root / "evil").symlink_to(outside)
+    with subprocess.Popen([sys.executable, "-c", SWAP, root], stdout=subprocess.PIPE) as swapper:
+        assert swapper.stdout is not None
+        swapper.stdout.readline()
+        yield Posix(root=os.fsencode(root))
+        swapper.kill()
+
+
+def state(top: Path) -> dict[str, tuple[object, ...]]:
+    return {
+        str(path): (found.st_mode, found.st_uid, found.st_mtime_ns, found.st_ctime_ns, found.st_nlink, found.st_size)
+        for path in (top, *top.rglob("*"))
+        for found in [path.lstat()]
+    }
+
+
+def often(*acts: Callable[[int], object]) -> tuple[int, int]:
+    """Do it all many times; return how often it worked and how often it was refused."""
+    worked = refused = 0
+    for number in range(ROUNDS):
+        for act in acts:
+            try:
+                act(number)
+            except ArgosyError:
+                refused += 1
+            else:
+                worked += 1
+    return worked, refused
+
+
+def test_a_scan_never_lists_the_outside(tree: Posix) -> None:
+    errors: list[ArgosyError] = []
+    entered = 0
+    for _ in range(ROUNDS):
+        found = {entry.path for entry in tree.scan(tree.root, on_error=lambda _, error: errors.append(error))}
+        entered += tree.root + b"/d/sub/secret" in found or tree.root + b"/evil/sub/secret" in found
+        assert not any(b"only-outside" in path for path in found)
+    assert entered
+
+
+def test_nothing_outside_is_ever_read(tree: Posix) -> None:
+    def read(path: bytes) -> None:
+        with tree.open(tree.root + path) as file:
+            assert file.read(0, file.size) == b"inside"
+
+    worked, refused = often(lambda _: read(b"/d/secret"), lambda _: read(b"/d/sub/secret"))
+    assert worked
+    assert refused
+    worked, _ = often(
+        lambda _: tree.stat(tree.root + b"/d/only-outside"), lambda _: tree.open(tree.root + b"/d/only-outside")
+    )
+    assert worked == 0
+
+
+def test_nothing_outside_is_ever_written(tree: Posix, outside: Path) -> None:
+    before = state(outside)
+    path = tree.root + b"/d/sub/secret"
+    worked, refused = often(
+        lambda number: publish(tree, tree.root + b"/d/%d" % number),
+        lambda number: publish(tree, tree.root + b"/d/new-%d/x" % number),
+        lambda number: tree.make_directory(tree.root + b"/d/sub/dir-%d" % number, DIRECTORY),
+        lambda _: tree.make_directory(tree.root + b"/d/sub", DIRECTORY, overwrite=True),
+        lambda number: tree.make_symlink(tree.root + b"/d/link-%d" % number, b"x", PLAIN),
+        lambda number: tree.make_link(tree.root + b"/d/secret", tree.root + b"/d/hard-%d" % number),
+        lambda _: replace(tree, path, b"inside", tree.stat(path)),
+        lambda _: tree.dress(path, tree.stat(path), PLAIN),
+        lambda _: tree.sync_directory(path),
+    )
+    assert worked
+    assert refused
+    assert state(outside) == before
+    assert staging(tree) == []
+    assert set(versions(tree).values()) <= {b"inside"}
+
+
+def test_a_file_that_users_replace_all_the_time_is_never_lost(tmp_path: Path) -> None:
+    """Whatever users put there is, in the end, at the name, in the version store, or with the user who took it."""
+    tree = Posix(root=os.fsencode(tmp_path))
+    path = tree.root + b"/f"
+    publish(tree, path, b"user 0")
+    stop = threading.Event()
+    written = [b"user 0"]
+
+    def user() -> None:
+        top = os.open(tree.root, os.O_RDONLY)
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with open(tree.root + b"/mine", "wb") as file:
+                file.write(b"user %d" % number)
+            exchange(top, b"mine", top, b"f")
+            displaced = content_of(tree.root + b"/mine")
+            written.append(b"user %d" % number)
+            os.rename(tree.root + b"/mine", tree.root + b"/taken-%d" % number)
+            assert displaced
+
+    thread = threading.Thread(target=user)
+    thread.start()
+    aborted = 0
+    for number in range(ROUNDS):
+        try:
+            replace(tree, path, b"ours %d" % number, tree.stat(path))
+        except Changed:
+            aborted += 1
+    stop.set()
+    thread.join()
+    assert aborted
+    store = tree.root + b"/.argosy/versions"
+    kept = {content_of(store + b"/" + stamp + b"/f") for stamp in os.listdir(store)} | {content_of(path)}
+    kept |= {content_of(tree.root + b"/" + n) for n in os.listdir(tree.root) if n.startswith(b"taken-")}
+    assert set(written) <= kept
+    assert staging(tree) == []
+    assert not stat.S_ISDIR(os.lstat(path).st_mode)

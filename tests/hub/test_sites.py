@@ -1,0 +1,301 @@
+import tomllib
+
+import msgspec
+import pytest
+
+from argosy.core import config as configuration
+from argosy.core.config import LinkConfig
+from argosy.core.errors import Invalid, NotFound
+from argosy.core.order import Link
+from argosy.hub.project import boot
+from argosy.hub.sites.links import Linked, mapped
+from argosy.hub.sites.models import Datastore, Site, SiteLink
+from argosy.hub.sites.services import access, reconcile
+from tests.hub.fake import config, start
+from tests.hub.test_api import check_problem
+
+SITE = {"name": "paris", "roots": ["/srv/paris"]}
+LINK = {"site": "paris", "datastore": "shelf", "site_path": "/srv/paris", "datastore_path": ""}
+STORE = {"name": "shelf", "type": "POSIX", "path": "/srv/shelf"}
+
+FILE = """
+[[datastores]]
+name = "cloud"
+type = "S3"
+bucket = "b"
+accesskeyid = "k"
+secretaccesskey = "s3cret"
+[[sites]]
+name = "london"
+roots = ["/srv/london"]
+threads = 10
+[[sites.links]]
+site_path = "/srv/london/projects"
+datastore = "cloud"
+datastore_path = "projects/"
+"""
+
+
+@pytest.fixture
+def declared(tmp_path):
+    """Return the file, after its configuration was applied."""
+    file = tmp_path / "argosy.toml"
+    file.write_text(FILE)
+    reconcile(configuration.load(file))
+    return file
+
+
+@pytest.mark.feature("HUB-SITE-001", "HUB-API-010")
+def test_a_site_is_created_read_changed_and_deleted(api):
+    made = api.post("/api/sites/", SITE)
+    assert made.status_code == 201
+    url = made.json()["url"]
+    changed = api.patch(url, {"bandwidth": 100})
+    assert (changed.status_code, changed.json()["bandwidth"], changed.json()["roots"]) == (200, 100, ["/srv/paris"])
+    assert api.get(url).json()["bandwidth"] == 100
+    assert api.delete(url).status_code == 204
+    check_problem(api.get(url), 404)
+
+
+@pytest.mark.feature("HUB-SITE-006", "HUB-SITE-007", "HUB-SITE-010")
+def test_a_new_site_has_the_documented_batches_and_lock_threshold(api):
+    site = api.post("/api/sites/", SITE).json()
+    assert (site["file_batch_size"], site["file_batch_gb"], site["lock_threshold"]) == (40, 1, 86400)
+
+
+@pytest.mark.feature("HUB-SITE-011", "HUB-SITE-012")
+def test_a_new_site_has_no_globs_and_the_documented_search_address(api):
+    site = api.post("/api/sites/", SITE).json()
+    assert (site["include"], site["exclude"], site["elasticsearch_url"]) == (None, None, "localhost:9200")
+
+
+@pytest.mark.feature("HUB-SITE-002")
+def test_settings_are_shown_for_a_single_site_and_not_in_the_list(api, two_sites):
+    assert {frozenset(site) for site in api.get("/api/sites/").json()["results"]} == {frozenset({"id", "name", "url"})}
+
+
+@pytest.mark.feature("HUB-SITE-005")
+@pytest.mark.parametrize("name", ["paris.interactive", "x.transfer", "x.discovery", "x.sync", "x.custom"])
+def test_a_name_that_ends_as_queues_do_is_refused(api, name):
+    assert "name the queues" in check_problem(api.post("/api/sites/", SITE | {"name": name}), 400)["detail"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "/x", ".x", "x" * 64, "é", "a\nb", None, ["x"]])
+def test_a_name_with_other_characters_is_refused(api, name):
+    check_problem(api.post("/api/sites/", SITE | {"name": name}, format="json"), 400)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"roots": ["srv"]}, {"roots": ["/a/../b"]}, {"roots": "/a"}, {"threads": 0}, {"file_batch_size": -1},
+     {"file_batch_gb": "x"}, {"include": "*.jpg"}, {"bandwidth": -1}, {"bandwidth": 10**30}, {"lock_threshold": 1e30}],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_is_refused(api, change):
+    check_problem(api.post("/api/sites/", SITE | change), 400)
+    assert not Site.objects.exists()
+
+
+def test_two_sites_cannot_have_one_name(api, two_sites):
+    check_problem(api.post("/api/sites/", SITE | {"name": "london"}), 409)
+
+
+@pytest.mark.feature("HUB-SITE-004")
+def test_a_renamed_site_keeps_its_links_and_jobs(api, agent):
+    site = api.post("/api/sites/", SITE).json()
+    api.post("/api/datastores/", STORE)
+    api.post("/api/sitelinks/", LINK)
+    sent = {"paths": ["/srv/paris"], "site": "paris", "workflow": "premigrate"}
+    job = api.post("/api/file/workflow/", sent).json()["job"]
+    assert api.patch(site["url"], {"name": "lutetia"}).status_code == 200
+    assert api.get(f"/api/jobs/{job}/").json()["site"] == "lutetia"
+    assert api.get("/api/sitelinks/").json()["results"][0]["site"] == "lutetia"
+    agent.clock.forward(60)
+    agent.delivery.sweep()
+    assert agent.claim().site == "lutetia"
+
+
+def test_a_site_that_jobs_name_is_not_deleted(api):
+    api.post("/api/datastores/", STORE)
+    site = api.post("/api/sites/", SITE).json()
+    api.post("/api/sitelinks/", LINK)
+    api.post("/api/file/workflow/", {"paths": ["/srv/paris"], "site": "paris", "workflow": "premigrate"})
+    assert "jobs" in check_problem(api.delete(site["url"]), 409)["detail"]
+
+
+def test_secrets_of_a_datastore_are_written_and_never_shown_nor_kept_in_clear(api, data_dir):
+    sent = {"name": "cloud", "type": "s3", "bucket": "b", "accesskeyid": "k", "secretaccesskey": "vErYsEcReT"}
+    made = api.post("/api/datastores/", sent)
+    assert made.status_code == 201
+    assert made.json()["type"] == "S3"
+    for answer in (made, api.get(made.json()["url"]), api.get("/api/datastores/")):
+        assert "vErYsEcReT" not in answer.content.decode()
+        assert "secretaccesskey" not in answer.content.decode()
+    assert access(Datastore.objects.get()).settings["secretaccesskey"] == "vErYsEcReT"
+    kept = b"".join(file.read_bytes() for file in data_dir.glob("hub.sqlite3*"))
+    assert b"vErYsEcReT" not in kept
+    api.patch(made.json()["url"], {"region": "eu"})
+    assert access(Datastore.objects.get()).settings["secretaccesskey"] == "vErYsEcReT"
+    api.patch(made.json()["url"], {"secretaccesskey": ""})
+    assert "secretaccesskey" not in access(Datastore.objects.get()).settings
+
+
+def test_the_key_that_encrypts_secrets_and_its_like_are_readable_by_their_owner_alone(data_dir):
+    keys = list((data_dir / "keys").iterdir())
+    assert len(keys) == 3
+    assert {file.stat().st_mode & 0o777 for file in keys} == {0o600}
+
+
+@pytest.mark.parametrize("change", [{"type": "TAPE"}, {"bucket": ""}, {"name": "a/b"}, {"layout": "round"}])
+def test_a_datastore_that_cannot_be_is_refused(api, change):
+    sent = {"name": "cloud", "type": "S3", "bucket": "b"} | change
+    check_problem(api.post("/api/datastores/", sent), 400)
+
+
+def test_a_datastore_that_sites_are_linked_to_is_not_deleted(api):
+    store = api.post("/api/datastores/", STORE).json()
+    api.post("/api/sites/", SITE)
+    api.post("/api/sitelinks/", LINK)
+    assert "sitelinks" in check_problem(api.delete(store["url"]), 409)["detail"]
+
+
+def test_a_sitelink_is_kept_in_its_normal_form(api):
+    api.post("/api/sites/", SITE)
+    api.post("/api/datastores/", STORE)
+    sent = {"site": "paris", "datastore": "shelf", "site_path": "/srv/paris//a/", "datastore_path": "/x//y"}
+    made = api.post("/api/sitelinks/", sent)
+    assert (made.json()["site_path"], made.json()["datastore_path"]) == ("/srv/paris/a", "x/y/")
+    check_problem(api.post("/api/sitelinks/", sent), 409)
+    assert api.patch(made.json()["url"], {"datastore_path": ""}).json()["datastore_path"] == ""
+    assert api.delete(made.json()["url"]).status_code == 204
+
+
+def test_a_sitelink_may_have_paths_of_any_bytes(api):
+    api.post("/api/sites/", SITE)
+    api.post("/api/datastores/", STORE)
+    sent = {"site": "paris", "datastore": "shelf", "site_path_b64": "L3Nydi9wYXJpcy//", "datastore_path": ""}
+    made = api.post("/api/sitelinks/", sent)
+    assert made.status_code == 201, made.content
+    assert made.json()["site_path_b64"] == "L3Nydi9wYXJpcy//"
+    assert bytes(SiteLink.objects.get().site_path) == b"/srv/paris/\xff"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"site_path": "/srv/london"}, {"site_path": "paris"}, {"site_path": "/srv/paris/../x"}, {"datastore_path": "../x"},
+     {"datastore_path": ".argosy/x"}, {"site": "nowhere"}, {"datastore": "nowhere"}, {"site_path": None}],
+)  # fmt: skip
+def test_a_sitelink_that_cannot_be_is_refused(api, change):
+    api.post("/api/sites/", SITE)
+    api.post("/api/datastores/", STORE)
+    sent = {"site": "paris", "datastore": "shelf", "site_path": "/srv/paris", "datastore_path": ""} | change
+    check_problem(api.post("/api/sitelinks/", sent), 400)
+
+
+def test_sitelinks_are_listed_by_site_and_datastore(api, two_sites):
+    london, store = Site.objects.get(name="london").pk, Datastore.objects.get().pk
+
+    def count(query):
+        return api.get(f"/api/sitelinks/?{query}").json()["count"]
+
+    assert (count(f"site_id={london}"), count("site_id=0"), count(f"datastore_id={store}")) == (1, 0, 2)
+    check_problem(api.get("/api/sitelinks/?site_id=x"), 400)
+
+
+def test_a_key_that_the_file_sets_cannot_be_changed_elsewhere_and_the_answer_names_file_and_key(api, declared):
+    url = f"/api/sites/{Site.objects.get().pk}/"
+    for key, value in {"threads": 5, "roots": ["/x"], "name": "x"}.items():
+        detail = check_problem(api.patch(url, {key: value}), 409)["detail"]
+        assert key in detail
+        assert str(declared) in detail
+    assert api.patch(url, {"bandwidth": 7, "file_batch_size": 9}).status_code == 200
+    store = f"/api/datastores/{Datastore.objects.get().pk}/"
+    assert "secretaccesskey" in check_problem(api.patch(store, {"secretaccesskey": "x"}), 409)["detail"]
+    assert api.patch(store, {"region": "eu"}).status_code == 200
+    link = f"/api/sitelinks/{SiteLink.objects.get().pk}/"
+    check_problem(api.patch(link, {"datastore_path": "x"}), 409)
+
+
+def test_what_the_file_declares_cannot_be_deleted(api, declared):
+    for model, path in ((SiteLink, "sitelinks"), (Site, "sites"), (Datastore, "datastores")):
+        assert str(declared) in check_problem(api.delete(f"/api/{path}/{model.objects.get().pk}/"), 409)["detail"]
+
+
+def test_the_file_wins_over_the_database_and_leaves_alone_what_it_does_not_set(api, declared):
+    Site.objects.update(threads=99, bandwidth=7)
+    before = SiteLink.objects.get().pk
+    reconcile(configuration.load(declared))
+    assert (Site.objects.get().threads, Site.objects.get().bandwidth) == (10, 7)
+    assert SiteLink.objects.get().pk == before
+
+
+def test_what_the_file_no_longer_declares_may_be_changed_again_and_its_links_go(api, declared):
+    declared.write_text(FILE.partition("[[sites]]")[0] + '[[sites]]\nname = "oslo"\nroots = ["/srv/oslo"]\n')
+    reconcile(configuration.load(declared))
+    london = Site.objects.get(name="london")
+    assert api.patch(f"/api/sites/{london.pk}/", {"threads": 3}).status_code == 200
+    assert not SiteLink.objects.exists()
+
+
+def test_a_configuration_that_contradicts_itself_changes_nothing(two_sites):
+    told = config()
+    lost = msgspec.structs.replace(told.sites[0], links=(LinkConfig(site_path="/srv/london/x", datastore="none"),))
+    with pytest.raises(Invalid, match="london links to unknown datastore 'none'"):
+        reconcile(msgspec.structs.replace(told, sites=(lost,)))
+    assert SiteLink.objects.count() == 2
+
+
+def test_an_exported_site_reads_back_as_it_stands_without_its_secrets(declared, tmp_path):
+    text = boot.export_site("london")
+    assert "s3cret" not in text
+    assert "# secretaccesskey is set and not shown" in text
+    assert tomllib.loads(text)["sites"][0]["links"] == [
+        {"site_path": "/srv/london/projects", "datastore": "cloud", "datastore_path": "projects/"}
+    ]
+    again = tmp_path / "again.toml"
+    again.write_text(text)
+    loaded = configuration.load(again, environment={configuration.secret_variable("cloud"): "s3cret"})
+    assert loaded.sites == configuration.load(declared).sites
+    assert loaded.datastores == configuration.load(declared).datastores
+
+
+def test_an_export_says_names_of_any_characters_and_shows_what_it_cannot_say(two_sites):
+    site = Site.objects.get(name="london")
+    SiteLink.objects.filter(site=site).update(site_path='/srv/london/"\\\x7fé\n'.encode())
+    assert tomllib.loads(boot.export_site("london"))["sites"][0]["links"][0]["site_path"] == '/srv/london/"\\\x7fé\n'
+    SiteLink.objects.filter(site=site).update(site_path=b"/srv/london/\xff")
+    assert "links" not in tomllib.loads(boot.export_site("london"))["sites"][0]
+    assert "not UTF-8" in boot.export_site("london")
+
+
+def test_a_site_that_does_not_exist_cannot_be_exported():
+    with pytest.raises(NotFound, match="no site 'x'"):
+        boot.export_site("x")
+
+
+def linked(name: str, *links: tuple[bytes, str, bytes]) -> Linked:
+    return Linked(name, [Link(site_path=path, datastore=store, datastore_path=prefix) for path, store, prefix in links])
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [(b"/l/p", b"/d/w"), (b"/l/p/a", b"/d/w/a"), (b"/l/p/deep/a", b"/d/deep/a"), (b"/l/p/deep", b"/d/deep"),
+     (b"/l/p/deeper", b"/d/w/deeper"), (b"/l/q/\xff", b"/d/q/\xff"), (b"/l/p/other/x", b"/d/o/x")],
+)  # fmt: skip
+def test_a_path_is_mapped_by_the_longest_links(path, there):
+    london = linked("l", (b"/l/p", "c", b"p/"), (b"/l/q", "e", b""), (b"/l/p/other", "o", b"z/"))
+    dublin = linked(
+        "d", (b"/d/w", "c", b"p/"), (b"/d/deep", "c", b"p/deep/"), (b"/d/q", "e", b""), (b"/d/o", "o", b"z/")
+    )
+    assert mapped(path, london, dublin) == there
+
+
+def test_a_prefix_is_compared_name_by_name():
+    with pytest.raises(Invalid, match="d has no sitelink"):
+        mapped(b"/l/projects-old/a", linked("l", (b"/l", "c", b"")), linked("d", (b"/d", "c", b"projects/")))
+
+
+def test_orders_of_jobs_see_links_that_were_added_later(agent, two_sites, api):
+    start("premigrate")
+    sent = {"site": "london", "datastore": "cloud", "site_path": "/srv/london/more", "datastore_path": "more"}
+    assert api.post("/api/sitelinks/", sent).status_code == 201
+    assert len(agent.claim().links) == 2
