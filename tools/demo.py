@@ -139,7 +139,7 @@ def compare(london: Path, dublin: Path) -> int:
     """Print a summary of both trees and what differs; return how many entries do."""
     left, right = survey(london), survey(dublin)
     wrong = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
-    size = sum(row[1] for row in left.values() if row[0] == "file")
+    size = sum(file.stat().st_size for file in london.rglob("*") if file.is_file() and not file.is_symlink())
     kinds = [row[0] for row in left.values()]
     say(
         f"london: {kinds.count('file')} files, {kinds.count('directory')} directories, "

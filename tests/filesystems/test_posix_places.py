@@ -135,9 +135,11 @@ def killed(tree: Posix, verb: str, failpoint: str) -> None:
 @pytest.mark.parametrize(("failpoint", "visible"), [("hsm:stage", False), ("hsm:publish", True)])
 def test_killed_while_publishing_it_is_all_there_or_not_at_all(tree: Posix, failpoint: str, *, visible: bool) -> None:
     os.mkdir(tree.root + b"/d")
+    os.utime(tree.root + b"/d", ns=(7, 7))
     killed(tree, "publish", failpoint)
     tree.sweep()
     assert os.listdir(tree.root + b"/d") == ([b"f"] if visible else [])
+    assert os.stat(tree.root + b"/d").st_mtime_ns == 7
     assert not visible or content_of(tree.root + b"/d/f") == b"new"
     assert staging(tree) == []
 
@@ -155,6 +157,20 @@ def test_killed_while_replacing_old_or_new_is_there_and_the_old_is_kept(
     assert content == b"old" or versions(tree) == {b"d/f": b"old"}
     assert staging(tree) == []
     replace(tree, tree.root + b"/d/f", b"newer", tree.stat(tree.root + b"/d/f"))
+
+
+def test_sweep_leaves_times_that_somebody_else_set_since(tree: Posix) -> None:
+    os.mkdir(tree.root + b"/d")
+    os.utime(tree.root + b"/d", ns=(7, 7))
+    killed(tree, "publish", "hsm:publish")
+    os.utime(tree.root + b"/d", ns=(9, 9))
+    tree.sweep()
+    assert os.stat(tree.root + b"/d").st_mtime_ns == 9
+
+
+def test_sweep_of_a_tree_that_argosy_never_touched_leaves_no_trace(tree: Posix) -> None:
+    tree.sweep()
+    assert os.listdir(tree.root) == []
 
 
 def test_sweep_keeps_what_a_killed_swap_took_from_somebody_else(tree: Posix) -> None:

@@ -12,7 +12,8 @@ from argosy.core.errors import Exists
 from argosy.core.paths import display
 from argosy.filesystems import _posix_attributes, _posix_seal
 from argosy.filesystems._posix_errors import translated
-from argosy.filesystems._posix_root import STAGING, Root, Spot, closing, fresh_name, keeping_times, times_lock
+from argosy.filesystems._posix_root import STAGING, Root, Spot, closing, fresh_name
+from argosy.filesystems._posix_times import times_lock
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
@@ -91,8 +92,8 @@ def _adopt(directory: int, attributes: Attributes, *, overwrite: bool) -> bool:
 def _make_all(root: Root, top: int, names: list[bytes]) -> int:
     at = open_beneath(top, b"", DIRECTORY)
     try:
-        for name in names:
-            below = _make_like(root, at, name)
+        for depth in range(len(names)):
+            below = _make_like(root, at, names[: depth + 1])
             os.close(at)
             at = below
         return os.dup(at)
@@ -100,7 +101,8 @@ def _make_all(root: Root, top: int, names: list[bytes]) -> int:
         os.close(at)
 
 
-def _make_like(root: Root, above: int, name: bytes) -> int:
+def _make_like(root: Root, above: int, names: list[bytes]) -> int:
+    *middle, name = names
     with contextlib.suppress(FileNotFoundError):
         return open_beneath(above, name, DIRECTORY)
     with _unnamed(root) as made:
@@ -108,7 +110,7 @@ def _make_like(root: Root, above: int, name: bytes) -> int:
         with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
             _posix_attributes.liken(directory, os.fstat(above))
             _posix_seal.mark_made(directory)
-        with contextlib.suppress(FileExistsError), keeping_times(above):
+        with contextlib.suppress(FileExistsError), root.keeping_times(above, b"/".join(middle)):
             noreplace(made.directory, made.name, above, name)
         os.fsync(above)
     return open_beneath(above, name, DIRECTORY)

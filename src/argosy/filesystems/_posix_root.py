@@ -7,7 +7,6 @@ name within that descriptor, so that it does not matter what becomes of the path
 import contextlib
 import os
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from typing import Final
 
 from argosy.core import paths
 from argosy.core.errors import Denied
+from argosy.filesystems import _posix_times
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 
 STAGING: Final = b"staging"
 VERSIONS: Final = b"versions"
-
-_LOCKS: Final = tuple(threading.Lock() for _ in range(64))
+TIMES: Final = b"times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,24 @@ class Root:
     @contextmanager
     def changing(self, path: bytes) -> Iterator[Spot]:
         """Hold the parent of the path for a change of names in it; its times are afterwards what they were."""
-        with self.spot(path, DIRECTORY) as spot, keeping_times(spot.directory):
+        parent = self.below(path).rpartition(b"/")[0]
+        with self.spot(path, DIRECTORY) as spot, self.keeping_times(spot.directory, parent):
             yield spot
+
+    @contextmanager
+    def keeping_times(self, directory: int, relative: bytes) -> Iterator[None]:
+        """Give an open directory its times back after a change of names in it."""
+        with closing(self.private(TIMES)) as notes, _posix_times.keeping(directory, notes, relative):
+            yield
+
+    def has_private(self) -> bool:
+        """Say whether Argosy has ever kept anything here."""
+        with self.top() as top:
+            try:
+                os.stat(paths.PRIVATE, dir_fd=top, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+            return True
 
     def private(self, name: bytes) -> int:
         """Return a descriptor of `.argosy/name` below the root, mode 0700, made on demand.
@@ -89,10 +104,17 @@ class Root:
             try:
                 directory = open_beneath(top, paths.join(paths.PRIVATE, name), DIRECTORY)
             except FileNotFoundError:
-                with closing(open_beneath(top, b"", DIRECTORY)) as parent, keeping_times(parent):
-                    directory = make_private(parent, [paths.PRIVATE, name])
+                directory = self._make_private(name)
         self._refuse_foreign(directory, name)
         return directory
+
+    def _make_private(self, name: bytes) -> int:
+        with self.top(DIRECTORY) as top:
+            before = os.fstat(top)
+            try:
+                return make_private(top, [paths.PRIVATE, name])
+            finally:
+                _posix_times.restore(top, before)
 
     def _refuse_foreign(self, directory: int, name: bytes) -> None:
         found = os.fstat(directory)
@@ -109,28 +131,6 @@ def closing(descriptor: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def keeping_times(directory: int) -> Iterator[None]:
-    """Give the directory its times back after a change of names in it; one such change at a time in this process.
-
-    So a directory that is being received keeps the mtime it was given, in whatever order its entries arrive. Not to be
-    nested: two directories may share a lock.
-    """
-    with times_lock(directory):
-        found = os.fstat(directory)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(PermissionError):  # a directory of others keeps what the change made of it
-                os.utime(directory, ns=(found.st_atime_ns, found.st_mtime_ns))
-
-
-def times_lock(directory: int) -> threading.Lock:
-    """Return the lock under which this process gives the directory its times."""
-    found = os.fstat(directory)
-    return _LOCKS[hash((found.st_dev, found.st_ino)) % len(_LOCKS)]
 
 
 def make_private(top: int, names: list[bytes]) -> int:

@@ -13,13 +13,12 @@ from argosy.core.errors import Changed, Denied
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems import _posix_attributes, _posix_versions
+from argosy.filesystems import _posix_attributes, _posix_times, _posix_versions
 from argosy.filesystems._posix_entry import binding_of
 from argosy.filesystems._posix_errors import translated
 from argosy.filesystems._posix_making import make_parents, remove
-from argosy.filesystems._posix_root import STAGING, Root, Spot, closing, fresh_name
+from argosy.filesystems._posix_root import STAGING, TIMES, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix_seal import Seal
-from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import exchange, noreplace
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -161,13 +160,15 @@ class StagedFile:
 
 
 def sweep(root: Root) -> None:
-    """Remove what a killed agent left in staging; what is not its own is kept in the version store."""
-    with root.top() as top:
-        try:
-            open_staging = open_beneath(top, b".argosy/" + STAGING, DIRECTORY)
-        except FileNotFoundError:
-            return
-    with closing(open_staging) as staging:
+    """Remove what a killed agent left in staging; what is not its own is kept in the version store.
+
+    Directories get the times back that it still owed them.
+    """
+    if not root.has_private():
+        return
+    with root.top() as top, closing(root.private(TIMES)) as notes:
+        _posix_times.repair(top, notes)
+    with closing(root.private(STAGING)) as staging:
         for name in os.listdir(staging):
             _sweep_one(root, Spot(staging, os.fsencode(name)))
 

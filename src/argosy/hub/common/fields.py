@@ -1,4 +1,4 @@
-"""Fields that several APIs have: ids; and paths in JSON: text where they are UTF-8, and their exact bytes in `NAME_b64` where they are not."""
+"""What several APIs have: ids, and paths: text where they are UTF-8, their exact bytes in `NAME_b64` where not."""
 
 from typing import Any
 

@@ -98,6 +98,13 @@ class JobQuery(serializers.Serializer[Any]):
     owner_ids = ManyField(child=IdField(), required=False)
     site_id = IdField(required=False)
     hide_noop = serializers.BooleanField(required=False, allow_null=True, default=None)
+    clientkey_ids = ManyField(child=IdField(), required=False)
+    schedule_ids = ManyField(child=IdField(), required=False)
+    input_paths_prefix = serializers.CharField(required=False)
+
+    def validate_input_paths_prefix(self, value: str) -> str:
+        """Refuse it: to leave it aside would show jobs that were not asked for."""
+        raise serializers.ValidationError(f"To look for {value!r} among input paths is not available yet.")
 
 
 class TaskQuery(serializers.Serializer[Any]):

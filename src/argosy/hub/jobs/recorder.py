@@ -35,6 +35,7 @@ class Recorder:
         self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._stopping = False
+        self._door = threading.Lock()
 
     def start(self) -> None:
         """Begin to record."""
@@ -42,8 +43,9 @@ class Recorder:
 
     def stop(self) -> None:
         """Return when what was handed in is recorded; nothing more is taken."""
-        self._stopping = True
-        self._queue.put(None)
+        with self._door:
+            self._stopping = True
+            self._queue.put(None)
         self._thread.join()
 
     def record(self, act: Callable[[Ledger], T], task: str = "") -> T:
@@ -53,16 +55,16 @@ class Recorder:
             Unavailable: the hub is stopping, or the database does not take it; nothing of it was recorded.
             ArgosyError: what the act raised; nothing of it was recorded.
         """
-        if self._stopping:
-            raise Unavailable("the hub is stopping")
         answer: Future[T] = Future()
-        self._queue.put((act, task, answer))
+        with self._door:  # nothing comes in behind the ticket that ends the queue
+            if self._stopping:
+                raise Unavailable("the hub is stopping")
+            self._queue.put((act, task, answer))
         return answer.result()
 
     def _run(self) -> None:
         while (tickets := self._waiting()) is not None:
             self._together(tickets)
-        self._refuse()
         connection.close()
 
     def _waiting(self) -> list[Ticket] | None:
@@ -81,12 +83,6 @@ class Recorder:
                 break
             tickets.append(ticket)
         return tickets
-
-    def _refuse(self) -> None:
-        """Answer those who came while the recorder stopped."""
-        while not self._queue.empty():
-            if (ticket := self._queue.get_nowait()) is not None:
-                ticket[2].set_exception(Unavailable("the hub is stopping"))
 
     def _together(self, tickets: list[Ticket]) -> None:
         """Record all in one transaction; where one of them breaks it, each in its own, so that it harms only itself."""

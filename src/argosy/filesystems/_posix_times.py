@@ -1,0 +1,83 @@
+"""The times of directories, which stay as they were whatever Argosy gives a name in them.
+
+So a directory that is being received keeps the mtime it was given, in whatever order its entries arrive. For one
+killed between a change of names and the repair of the times, a note in `<root>/.argosy/times` says what they were.
+"""
+
+import contextlib
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from argosy.linux.openat2 import DIRECTORY, open_beneath
+
+_LOCKS: Final = tuple(threading.Lock() for _ in range(64))
+_NOTE: Final = struct.Struct("=qqqI")
+"""When it was written (0: nothing to repair), atime and mtime of the directory, length of its path, which follows."""
+_NEAR: Final = 2_000_000_000
+
+
+@contextmanager
+def keeping(directory: int, notes: int, path: bytes) -> Iterator[None]:
+    """Give the directory at `path` below the root its times back after a change of names in it.
+
+    One such change at a time in this process. Not to be nested: two directories may share a lock.
+    """
+    with times_lock(directory):
+        found = os.fstat(directory)
+        name = b"%d-%d" % (os.getpid(), _slot(directory))
+        note = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=notes)
+        try:
+            _write(note, _NOTE.pack(time.time_ns(), found.st_atime_ns, found.st_mtime_ns, len(path)) + path)
+            yield
+        finally:
+            restore(directory, found)
+            _write(note, bytes(_NOTE.size))
+            os.close(note)
+
+
+def times_lock(directory: int) -> threading.Lock:
+    """Return the lock under which this process gives the directory its times."""
+    return _LOCKS[_slot(directory)]
+
+
+def _slot(directory: int) -> int:
+    found = os.fstat(directory)
+    return hash((found.st_dev, found.st_ino)) % len(_LOCKS)
+
+
+def restore(directory: int, found: os.stat_result) -> None:
+    """Give the directory the times it had; one that belongs to others keeps what the change made of them."""
+    with contextlib.suppress(PermissionError):
+        os.utime(directory, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def repair(top: int, notes: int) -> None:
+    """Give directories the times that killed agents owe them, unless somebody else changed them since."""
+    for name in os.listdir(notes):
+        with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=notes), "rb") as note:
+            data = note.read()
+        if len(data) >= _NOTE.size:
+            written, atime, mtime, length = _NOTE.unpack_from(data)
+            _repair_one(top, data[_NOTE.size : _NOTE.size + length], written, (atime, mtime))
+        os.unlink(name, dir_fd=notes)
+
+
+def _repair_one(top: int, path: bytes, written: int, times: tuple[int, int]) -> None:
+    with contextlib.suppress(OSError):
+        directory = open_beneath(top, path, DIRECTORY)
+        try:
+            if written and abs(os.fstat(directory).st_mtime_ns - written) < _NEAR:
+                os.utime(directory, ns=times)
+        finally:
+            os.close(directory)
+
+
+def _write(note: int, data: bytes) -> None:
+    """A full disk must not keep what needs no room on it from happening."""
+    with contextlib.suppress(OSError):
+        os.pwrite(note, data, 0)
