@@ -100,7 +100,7 @@ def argosy(up: Argosy, folder: Path) -> Run:
     processes = up.processes()
     before, watch, began = cpu_of(processes), Watch(processes), time.monotonic()
     body = {"workflow": "premigrate", "site": "london", "paths": [str(folder)]}
-    job = up.wait(up.call("POST", "/file/workflow/", json=body)["job"], seconds=3600)
+    job = up.wait(up.call("POST", "/file/workflow/", json=body)["job"], seconds=3600, every=0.2)
     wall = time.monotonic() - began
     assert job["state"] == "SUCCESS", job
     print("argosy: job premigrate, site threads", THREADS, f"{wall:.2f} s", flush=True)

@@ -20,12 +20,12 @@ ARGOSY = str(Path(sys.executable).with_name("argosy"))
 ENDED = {"SUCCESS", "FAILURE", "SKIPPED", "CANCELLED"}
 
 
-def until(true: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
+def until(true: Callable[[], Any], *, seconds: float = 60.0, what: str = "", every: float = 0.02) -> Any:
     """Return what `true` returns once it is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := true()):
         assert time.monotonic() < deadline, f"still not so after {seconds} s: {what or true}"
-        time.sleep(0.02)
+        time.sleep(every)
     return value
 
 
@@ -137,12 +137,12 @@ class Argosy:
         answer = self.call("POST", "/file/workflow/", json=body, ok=ok)
         return answer["job"] if ok else answer
 
-    def wait(self, job: int, *, seconds: float = 120.0) -> dict[str, Any]:
+    def wait(self, job: int, *, seconds: float = 120.0, every: float = 0.02) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
             found = self.call("GET", f"/jobs/{job}/")
             return found if found["state"] in ENDED else None
 
-        return until(ended, seconds=seconds, what=f"job {job} ended")
+        return until(ended, seconds=seconds, what=f"job {job} ended", every=every)
 
     def files(self, job: int, category: str) -> list[dict[str, Any]]:
         answer = self.call("GET", f"/jobs/{job}/files/", params={"category": category, "page_size": 0})

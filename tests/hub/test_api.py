@@ -117,6 +117,7 @@ def test_paths_that_are_not_utf8_go_in_and_out_as_base64(api, agent, two_sites):
         ({"paths": [{"path": "/a", "colour": 1}]}, "paths"),
         ({"paths": [{"path_b64": "%%"}]}, "paths"),
         ({"paths": [{"path_b64": 1}]}, "paths"),
+        ({"paths": [{"path_b64": "é"}]}, "paths"),
         ({"paths": ["/srv/\ud800"]}, "paths"),
         ({"paths": [["/a"]]}, "paths"),
         ({"paths": None}, "paths"),

@@ -11,7 +11,7 @@ import structlog
 from argosy.agent.hub import Hub
 from argosy.agent.place import OrderSite
 from argosy.core.entry import Entry
-from argosy.core.errors import ArgosyError, LeaseLost, Unavailable
+from argosy.core.errors import ArgosyError, LeaseLost, Refused, Unavailable
 from argosy.core.options import parse
 from argosy.core.order import Order
 from argosy.core.outcome import Outcome
@@ -38,7 +38,7 @@ def run(order: Order, site: OrderSite, hub: Hub, entries_pool: Executor) -> Repo
     except LeaseLost:
         raise
     except ArgosyError as error:
-        retry = isinstance(error, Unavailable)
+        retry = isinstance(error, Unavailable) and not isinstance(error, Refused)
         report = _report(order, error=error.code, reason=error.message, retry=retry)
     else:
         report = _report(order, outcomes=tuple(outcomes))

@@ -64,18 +64,19 @@ class SiteWorker:
         self._tasks = {queue: ThreadPoolExecutor(slots, f"{config.name}-{queue}") for queue, slots in SLOTS.items()}
         self._rung: set[tuple[str, int]] = set()
         self._guard = threading.Lock()
+        self._open = threading.Event()
         self._stopped = threading.Event()
-        self._deliverer = threading.Thread(target=self._deliver, name=f"{config.name}-deliver", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name=f"{config.name}-keeper", daemon=True)
 
     def start(self) -> None:
-        """Clear leftovers and begin to deliver."""
-        self._place.start()
-        self._deliverer.start()
+        """Open the site, now or as soon as its roots are there, and deliver what was spooled."""
+        self._open_up()
+        self._keeper.start()
 
     def ring(self, task: str, attempt: int, queue: str) -> None:
-        """Queue the task, once however often the bell rings."""
+        """Queue the task, once however often the bell rings. A site that is not open leaves it with the hub."""
         with self._guard:
-            if self._stopped.is_set() or (task, attempt) in self._rung:
+            if not self._open.is_set() or self._stopped.is_set() or (task, attempt) in self._rung:
                 return
             self._rung.add((task, attempt))
         self._tasks[queue].submit(self._answer, task, attempt)
@@ -132,14 +133,24 @@ class SiteWorker:
         else:
             self._spool.done(file)
 
-    def _deliver(self) -> None:
-        """Send what is in the spool, at the start and whenever something stays there."""
+    def _keep(self) -> None:
+        """Send what is in the spool, at the start and whenever something stays there; open the site when it can be."""
         while True:
-            self._deliver_once()
+            self._deliver()
             if self._stopped.wait(REDELIVERY):
                 return
+            if not self._open.is_set():
+                self._open_up()
 
-    def _deliver_once(self) -> None:
+    def _open_up(self) -> None:
+        try:
+            self._place.start()
+        except ArgosyError as error:
+            log.error("site is not served", site=self._place.name, reason=error.message)
+        else:
+            self._open.set()
+
+    def _deliver(self) -> None:
         for file, report in self._spool.unsent():
             try:
                 self._hub.report(report)

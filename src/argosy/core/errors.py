@@ -73,6 +73,12 @@ class Unavailable(ArgosyError):
     code = "unavailable"
 
 
+class Refused(Unavailable):
+    """A place answers and will not have us: wrong credentials, no such bucket. Asking again would not help."""
+
+    code = "refused"
+
+
 class LeaseLost(ArgosyError):
     """The task belongs to somebody else, or to nobody: stop before the next change."""
 

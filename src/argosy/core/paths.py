@@ -1,7 +1,6 @@
 """Paths are bytes: how they are shown, written in JSON, and compared."""
 
 import base64
-import binascii
 
 from argosy.core.errors import Invalid
 
@@ -31,7 +30,7 @@ def from_json(text: str | None, b64: str | None = None) -> bytes:
     if b64 is not None:
         try:
             return base64.b64decode(b64, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise Invalid(f"path_b64 is not base64: {b64!r}") from error
     if text is None:
         raise Invalid("a path is missing: give `path`, or `path_b64` where it is not UTF-8")

@@ -107,8 +107,8 @@ class Upload:
             pass
         try:
             present = self.target.store.head(key)
-        except NotFound:  # it went away meanwhile
-            return self._put(key, uuid, content, Absent()), True
+        except NotFound:  # it went away, or the store keeps the name for what once lay below it
+            return self._put_beside(key, uuid, content), True
         described = self._described(present)
         if described is not None and self._same(present, described, content):
             return self._stored(present, described.uuid, content), False
@@ -121,12 +121,15 @@ class Upload:
     ) -> Stored:
         ours = described is not None and self.site.intended(described.uuid)
         if not (self.overwrite or ours or content.kind is Kind.DIRECTORY):
-            instance = keys.instance(key, uuid)
-            self.site.intend(uuid, instance)
-            return self._put(instance, uuid, content, Absent())
+            return self._put_beside(key, uuid, content)
         if content.kind is not Kind.DIRECTORY:
             self._preserve(key, present)
         return self._put(key, uuid, content, Unchanged(present.etag))
+
+    def _put_beside(self, key: str, uuid: bytes, content: Content) -> Stored:
+        instance = keys.instance(key, uuid)
+        self.site.intend(uuid, instance)
+        return self._put(instance, uuid, content, Absent())
 
     def _preserve(self, key: str, present: Object) -> None:
         """Keep what is about to be replaced where stubs that point to it will look: under its uuid."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Exhausted, Invalid, NotFound, Unavailable
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Exhausted, Invalid, NotFound, Refused, Unavailable
 
 
 class Passing(Unavailable):
@@ -33,11 +33,11 @@ _CODES: dict[str, type[ArgosyError]] = {
     "OperationAborted": Passing,
     "RequestTimeout": Passing,
     "SlowDown": Passing,
-    "AuthorizationHeaderMalformed": Unavailable,
-    "NoSuchBucket": Unavailable,
-    "PermanentRedirect": Unavailable,
-    "RequestTimeTooSkewed": Unavailable,
-    "TemporaryRedirect": Unavailable,
+    "AuthorizationHeaderMalformed": Refused,
+    "NoSuchBucket": Refused,
+    "PermanentRedirect": Refused,
+    "RequestTimeTooSkewed": Refused,
+    "TemporaryRedirect": Refused,
     "InsufficientCapacity": Exhausted,
     "QuotaExceeded": Exhausted,
     "XMinioAdminBucketQuotaExceeded": Exhausted,
@@ -45,10 +45,10 @@ _CODES: dict[str, type[ArgosyError]] = {
 }
 _STATUS: dict[int, type[ArgosyError]] = {
     0: Passing,
-    301: Unavailable,
-    307: Unavailable,
-    401: Unavailable,
-    403: Unavailable,
+    301: Refused,
+    307: Refused,
+    401: Refused,
+    403: Refused,
     404: NotFound,
     408: Passing,
     409: Passing,
@@ -69,7 +69,7 @@ _WORDS: dict[str | type[ArgosyError], str] = {
     "TemporaryRedirect": _REGION,
     "NoSuchBucket": "{where} does not exist: make the bucket, or correct its name",
     "RequestTimeTooSkewed": "{where} finds our clock wrong: set the clock of this machine",
-    Unavailable: "{where} refused our credentials ({said}): check access key id, secret access key and rights",
+    Refused: "{where} refused our credentials ({said}): check access key id, secret access key and rights",
     NotFound: "object {key} does not exist in {where}",
     Changed: "object {key} in {where} is not what was seen before",
     Corrupt: "object {key} arrived at {where} as something else ({said})",

@@ -1,0 +1,136 @@
+"""The worker against a hub that is here: what it claims, runs, spools and delivers."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from argosy.agent.worker import Worker
+from argosy.core.config import Config, SiteConfig
+from argosy.core.entry import Entry
+from argosy.core.errors import Unavailable
+from argosy.core.order import Order
+from argosy.core.report import Batch, Report
+from argosy.core.states import FileState
+from tests.argosy_up import until
+
+
+class Desk:
+    """A hub that gives out the orders it has and keeps what it is told, unless it is away."""
+
+    def __init__(self, *orders: Order) -> None:
+        self.orders = {order.task: order for order in orders}
+        self.reports: list[Report] = []
+        self.batches: list[Batch] = []
+        self.away = threading.Event()
+
+    def claim(self, task: str, attempt: int, node: str) -> Order | None:
+        self._answer()
+        return self.orders.pop(task, None)
+
+    def renew(self, task: str, attempt: int) -> float | None:
+        self._answer()
+        return 60.0
+
+    def batch(self, batch: Batch) -> bool:
+        self._answer()
+        self.batches.append(batch)
+        return True
+
+    def report(self, report: Report) -> None:
+        self._answer()
+        self.reports.append(report)
+
+    def _answer(self) -> None:
+        if self.away.is_set():
+            raise Unavailable("the hub is away")
+
+
+def stat_of(path: Path, task: str = "t") -> Order:
+    return Order(
+        task=task, attempt=1, job=1, site="london", step="dynamo.tasks.stat_paths",
+        entries=(Entry(path=bytes(path)),), lease=60.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "london"
+
+
+@pytest.fixture
+def desk(root: Path) -> Desk:
+    return Desk(stat_of(root / "f"), stat_of(root / "f", "u"))
+
+
+@pytest.fixture
+def worker(tmp_path: Path, root: Path, desk: Desk) -> Iterator[Worker]:
+    one = Worker(Config(sites=(SiteConfig(name="london", roots=(str(root),)),)), tmp_path / "data", desk, "node1")
+    yield one
+    one.stop(5)
+
+
+def grown(root: Path) -> None:
+    root.mkdir()
+    (root / "f").touch()
+
+
+def test_a_bell_has_the_task_claimed_run_and_reported(root: Path, desk: Desk, worker: Worker) -> None:
+    grown(root)
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    (report,) = until(lambda: desk.reports)
+    assert (report.task, report.attempt, report.error) == ("t", 1, "")
+    assert [outcome.state for outcome in report.outcomes] == [FileState.PROCESSED]
+
+
+def test_bells_for_others_and_for_what_is_gone_are_harmless(root: Path, desk: Desk, worker: Worker) -> None:
+    grown(root)
+    worker.start()
+    worker.ring("atlantis", "t", 1, "transfer")
+    worker.ring("london", "gone", 1, "transfer")
+    worker.ring("london", "t", 1, "transfer")
+    assert [report.task for report in until(lambda: desk.reports)] == ["t"]
+
+
+def test_a_report_that_cannot_be_sent_is_delivered_later(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker
+) -> None:
+    grown(root)
+    worker.start()
+    real, lost = desk.report, []
+
+    def lose(report: Report) -> None:
+        if not lost:
+            lost.append(report)
+            raise Unavailable("the hub went away")
+        real(report)
+
+    desk.report = lose  # type: ignore[method-assign]
+    worker.ring("london", "t", 1, "transfer")
+    assert until(lambda: desk.reports) == lost
+    until(lambda: not list((tmp_path / "data/agent/london/spool").iterdir()), what="the spool is empty")
+
+
+def test_a_site_whose_root_is_missing_is_served_when_it_appears(root: Path, desk: Desk, worker: Worker) -> None:
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    assert "t" in desk.orders, "an order is not claimed by a site that cannot run it"
+    grown(root)
+
+    def served() -> list[Report]:
+        worker.ring("london", "t", 1, "transfer")
+        return desk.reports
+
+    assert until(served, every=0.2)[0].outcomes[0].state is FileState.PROCESSED
+
+
+def test_a_step_nobody_knows_breaks_its_task_with_a_message(root: Path, desk: Desk, worker: Worker) -> None:
+    grown(root)
+    desk.orders["t"] = Order(task="t", attempt=1, job=1, site="london", step="dynamo.tasks.dance", lease=60.0)
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    (report,) = until(lambda: desk.reports)
+    assert (report.error, report.retry) == ("invalid", False)
+    assert "dynamo.tasks.dance" in report.reason
