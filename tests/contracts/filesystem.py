@@ -525,7 +525,7 @@ class FilesystemContract:
         path = tree.root + b"/f"
         publish(tree, path, b"old")
         seen = tree.stat(path)
-        _interfere(path, change)
+        interfere(path, change)
         act = tree.put_aside if verb == "put_aside" else lambda path, seen: replace(tree, path, b"new", seen)
         with pytest.raises(Changed, match=r"/f"):
             act(path, seen)
@@ -674,7 +674,7 @@ def _carry_file(tree: Filesystem, entry: Entry, path: bytes) -> None:
         staged.publish(path)
 
 
-def _interfere(path: bytes, change: str) -> None:
+def interfere(path: bytes, change: str) -> None:
     if change == "write":
         with open(path, "ab") as file:
             file.write(b"er")

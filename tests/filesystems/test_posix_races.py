@@ -1,5 +1,6 @@
 """`posix` while users swap directories for symlinks that lead outside."""
 
+import itertools
 import os
 import stat
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import ArgosyError, Changed
+from argosy.filesystems import _posix_staged, _posix_versions
 from argosy.filesystems.posix import Posix
 from argosy.linux.rename import exchange
-from tests.contracts.filesystem import DIRECTORY, PLAIN, content_of, publish, replace, staging, versions
+from tests.contracts.filesystem import DIRECTORY, PLAIN, content_of, interfere, publish, replace, staging, versions
 
 ROUNDS = 400
 SWAP = """
@@ -116,6 +118,73 @@ def test_nothing_outside_is_ever_written(tree: Posix, outside: Path) -> None:
     assert state(outside) == before
     assert staging(tree) == []
     assert set(versions(tree).values()) <= {b"inside"}
+
+
+def slip_in(monkeypatch: pytest.MonkeyPatch, module: object, name: str, acts: dict[int, Callable[[], object]]) -> None:
+    """Have a user act right before the n-th call of a function, at the worst of moments."""
+    real = getattr(module, name)
+    calls = itertools.count(1)
+
+    def late(*arguments: object, **options: object) -> object:
+        acts.get(next(calls), lambda: None)()
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, name, late)
+
+
+def user_puts(path: bytes, content: bytes) -> None:
+    with open(path + b".user", "wb") as file:
+        file.write(content)
+    os.rename(path + b".user", path)
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> Posix:
+    """A tree with one file, `f`."""
+    tree = Posix(root=os.fsencode(tmp_path))
+    publish(tree, tree.root + b"/f", b"old")
+    return tree
+
+
+@pytest.mark.parametrize("moment", ["keep", "exchange"])
+@pytest.mark.parametrize("change", ["write", "other", "gone", "directory"])
+def test_a_change_at_the_last_moment_is_seen_and_left(
+    quiet: Posix, monkeypatch: pytest.MonkeyPatch, moment: str, change: str
+) -> None:
+    path = quiet.root + b"/f"
+    where = {"keep": (os, "link"), "exchange": (_posix_staged, "exchange")}[moment]
+    slip_in(monkeypatch, *where, {1: lambda: interfere(path, change)})
+    with pytest.raises(Changed):
+        replace(quiet, path, b"new", quiet.stat(path))
+    expected = {"write": b"older", "other": b"other"}.get(change)
+    assert (content_of(path) if os.path.isfile(path) else None) == expected
+    assert os.path.isdir(path) is (change == "directory")
+    assert versions(quiet) == {}
+    assert staging(quiet) == []
+
+
+@pytest.mark.parametrize("change", ["write", "other", "gone"])
+def test_what_changes_while_it_is_put_aside_is_put_back(
+    quiet: Posix, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path = quiet.root + b"/f"
+    slip_in(monkeypatch, _posix_versions, "noreplace", {1: lambda: interfere(path, change)})
+    with pytest.raises(Changed):
+        quiet.put_aside(path, quiet.stat(path))
+    expected = {"write": b"older", "other": b"other"}.get(change)
+    assert (content_of(path) if os.path.isfile(path) else None) == expected
+    assert versions(quiet) == {}
+
+
+def test_two_changes_in_a_row_at_the_last_moment_lose_neither(quiet: Posix, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = quiet.root + b"/f"
+    acts = {1: lambda: user_puts(path, b"first"), 2: lambda: user_puts(path, b"second")}
+    slip_in(monkeypatch, _posix_staged, "exchange", acts)
+    with pytest.raises(Changed):
+        replace(quiet, path, b"new", quiet.stat(path))
+    assert content_of(path) == b"first"
+    assert versions(quiet) == {b"f": b"second"}
+    assert staging(quiet) == []
 
 
 def test_a_file_that_users_replace_all_the_time_is_never_lost(tmp_path: Path) -> None:

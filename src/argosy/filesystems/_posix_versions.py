@@ -47,8 +47,11 @@ def keep(spot: Spot, place: Spot, seen: Entry) -> None:
         Changed: what is there is not what was seen.
     """
     expect(spot, seen)
-    with contextlib.suppress(FileNotFoundError):
+    try:
         os.link(spot.name, place.name, src_dir_fd=spot.directory, dst_dir_fd=place.directory, follow_symlinks=False)
+    except OSError:
+        expect(spot, seen)
+        raise
     try:
         expect(place, seen)
     except Changed:
@@ -70,7 +73,11 @@ def put_aside(spot: Spot, place: Spot, seen: Entry) -> None:
         Changed: what is there is not what was seen; it is left as it is.
     """
     expect(spot, seen)
-    noreplace(spot.directory, spot.name, place.directory, place.name)
+    try:
+        noreplace(spot.directory, spot.name, place.directory, place.name)
+    except FileNotFoundError:
+        expect(spot, seen)
+        raise
     try:
         expect(place, seen)
     except Changed:

@@ -229,7 +229,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         """Fields."""
 
         model = Task
-        fields: tuple[str, ...] = ("taskid", "url", "job", "site", "tasktype", "state", "started")
+        fields: tuple[str, ...] = ("taskid", "url", "job", "site", "tasktype", "state", "started", "reason")
         extra_kwargs = {"url": {"lookup_field": "taskid"}}  # noqa: RUF012 - the framework reads it so
 
 
@@ -245,7 +245,7 @@ class TaskDetailSerializer(TaskSerializer):
 
         fields = (
             *TaskSerializer.Meta.fields, "created", "completed", "runtime", *_COUNTS, "attempt", "node", "error",
-            "reason", "paths", "results",
+            "paths", "results",
         )  # fmt: skip
 
     @extend_schema_field(GivenSerializer(many=True))
