@@ -51,8 +51,8 @@ class Site(Protocol):
     def intended(self, uuid: bytes) -> bool:
         """Say whether this site wrote the object, or began to, and never came to point to it."""
 
-    def remember(self, stored: Stored, path: bytes) -> None:
-        """Note key and path of an object that the inode at `path` points to."""
+    def remember(self, stored: Stored, path: bytes, *, at_once: bool = False) -> None:
+        """Note key and path of an object that the inode at `path` points to; `at_once`: before this returns."""
 
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object; None where the index does not know it."""

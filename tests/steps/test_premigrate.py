@@ -74,6 +74,7 @@ def test_a_site_that_lost_its_index_still_knows_what_is_premigrated(london: Side
     file = london.tree / "f"
     file.write_bytes(b"bytes")
     (first,) = premigrate(london, file)
+    london.place.index.flush()
     london.place.index._db.execute("DELETE FROM object")
     (second,) = premigrate(london, file)
     assert second.state is FileState.SKIPPED
@@ -334,6 +335,7 @@ def test_where_the_index_is_lost_the_store_tells_what_was_moved(london: Side) ->
     stays.write_bytes(b"1")
     moves.write_bytes(b"2")
     premigrate(london, stays, moves)
+    london.place.index.flush()
     london.place.index._db.execute("DELETE FROM object")
     moved = moves.rename(london.tree / "moved")
     outcomes = london.do("remove_location_xattrs_for_moved", london.entry(stays), london.entry(moved))

@@ -1,14 +1,23 @@
 """What a site remembers of objects beside what their inodes say: full keys and last paths.
 
-A hint, rebuilt as files are met again: losing it costs requests, never bytes.
+A hint, rebuilt as files are met again: losing it costs requests, never bytes. So notes are gathered and written
+together, within a moment.
 """
 
 import sqlite3
 import threading
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
+
+import structlog
 
 from argosy.core.entry import Stored
+
+log = structlog.get_logger()
+
+VERSION = 1
+MOMENT = 0.25
+"""Seconds that a note may wait to be written."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
@@ -18,7 +27,14 @@ CREATE TABLE IF NOT EXISTS object (
     path BLOB
 ) WITHOUT ROWID
 """
-VERSION = 1
+
+
+class _Note(NamedTuple):
+    """What is known of one object; without a path nothing points to it yet."""
+
+    datastore: str | None
+    key: str
+    path: bytes | None
 
 
 class Index:
@@ -31,43 +47,71 @@ class Index:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute(_SCHEMA)
         self._db.execute(f"PRAGMA user_version={VERSION}")
+        self._unwritten: dict[bytes, _Note] = {}
+        self._noted = threading.Event()
+        self._closed = threading.Event()
+        self._writer = threading.Thread(target=self._write_on, name="index", daemon=True)
+        self._writer.start()
 
     def intend(self, uuid: bytes, key: str) -> None:
         """Note an object that nothing points to yet."""
-        self._write("INSERT OR REPLACE INTO object (uuid, key) VALUES (?, ?)", uuid, key)
+        self._note(uuid, _Note(None, key, None))
 
     def intended(self, uuid: bytes) -> bool:
         """Say whether nothing here ever came to point to an object this site began."""
-        row = self._read("SELECT path IS NULL FROM object WHERE uuid = ?", uuid)
-        return row is not None and bool(row[0])
+        note = self._known(uuid)
+        return note is not None and note.path is None
 
     def remember(self, stored: Stored, path: bytes) -> None:
         """Note key and path of an object."""
-        self._write(
-            "INSERT OR REPLACE INTO object (uuid, datastore, key, path) VALUES (?, ?, ?, ?)",
-            stored.uuid, stored.datastore, stored.key, path,
-        )  # fmt: skip
+        self._note(stored.uuid, _Note(stored.datastore, stored.key, path))
 
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object an inode pointed to, None where it is not known."""
-        row = self._read("SELECT key FROM object WHERE uuid = ? AND path IS NOT NULL", uuid)
-        return None if row is None else str(row[0])
+        note = self._known(uuid)
+        return note.key if note and note.path is not None else None
 
     def path_of(self, uuid: bytes) -> bytes | None:
         """Return the path an object was last met at, None where it is not known."""
-        row = self._read("SELECT path FROM object WHERE uuid = ? AND path IS NOT NULL", uuid)
-        return None if row is None else row[0]
+        note = self._known(uuid)
+        return note.path if note else None
+
+    def flush(self) -> None:
+        """Return when all that was noted is written."""
+        with self._lock:
+            notes, self._unwritten = self._unwritten, {}
+            if notes:
+                rows = [(uuid, *note) for uuid, note in notes.items()]
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)", rows)
+                self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Write what was noted and let go of the file."""
+        self._closed.set()
+        self._noted.set()
+        self._writer.join()
         with self._lock:
             self._db.close()
 
-    def _write(self, sql: str, *values: object) -> None:
+    def _note(self, uuid: bytes, note: _Note) -> None:
         with self._lock:
-            self._db.execute(sql, values)
+            self._unwritten[uuid] = note
+        self._noted.set()
 
-    def _read(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+    def _known(self, uuid: bytes) -> _Note | None:
         with self._lock:
-            row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
-        return row
+            if uuid in self._unwritten:
+                return self._unwritten[uuid]
+            row = self._db.execute("SELECT datastore, key, path FROM object WHERE uuid = ?", (uuid,)).fetchone()
+        return _Note(*row) if row else None
+
+    def _write_on(self) -> None:
+        while not self._closed.is_set():
+            self._noted.wait()
+            self._closed.wait(MOMENT)
+            self._noted.clear()
+            try:
+                self.flush()
+            except sqlite3.Error as error:  # a hint less
+                log.warning("index not written", reason=str(error))

@@ -140,9 +140,11 @@ class OrderSite:
         """Say whether nothing here points to an object this site began."""
         return self.place.index.intended(uuid)
 
-    def remember(self, stored: Stored, path: bytes) -> None:
+    def remember(self, stored: Stored, path: bytes, *, at_once: bool = False) -> None:
         """Note key and path of an object."""
         self.place.index.remember(stored, path)
+        if at_once:
+            self.place.index.flush()
 
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object."""

@@ -1,5 +1,6 @@
 """Runs one order: entries in parallel through a step, or a discovery in batches back to the hub."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -16,14 +17,19 @@ from argosy.core.options import parse
 from argosy.core.order import Order
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
-from argosy.core.states import FileState
 from argosy.discoveries.base import DISCOVERIES, Discovery
-from argosy.steps.base import STEPS, Batched, Step, Work
+from argosy.steps.base import STEPS, Batched, Settling, Step, Work
 
 log = structlog.get_logger()
 
 DISCOVERY_STEPS = {"dynamo.tasks.recursive_action": "recursive"}
 """Documented task names of discoveries."""
+
+
+GROWTH = 16
+"""How many tasks' worth of entries a discovery sends at once, at most."""
+HANDS = 16
+"""Threads of a site that one task keeps busy at once; a site with more of them serves several tasks."""
 
 
 def run(order: Order, site: OrderSite, hub: Hub, entries_pool: Executor) -> Report:
@@ -73,18 +79,19 @@ def _unseen(path: bytes, error: ArgosyError) -> Outcome:
 
 
 def batches(entries: Iterator[Entry], *, files: int, size: int) -> Iterator[tuple[Entry, ...]]:
-    """Yield the entries in batches of at most `files`, closed as soon as they hold `size` bytes or more."""
+    """Yield the entries in batches: the first of `files`, each later one of twice as many, up to `GROWTH` times.
+
+    So the first tasks begin at once, and a large tree costs few messages. The hub cuts batches into tasks of the
+    site's size; what a batch may hold in bytes grows alike, and is exceeded by a single entry only.
+    """
     batch: list[Entry] = []
-    held = 0
+    held, times = 0, 1
     for entry in entries:
-        if batch and held + entry.size > size:
+        if batch and (len(batch) >= files * times or held + entry.size > size * times):
             yield tuple(batch)
-            batch, held = [], 0
+            batch, held, times = [], 0, min(times * 2, GROWTH)
         batch.append(entry)
         held += entry.size
-        if len(batch) >= files:
-            yield tuple(batch)
-            batch, held = [], 0
     if batch:
         yield tuple(batch)
 
@@ -92,14 +99,14 @@ def batches(entries: Iterator[Entry], *, files: int, size: int) -> Iterator[tupl
 def _apply(order: Order, site: OrderSite, pool: Executor) -> list[Outcome]:
     step: Step | Batched = parse(STEPS.get(order.step), order.options, noun=f"step {order.step}")
     slots = [_Slot(entry) for entry in order.entries]
-    if not isinstance(step, Batched):
-        _each(pool, slots, lambda slot: slot.finish(step.apply(slot.entry, site)))
-        return [slot.ended() for slot in slots]
     try:
-        _each(pool, slots, lambda slot: slot.begin(step.prepare(slot.entry, site)))
-        _each(pool, _open(slots), lambda slot: slot.work.sync())
-        _each(pool, _open(slots), lambda slot: slot.commit())
-        _each(pool, _working(slots), lambda slot: slot.work.settle())
+        if isinstance(step, Batched):
+            _each(pool, slots, lambda slot: slot.take(step.prepare(slot.entry, site)))
+            _each(pool, [slot for slot in slots if slot.work], _Slot.sync)
+            _each(pool, [slot for slot in slots if slot.work], _Slot.commit)
+            _each(pool, [slot for slot in slots if slot.settling], _Slot.settle)
+        else:
+            _each(pool, slots, lambda slot: slot.take(step.apply(slot.entry, site)))
     finally:
         for slot in slots:
             slot.close()
@@ -107,67 +114,71 @@ def _apply(order: Order, site: OrderSite, pool: Executor) -> list[Outcome]:
 
 
 class _Slot:
-    """One entry on its way through a batch."""
+    """One entry on its way through a batch: at most one of `work`, `settling` and `outcome` is set."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
+        self.work: Work | None = None
+        self.settling: Settling | None = None
         self.outcome: Outcome | None = None
-        self._work: Work | None = None
 
-    @property
-    def work(self) -> Work:
-        assert self._work is not None
-        return self._work
-
-    def begin(self, prepared: Work | Outcome) -> None:
+    def take(self, prepared: Work | Settling | Outcome) -> None:
         if isinstance(prepared, Outcome):
             self.outcome = prepared
+        elif isinstance(prepared, Settling):
+            self.settling = prepared
         else:
-            self._work = prepared
+            self.work = prepared
+
+    def sync(self) -> None:
+        assert self.work is not None
+        self.work.sync()
 
     def commit(self) -> None:
-        self.outcome = self.work.commit()
+        assert self.work is not None
+        self.settling, self.work = self.work.commit(), None
 
-    def finish(self, outcome: Outcome) -> None:
-        self.outcome = outcome
+    def settle(self) -> None:
+        assert self.settling is not None
+        self.settling.settle()
+        self._end(self.settling.outcome)
 
     def fail(self, error: ArgosyError) -> None:
-        self.outcome = Outcome.of_error(self.entry, error)
-
-    def is_open(self) -> bool:
-        return self._work is not None and self.outcome is None
-
-    def is_committed(self) -> bool:
-        return self._work is not None and self.outcome is not None and self.outcome.state is not FileState.FAILED
+        self._end(Outcome.of_error(self.entry, error))
 
     def ended(self) -> Outcome:
         assert self.outcome is not None
         return self.outcome
 
     def close(self) -> None:
-        if self._work is not None:
-            self._work.close()
+        for held in (self.work, self.settling):
+            if held is not None:
+                held.close()
+        self.work = self.settling = None
 
-
-def _open(slots: Sequence[_Slot]) -> list[_Slot]:
-    return [slot for slot in slots if slot.is_open()]
-
-
-def _working(slots: Sequence[_Slot]) -> list[_Slot]:
-    return [slot for slot in slots if slot.is_committed()]
+    def _end(self, outcome: Outcome) -> None:
+        self.close()
+        self.outcome = outcome
 
 
 def _each(pool: Executor, slots: Sequence[_Slot], act: Callable[[_Slot], None]) -> None:
     """Act on all slots in parallel; what is wrong with one entry becomes its outcome, a dead place ends the task."""
     broken: list[ArgosyError] = []
+    rest = iter(slots)
+    door = threading.Lock()
 
-    def one(slot: _Slot) -> None:
-        if broken:
-            return  # the place is dead: do not wait for it once an entry
-        if (error := _guarded(slot, act)) is not None:
-            broken.append(error)
+    def work() -> None:
+        while not broken:  # a dead place is not waited for once an entry
+            with door:
+                slot = next(rest, None)
+            if slot is None:
+                return
+            if (error := _guarded(slot, act)) is not None:
+                broken.append(error)
 
-    list(pool.map(one, slots))
+    hands = min(len(slots), HANDS)
+    for hand in [pool.submit(work) for _ in range(hands)]:
+        hand.result()
     if broken:
         raise broken[0]
 

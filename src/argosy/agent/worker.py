@@ -146,7 +146,7 @@ class SiteWorker:
         try:
             self._place.start()
         except ArgosyError as error:
-            log.error("site is not served", site=self._place.name, reason=error.message)
+            log.warning("site is not served", site=self._place.name, reason=error.message)
         else:
             self._open.set()
 
@@ -158,7 +158,7 @@ class SiteWorker:
                 log.info("hub does not take reports", reason=error.message)
                 return
             except ArgosyError as error:
-                log.error("report refused", task=report.task, attempt=report.attempt, reason=error.message)
+                log.warning("report refused", task=report.task, attempt=report.attempt, reason=error.message)
                 self._spool.refuse(file)
             else:
                 self._spool.done(file)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from typing import Final
 
 import msgspec
@@ -9,12 +10,14 @@ import msgspec
 from argosy.core.entry import Entry, Facts, Kind
 from argosy.core.pointer import Binding
 from argosy.linux.identity import filesystem_id, subvolume_id
-from argosy.linux.statx import statx
+from argosy.linux.statx import Statx, statx
 
 _FILE: Final = Kind.FILE
 _KINDS: Final = {stat.S_IFREG: (_FILE, True), stat.S_IFDIR: (Kind.DIRECTORY, False), stat.S_IFLNK: (Kind.SYMLINK, True)}
 _OTHER: Final = (Kind.OTHER, False)
 _ONE_NAME: Final = Facts()
+_PLACE_KEPT_FOR: Final = 5.0
+_PLACES: Final[dict[tuple[int, int], tuple[float, tuple[bytes, int]]]] = {}
 
 
 def entry_of(path: bytes, found: os.stat_result) -> Entry:
@@ -49,9 +52,18 @@ def with_extents(entry: Entry, extents: tuple[tuple[int, int], ...] | None) -> E
 def binding_of(descriptor: int) -> Binding:
     """Return which inode is open; a filesystem that keeps no birth times has 0 there."""
     known = statx(descriptor)
-    return Binding(
-        filesystem=filesystem_id(descriptor),
-        subvolume=subvolume_id(descriptor, known),
-        inode=known.inode,
-        born_ns=known.born_ns,
-    )
+    filesystem, subvolume = _place_of(descriptor, known)
+    return Binding(filesystem=filesystem, subvolume=subvolume, inode=known.inode, born_ns=known.born_ns)
+
+
+def _place_of(descriptor: int, known: Statx) -> tuple[bytes, int]:
+    """Return filesystem and subvolume: what a device number stands for, for as long as nobody can have remounted it.
+
+    An inode of another filesystem that took the number within that time would still differ in its birth time.
+    """
+    now = time.monotonic()
+    found = _PLACES.get(known.device)
+    if found is None or found[0] < now:
+        place = (filesystem_id(descriptor), subvolume_id(descriptor, known))
+        _PLACES[known.device] = found = (now + _PLACE_KEPT_FOR, place)
+    return found[1]

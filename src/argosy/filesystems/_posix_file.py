@@ -29,6 +29,7 @@ class OpenFile:
         self._path = path
         self._descriptor = descriptor
         self._seal = seal
+        self._binding: Binding | None = None
         self.entry: Entry = with_extents(entry_of(path, os.fstat(descriptor)), extents(descriptor))
 
     @classmethod
@@ -71,13 +72,15 @@ class OpenFile:
 
     def binding(self) -> Binding:
         """Return which inode this is."""
-        with translated(self._path):
-            return binding_of(self._descriptor)
+        if self._binding is None:  # an open inode stays the one it is
+            with translated(self._path):
+                self._binding = binding_of(self._descriptor)
+        return self._binding
 
     def pointer(self) -> Pointer | None:
         """Return what the inode says of its copy."""
         with translated(self._path):
-            return self._seal.read(self._descriptor, binding_of(self._descriptor))
+            return self._seal.read(self._descriptor, self.binding())
 
     def point(self, pointer: Pointer) -> None:
         """Write the attribute whole."""

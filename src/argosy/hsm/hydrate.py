@@ -91,7 +91,8 @@ class Hydration:
     def _linked(self, entry: Entry, stored: Stored, site: Site, tree: Filesystem) -> Outcome:
         """Make a file of several names: the first of them is fetched, the others are links to it.
 
-        Under the object's lock from beginning to end, so that two names never become two files.
+        Under the object's lock from beginning to end, and known to the index before it has its name, so that two
+        names never become two files, whenever we are killed.
         """
         twin = site.path_of(stored.uuid)
         if twin is not None and twin != entry.path and _holds(tree, twin, stored):
@@ -101,11 +102,12 @@ class Hydration:
             return fetched
         try:
             fetched.sync()
-            outcome = fetched.commit()
-            fetched.settle()
+            site.remember(stored, entry.path, at_once=True)
+            named = fetched.commit()
+            named.settle()
         finally:
             fetched.close()
-        return outcome
+        return named.outcome
 
     def _link(self, entry: Entry, twin: bytes, tree: Filesystem) -> Outcome:
         present = _present(tree, entry.path)
@@ -133,7 +135,7 @@ class Fetched:
         """Make bytes and attributes durable before anybody can see them."""
         self.staged.sync()
 
-    def commit(self) -> Outcome:
+    def commit(self) -> "Named":
         """Give the file its name; what had it before is in the version store first."""
         self.site.check_lease()
         if self.present is None:
@@ -144,15 +146,26 @@ class Fetched:
         else:
             self.staged.replace(self.entry.path, self.present)
         self.site.remember(self.stored, self.entry.path)
-        return Outcome.processed(self.entry, moved=self.stored.size)
-
-    def settle(self) -> None:
-        """Make the name durable."""
-        self.tree.sync_directory(self.entry.path)
+        return Named(Outcome.processed(self.entry, moved=self.stored.size), self.tree)
 
     def close(self) -> None:
         """Discard what was not published."""
         self.staged.discard()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file that is whole at its path, though a power cut might still take the name away."""
+
+    outcome: Outcome
+    tree: Filesystem
+
+    def settle(self) -> None:
+        """Make the name durable."""
+        self.tree.sync_directory(self.outcome.entry.path)
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def _fill(staged: Staged, entry: Entry, stored: Stored, site: Site) -> None:

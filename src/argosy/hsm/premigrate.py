@@ -93,13 +93,6 @@ class Copied:
     outcome: Outcome
     file: File
 
-    def sync(self) -> None:
-        """Do nothing: the bytes were not touched."""
-
-    def commit(self) -> Outcome:
-        """Return the outcome: the record was written under the file's lock."""
-        return self.outcome
-
     def settle(self) -> None:
         """Make the record durable."""
         self.file.sync()

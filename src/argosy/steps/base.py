@@ -16,17 +16,30 @@ class Step(Protocol):
         """Do the work for one entry; what is wrong with the entry is raised as an `ArgosyError`."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """One entry that is done and not yet durable."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the entry, once it is durable."""
+
+    def settle(self) -> None:
+        """Make it durable."""
+
+    def close(self) -> None:
+        """Let go of what is held; harmless when repeated."""
+
+
+@runtime_checkable
 class Work(Protocol):
-    """One entry between the two halves of a batched step. The runner calls these in order, each for a whole batch."""
+    """One entry of which nothing can be seen yet."""
 
     def sync(self) -> None:
         """Make durable what was prepared."""
 
-    def commit(self) -> Outcome:
+    def commit(self) -> Settling:
         """Make the change."""
-
-    def settle(self) -> None:
-        """Make durable what was committed."""
 
     def close(self) -> None:
         """Let go of what is held, done or not; harmless when repeated."""
@@ -34,10 +47,13 @@ class Work(Protocol):
 
 @runtime_checkable
 class Batched(Protocol):
-    """A step whose durability rewards batches: many entries share the waits for the disk."""
+    """A step whose durability rewards batches: many entries share the waits for the disk.
 
-    def prepare(self, entry: Entry, site: Site) -> Work | Outcome:
-        """Do all that changes nothing anybody sees; an outcome where that was all."""
+    The runner takes a whole batch through each stage before it begins the next: prepare, sync, commit, settle.
+    """
+
+    def prepare(self, entry: Entry, site: Site) -> Work | Settling | Outcome:
+        """Do all that changes nothing anybody sees; or, where the order of writes allows, all but what is durable."""
 
 
 STEPS: Room[Step | Batched] = Room("argosy.steps", noun="step", prefix="dynamo.tasks.")

@@ -8,7 +8,7 @@ from argosy.core.errors import Changed, NotFound, Unsupported
 from argosy.core.outcome import Outcome
 from argosy.hsm.premigrate import Premigration
 from argosy.site import Site
-from argosy.steps.base import STEPS, Work
+from argosy.steps.base import STEPS, Settling
 
 
 @STEPS.register
@@ -27,7 +27,7 @@ class Migrate:
     abort_missing: Annotated[bool, "A file that is gone ends as aborted, not failed"] = False
     lock_level: Annotated[str, "Accepted for compatibility; Linux filesystems have no such locks"] = "implicit"
 
-    def prepare(self, entry: Entry, site: Site) -> Work | Outcome:
+    def prepare(self, entry: Entry, site: Site) -> Settling | Outcome:
         """Copy one entry; the inode's record of it becomes durable with the batch."""
         if not self.premigrate:
             raise Unsupported("stubs are not available yet: set premigrate to true")
