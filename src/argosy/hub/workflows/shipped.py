@@ -41,7 +41,7 @@ SHIPPED: tuple[dict[str, Any], ...] = (
                 "type": "all",
                 "action": [
                     {"name": "dynamo.tasks.remove_location_xattrs_for_moved"},
-                    {"name": "dynamo.tasks.migrate", "premigrate": True},
+                    {"name": "dynamo.tasks.migrate", "premigrate": True, "overwrite": "*overwrite"},
                     {
                         "name": "dynamo.tasks.reverse_stub",
                         "site": "*destinationsite",
