@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent.parent
 DEMO = HERE / "demo"
 LONDON = DEMO / "london"
 DUBLIN = DEMO / "dublin"
+LOG = DEMO / "argosy.log"
 ARGOSY = [str(Path(sys.executable).with_name("argosy"))]
 CONFIG = """\
 [hub]
@@ -56,13 +57,15 @@ def main() -> int:
     config.write_text(CONFIG.format(london=LONDON, dublin=DUBLIN))
     password = os.environ.get("ARGOSY_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
     port = free_port(8000)
-    up = subprocess.Popen(
-        [*ARGOSY, "up", "--config", str(config), "--port", str(port)],
-        env=os.environ | {"ARGOSY_ADMIN_PASSWORD": password},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with LOG.open("a") as log:
+        up = subprocess.Popen(
+            [*ARGOSY, "up", "--config", str(config), "--port", str(port)],
+            env=os.environ | {"ARGOSY_ADMIN_PASSWORD": password},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         return show(up, f"http://127.0.0.1:{port}", password)
@@ -76,6 +79,7 @@ def main() -> int:
 def show(up: "subprocess.Popen[str]", url: str, password: str) -> int:
     """Send the tree, compare, and stay up."""
     if not wait_until_ready(up):
+        print(LOG.read_text()[-2000:], file=sys.stderr)
         return 1
     say(f"Sending {LONDON}/projects to dublin, through the store {DEMO}/store")
     login = {"ARGOSY_URL": url, "ARGOSY_USER": "admin", "ARGOSY_PASSWORD": password}
@@ -85,7 +89,8 @@ def show(up: "subprocess.Popen[str]", url: str, password: str) -> int:
     say(
         f"Argosy is up at {url}  (API documentation: {url}/api/docs/)\n"
         f"Log in as admin with password {password}\n"
-        f"  argosy login --url {url} --user admin\n"
+        f"  .venv/bin/argosy login --url {url} --user admin\n"
+        f"Its log is {LOG}\n"
         "Press Ctrl-C to stop it; `make run` starts it again with what it has."
     )
     if sent.returncode or differences:
