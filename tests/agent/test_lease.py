@@ -7,7 +7,7 @@ from argosy.core.errors import LeaseLost, Unavailable
 class Renewing:
     """A hub that answers renewals as told."""
 
-    def __init__(self, *answers: float | None | Exception) -> None:
+    def __init__(self, *answers: float | Exception | None) -> None:
         self.answers = list(answers)
 
     def renew(self, task: str, attempt: int) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import ArgosyError, Denied, Exhausted, Unavailable, Unsupported
-from argosy.filesystems._posix_errors import ours
+from argosy.filesystems._posix.errors import ours
 from argosy.filesystems.posix import Posix
 from tests.contracts.filesystem import PLAIN, content_of, publish, replace, staging, versions
 from tests.filesystems.conftest import DirectoryOn

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import ArgosyError, Changed
-from argosy.filesystems import _posix_staged, _posix_versions
+from argosy.filesystems._posix import staged as staged_files
+from argosy.filesystems._posix import versions as version_store
 from argosy.filesystems.posix import Posix
 from argosy.linux.rename import exchange
 from tests.contracts.filesystem import DIRECTORY, PLAIN, content_of, interfere, publish, replace, staging, versions
@@ -152,7 +153,7 @@ def test_a_change_at_the_last_moment_is_seen_and_left(
     quiet: Posix, monkeypatch: pytest.MonkeyPatch, moment: str, change: str
 ) -> None:
     path = quiet.root + b"/f"
-    where = {"keep": (os, "link"), "exchange": (_posix_staged, "exchange")}[moment]
+    where = {"keep": (os, "link"), "exchange": (staged_files, "exchange")}[moment]
     slip_in(monkeypatch, *where, {1: lambda: interfere(path, change)})
     with pytest.raises(Changed):
         replace(quiet, path, b"new", quiet.stat(path))
@@ -168,7 +169,7 @@ def test_what_changes_while_it_is_put_aside_is_put_back(
     quiet: Posix, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     path = quiet.root + b"/f"
-    slip_in(monkeypatch, _posix_versions, "noreplace", {1: lambda: interfere(path, change)})
+    slip_in(monkeypatch, version_store, "noreplace", {1: lambda: interfere(path, change)})
     with pytest.raises(Changed):
         quiet.put_aside(path, quiet.stat(path))
     expected = {"write": b"older", "other": b"other"}.get(change)
@@ -179,7 +180,7 @@ def test_what_changes_while_it_is_put_aside_is_put_back(
 def test_two_changes_in_a_row_at_the_last_moment_lose_neither(quiet: Posix, monkeypatch: pytest.MonkeyPatch) -> None:
     path = quiet.root + b"/f"
     acts = {1: lambda: user_puts(path, b"first"), 2: lambda: user_puts(path, b"second")}
-    slip_in(monkeypatch, _posix_staged, "exchange", acts)
+    slip_in(monkeypatch, staged_files, "exchange", acts)
     with pytest.raises(Changed):
         replace(quiet, path, b"new", quiet.stat(path))
     assert content_of(path) == b"first"

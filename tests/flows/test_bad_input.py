@@ -1,4 +1,4 @@
-"""Bad input ends in a clear message on the file, the task or the call; nothing is lost, nothing half done is visible."""
+"""Bad input ends in a clear message on file, task or call; nothing is lost, nothing half done is visible."""
 
 import os
 import socket

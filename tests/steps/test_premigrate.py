@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from argosy.core import wire
+from argosy.core.errors import NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
 from argosy.stores import keys, metadata
-from argosy.core.errors import NotFound
 from argosy.stores.base import Object
 from argosy.stores.posix import PosixStore
 from tests.sites import Side

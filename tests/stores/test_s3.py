@@ -12,7 +12,7 @@ import pytest
 from argosy.core import failpoints
 from argosy.core.errors import Changed, Corrupt, Exhausted, Exists, NotFound, Unavailable
 from argosy.core.options import options, parse
-from argosy.stores import multipart
+from argosy.stores._s3 import multipart
 from argosy.stores.base import STORES, Absent, Unchanged
 from argosy.stores.s3 import Patience, S3Store
 from tests.contracts.store import Broken, Bytes, StoreContract, put, read

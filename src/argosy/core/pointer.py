@@ -1,8 +1,8 @@
 """What the inode of a file says of its copy in a store: one binary value, written whole.
 
-Layout (big-endian): version 1 B, state 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime as
-seconds 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the
-length (1 B each) and bytes of the entity tag and of the version id.
+Layout (big-endian): version 1 B, state 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime as seconds
+8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns
+8 B (signed), then the length (1 B each) and bytes of the entity tag and of the version id.
 """
 
 import struct
@@ -61,7 +61,8 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         """Return the value of the attribute."""
         bound = self.binding
         fixed = _FIXED.pack(
-            VERSION, self.state, self.operation, self.datastore, self.uuid, self.size, *divmod(self.mtime_ns, _SECOND), self.digest,
+            VERSION, self.state, self.operation, self.datastore, self.uuid, self.size,
+            *divmod(self.mtime_ns, _SECOND), self.digest,
             bound.filesystem, bound.subvolume, bound.inode, bound.born_ns,
         )  # fmt: skip
         return fixed + _short(self.etag) + _short(self.version)
@@ -84,8 +85,8 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
             version, rest = _long(rest)
             bound = Binding(filesystem=fs, subvolume=subvolume, inode=inode, born_ns=born)
             pointer = cls(
-                state=StubState(state), operation=operation, datastore=store, uuid=uuid, size=size, mtime_ns=seconds * _SECOND + ns,
-                digest=digest, binding=bound, etag=etag, version=version,
+                state=StubState(state), operation=operation, datastore=store, uuid=uuid, size=size,
+                mtime_ns=seconds * _SECOND + ns, digest=digest, binding=bound, etag=etag, version=version,
             )  # fmt: skip
         except (struct.error, ValueError, IndexError) as error:
             raise Corrupt("the file's attribute cannot be read: it was cut or changed") from error

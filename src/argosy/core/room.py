@@ -50,7 +50,8 @@ class Room(Generic[T]):
         return next(name for name, known in self._known.items() if known is plugin)
 
     def _files(self) -> list[str]:
-        return [module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__)]
+        modules = pkgutil.iter_modules(importlib.import_module(self._package).__path__)
+        return [module.name for module in modules if not module.ispkg]
 
     def _import(self, name: str) -> None:
         if name in self._files():

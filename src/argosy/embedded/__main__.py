@@ -1,7 +1,9 @@
 """What the supervisor executes: `python -m argosy.embedded hub|agents DESCRIPTORS`."""
 
 import sys
+from importlib import import_module
 
 from argosy.embedded.child import main
 
-sys.exit(main(sys.argv[1], sys.argv[2]))
+name, descriptors = sys.argv[1:]
+sys.exit(main(name, descriptors, import_module(f"argosy.embedded.{name}").run))  # the agents do without Django

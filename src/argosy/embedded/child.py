@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -66,7 +67,7 @@ class Child:
         os.write(self.descriptors.status, f"{self.name}\n".encode())
 
 
-def main(name: str, descriptors: str) -> int:
+def main(name: str, descriptors: str, run: Callable[[Child], None]) -> int:
     """Be the child called `name` until told to stop; return the exit status."""
     os.umask(0o077)
     os.chdir("/")
@@ -74,22 +75,11 @@ def main(name: str, descriptors: str) -> int:
     child = Child(name, msgspec.json.decode(descriptors, type=Descriptors))
     die_with_parent()
     try:
-        _run(child)
+        run(child)
     except ArgosyError as error:
         sys.stderr.write(f"argosy: {name}: {error.message}\n")
         return 1
     return 0
-
-
-def _run(child: Child) -> None:
-    if child.name == "hub":
-        from argosy.embedded import hub
-
-        hub.run(child)
-    else:
-        from argosy.embedded import agents
-
-        agents.run(child)
 
 
 def _told(descriptor: int) -> Launch:

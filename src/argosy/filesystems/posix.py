@@ -9,20 +9,13 @@ from typing import Annotated
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import absolute, display
-from argosy.filesystems import (
-    _posix_attributes,
-    _posix_making,
-    _posix_resolve,
-    _posix_scan,
-    _posix_staged,
-    _posix_versions,
-)
-from argosy.filesystems._posix_entry import entry_of
-from argosy.filesystems._posix_errors import translated
-from argosy.filesystems._posix_file import OpenFile
-from argosy.filesystems._posix_root import Root, closing
-from argosy.filesystems._posix_seal import Seal
-from argosy.filesystems._posix_staged import StagedFile
+from argosy.filesystems._posix import inode, making, resolve, scan, staged, versions
+from argosy.filesystems._posix.entry import entry_of
+from argosy.filesystems._posix.errors import translated
+from argosy.filesystems._posix.file import OpenFile
+from argosy.filesystems._posix.root import Root, closing
+from argosy.filesystems._posix.seal import Seal
+from argosy.filesystems._posix.staged import StagedFile
 from argosy.filesystems.base import FILESYSTEMS, OnError
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
@@ -49,11 +42,11 @@ class Posix:
 
         A directory that cannot be listed is yielded and told to `on_error`; a mount point below is only told.
         """
-        return _posix_scan.scan(self._root, absolute(path), on_error, after)
+        return scan.scan(self._root, absolute(path), on_error, after)
 
     def resolve(self, path: bytes) -> bytes:
         """Return the path with symlinks among its parents followed, as long as they stay beneath the root."""
-        return _posix_resolve.resolve(self._root, path)
+        return resolve.resolve(self._root, path)
 
     def open(self, path: bytes) -> OpenFile:
         """Open a regular file for reading."""
@@ -64,9 +57,9 @@ class Posix:
         with translated(path), self._root.spot(path) as spot:
             found = spot.stat()
             if not stat.S_ISDIR(found.st_mode):
-                return _posix_attributes.of_stat(found)
+                return inode.of_stat(found)
             with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
-                return _posix_attributes.read(directory)
+                return inode.read(directory)
 
     def readlink(self, path: bytes) -> bytes:
         """Return where the symlink points."""
@@ -82,35 +75,35 @@ class Posix:
     def make_directory(self, path: bytes, attributes: Attributes, *, overwrite: bool = False) -> bool:
         """Make sure the directory exists; say whether anything had to be done."""
         with translated(path):
-            return _posix_making.make_directory(self._root, path, attributes, overwrite=overwrite)
+            return making.make_directory(self._root, path, attributes, overwrite=overwrite)
 
     def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
         """Give the file that `seen` describes these attributes; say whether any differed."""
         with translated(path), self._root.spot(path) as spot:
-            _posix_versions.expect(spot, seen)
+            versions.expect(spot, seen)
             with closing(open_beneath(spot.directory, spot.name, os.O_RDONLY | os.O_NONBLOCK)) as descriptor:
                 if os.fstat(descriptor).st_ino != seen.inode:
                     raise Changed(f"{display(path)}: is not what was seen before; it was left as it is")
-                if _posix_attributes.same(_posix_attributes.read(descriptor), attributes):
+                if inode.same(inode.read(descriptor), attributes):
                     return False
-                _posix_attributes.dress(descriptor, attributes)
+                inode.dress(descriptor, attributes)
                 return True
 
     def make_symlink(self, path: bytes, target: bytes, attributes: Attributes) -> None:
         """Make the symlink, atomically."""
         with translated(path):
-            _posix_making.make_symlink(self._root, path, target, attributes)
+            making.make_symlink(self._root, path, target, attributes)
 
     def make_link(self, existing: bytes, path: bytes) -> None:
         """Give the file at `existing` a further name."""
         with translated(path):
-            _posix_making.make_link(self._root, existing, path)
+            making.make_link(self._root, existing, path)
 
     def put_aside(self, path: bytes, seen: Entry) -> None:
         """Move what `seen` describes (not a directory) to the version store."""
         root = self._root
-        with translated(path), _posix_versions.room(root, root.below(path)) as place, root.changing(path) as spot:
-            _posix_versions.put_aside(spot, place, seen)
+        with translated(path), versions.room(root, root.below(path)) as place, root.changing(path) as spot:
+            versions.put_aside(spot, place, seen)
 
     def sync_directory(self, path: bytes) -> None:
         """Return when the name at `path` is on the disk and, where it is a directory, what it holds and is."""
@@ -123,7 +116,7 @@ class Posix:
     def sweep(self) -> None:
         """Remove what a killed agent left in staging."""
         with translated(self.root):
-            _posix_staged.sweep(self._root)
+            staged.sweep(self._root)
 
     @property
     def _root(self) -> Root:

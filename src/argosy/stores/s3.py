@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
 from argosy.core.errors import Changed, Corrupt, Exists, Invalid, NotFound, Unavailable
-from argosy.stores import answers, multipart
+from argosy.stores._s3 import answers, multipart
 from argosy.stores.base import CHUNK, STORES, Absent, Condition, Object, Source, Unchanged
 
 SINGLE = 64 << 20

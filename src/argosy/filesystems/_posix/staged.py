@@ -13,12 +13,12 @@ from argosy.core.errors import Changed, Denied
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems import _posix_attributes, _posix_times, _posix_versions
-from argosy.filesystems._posix_entry import binding_of
-from argosy.filesystems._posix_errors import translated
-from argosy.filesystems._posix_making import make_parents, remove
-from argosy.filesystems._posix_root import STAGING, TIMES, Root, Spot, closing, fresh_name
-from argosy.filesystems._posix_seal import Seal
+from argosy.filesystems._posix import inode, times, versions
+from argosy.filesystems._posix.entry import binding_of
+from argosy.filesystems._posix.errors import translated
+from argosy.filesystems._posix.making import make_parents, remove
+from argosy.filesystems._posix.root import STAGING, TIMES, Root, Spot, closing, fresh_name
+from argosy.filesystems._posix.seal import Seal
 from argosy.linux.rename import exchange, noreplace
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -58,7 +58,7 @@ class StagedFile:
     def dress(self, attributes: Attributes) -> None:
         """Give it its attributes."""
         with translated(self._path):
-            _posix_attributes.dress(self._descriptor, attributes)
+            inode.dress(self._descriptor, attributes)
 
     def binding(self) -> Binding:
         """Return which inode this is."""
@@ -93,14 +93,14 @@ class StagedFile:
         """Take the place of what was seen: keep that, swap, look at what was displaced, and swap back if need be."""
         with (
             translated(path),
-            _posix_versions.room(self._root, self._root.below(path)) as place,
+            versions.room(self._root, self._root.below(path)) as place,
             self._root.changing(path) as spot,
         ):
-            _posix_versions.keep(spot, place, seen)
+            versions.keep(spot, place, seen)
             try:
                 self._swap(self._named_for(seen), spot, seen)
             except Changed:
-                _posix_versions.let_go(place)
+                versions.let_go(place)
                 raise
             remove(self._staged())
             failpoint("hsm:trash")
@@ -137,7 +137,7 @@ class StagedFile:
         except FileNotFoundError as error:
             raise Changed(f"{display(seen.path)}: is gone") from error
         failpoint("hsm:publish")
-        if not _posix_versions.stands(staged, seen):
+        if not versions.stands(staged, seen):
             self._swap_back(staged, spot, seen)
             raise Changed(f"{display(seen.path)}: was changed by somebody else; it was left as it is")
 
@@ -150,7 +150,7 @@ class StagedFile:
                 noreplace(staged.directory, staged.name, spot.directory, spot.name)
         with contextlib.suppress(FileNotFoundError):
             if staged.stat().st_ino != self._inode:
-                _posix_versions.rescue(self._root, staged, self._root.below(seen.path))
+                versions.rescue(self._root, staged, self._root.below(seen.path))
 
     def _let_go(self) -> None:
         if self._spot is not None:
@@ -167,7 +167,7 @@ def sweep(root: Root) -> None:
     if not root.has_private():
         return
     with root.top() as top, closing(root.private(TIMES)) as notes:
-        _posix_times.repair(top, notes)
+        times.repair(top, notes)
     with closing(root.private(STAGING)) as staging:
         for name in os.listdir(staging):
             _sweep_one(root, Spot(staging, os.fsencode(name)))
@@ -176,6 +176,6 @@ def sweep(root: Root) -> None:
 def _sweep_one(root: Root, left: Spot) -> None:
     _, *inodes = left.name.split(b".")
     if inodes and b"%x" % left.stat().st_ino not in inodes:
-        _posix_versions.rescue(root, left, left.name)
+        versions.rescue(root, left, left.name)
     else:
         remove(left)

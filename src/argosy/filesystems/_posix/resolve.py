@@ -6,8 +6,8 @@ from typing import Final
 
 from argosy.core import paths
 from argosy.core.errors import Denied, NotFound
-from argosy.filesystems._posix_errors import translated
-from argosy.filesystems._posix_root import Root, closing
+from argosy.filesystems._posix.errors import translated
+from argosy.filesystems._posix.root import Root, closing
 from argosy.linux.openat2 import LOOKUP, open_beneath
 
 _MOST_LINKS: Final = 40

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from argosy.core.entry import Attributes
 from argosy.core.errors import Exists
 from argosy.core.paths import display
-from argosy.filesystems import _posix_attributes, _posix_seal
-from argosy.filesystems._posix_errors import translated
-from argosy.filesystems._posix_root import STAGING, Root, Spot, closing, fresh_name
-from argosy.filesystems._posix_times import times_lock
+from argosy.filesystems._posix import inode, seal
+from argosy.filesystems._posix.errors import translated
+from argosy.filesystems._posix.root import STAGING, Root, Spot, closing, fresh_name
+from argosy.filesystems._posix.times import times_lock
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
@@ -52,7 +52,7 @@ def make_symlink(root: Root, path: bytes, target: bytes, attributes: Attributes)
     make_parents(root, path)
     with _unnamed(root) as made:
         os.symlink(target, made.name, dir_fd=made.directory)
-        _posix_attributes.dress_symlink(made.directory, made.name, attributes)
+        inode.dress_symlink(made.directory, made.name, attributes)
         _appear(root, made, path)
 
 
@@ -74,18 +74,18 @@ def _make_new(root: Root, path: bytes, attributes: Attributes) -> None:
     with _unnamed(root) as made:
         os.mkdir(made.name, 0o700, dir_fd=made.directory)
         with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
-            _posix_attributes.dress(directory, attributes)
+            inode.dress(directory, attributes)
             os.fsync(directory)
         _appear(root, made, path)
 
 
 def _adopt(directory: int, attributes: Attributes, *, overwrite: bool) -> bool:
-    marked = _posix_seal.is_marked(directory)
-    differs = not _posix_attributes.same(_posix_attributes.read(directory), attributes)
+    marked = seal.is_marked(directory)
+    differs = not inode.same(inode.read(directory), attributes)
     if differs and (marked or overwrite):
-        _posix_attributes.dress(directory, attributes)
+        inode.dress(directory, attributes)
     if marked:
-        _posix_seal.unmark(directory)
+        seal.unmark(directory)
     return differs and (marked or overwrite)
 
 
@@ -108,8 +108,8 @@ def _make_like(root: Root, above: int, names: list[bytes]) -> int:
     with _unnamed(root) as made:
         os.mkdir(made.name, 0o700, dir_fd=made.directory)
         with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
-            _posix_attributes.liken(directory, os.fstat(above))
-            _posix_seal.mark_made(directory)
+            inode.liken(directory, os.fstat(above))
+            seal.mark_made(directory)
         with contextlib.suppress(FileExistsError), root.keeping_times(above, b"/".join(middle)):
             noreplace(made.directory, made.name, above, name)
         os.fsync(above)

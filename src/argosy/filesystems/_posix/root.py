@@ -14,7 +14,7 @@ from typing import Final
 
 from argosy.core import paths
 from argosy.core.errors import Denied
-from argosy.filesystems import _posix_times
+from argosy.filesystems._posix import times
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 
 STAGING: Final = b"staging"
@@ -82,7 +82,7 @@ class Root:
     @contextmanager
     def keeping_times(self, directory: int, relative: bytes) -> Iterator[None]:
         """Give an open directory its times back after a change of names in it."""
-        with closing(self.private(TIMES)) as notes, _posix_times.keeping(directory, notes, relative):
+        with closing(self.private(TIMES)) as notes, times.keeping(directory, notes, relative):
             yield
 
     def has_private(self) -> bool:
@@ -114,7 +114,7 @@ class Root:
             try:
                 return make_private(top, [paths.PRIVATE, name])
             finally:
-                _posix_times.restore(top, before)
+                times.restore(top, before)
 
     def _refuse_foreign(self, directory: int, name: bytes) -> None:
         found = os.fstat(directory)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import display
-from argosy.filesystems._posix_entry import same
-from argosy.filesystems._posix_root import VERSIONS, Root, Spot, closing, make_private
+from argosy.filesystems._posix.entry import same
+from argosy.filesystems._posix.root import VERSIONS, Root, Spot, closing, make_private
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
 

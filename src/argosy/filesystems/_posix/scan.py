@@ -10,9 +10,9 @@ from typing import Final
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, Unsupported
 from argosy.core.paths import PRIVATE, below, display, relative, walk_key
-from argosy.filesystems._posix_entry import entry_of
-from argosy.filesystems._posix_errors import ours, translated
-from argosy.filesystems._posix_root import Root, Spot
+from argosy.filesystems._posix.entry import entry_of
+from argosy.filesystems._posix.errors import ours, translated
+from argosy.filesystems._posix.root import Root, Spot
 from argosy.filesystems.base import OnError
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 

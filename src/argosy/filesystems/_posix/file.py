@@ -11,11 +11,11 @@ from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import display
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems import _posix_attributes
-from argosy.filesystems._posix_entry import binding_of, entry_of, with_extents
-from argosy.filesystems._posix_errors import translated
-from argosy.filesystems._posix_root import Root, Spot
-from argosy.filesystems._posix_seal import Seal
+from argosy.filesystems._posix import inode
+from argosy.filesystems._posix.entry import binding_of, entry_of, with_extents
+from argosy.filesystems._posix.errors import translated
+from argosy.filesystems._posix.root import Root, Spot
+from argosy.filesystems._posix.seal import Seal
 from argosy.linux import leases
 from argosy.linux.extents import extents
 
@@ -68,7 +68,7 @@ class OpenFile:
     def attributes(self) -> Attributes:
         """Return its attributes as they are now."""
         with translated(self._path):
-            return _posix_attributes.read(self._descriptor)
+            return inode.read(self._descriptor)
 
     def binding(self) -> Binding:
         """Return which inode this is."""

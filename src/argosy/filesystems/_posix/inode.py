@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from argosy.core.entry import Attributes
-from argosy.filesystems._posix_seal import is_ours
+from argosy.filesystems._posix.seal import is_ours
 from argosy.linux.capabilities import CHOWN, effective
 
 _ACLS: Final = {b"system.posix_acl_access", b"system.posix_acl_default"}

@@ -1,0 +1,1 @@
+"""What a tree on any Linux filesystem is made of; `posix` is the plugin."""

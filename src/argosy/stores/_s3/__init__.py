@@ -1,0 +1,1 @@
+"""What speaking S3 takes; `s3` is the plugin."""
