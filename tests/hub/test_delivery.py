@@ -6,9 +6,11 @@ import pytest
 from argosy.core.errors import Invalid, Unavailable
 from argosy.core.report import Report
 from argosy.core.states import FileState
+from argosy.hub.common.crypto import seal
 from argosy.hub.jobs import record
 from argosy.hub.jobs.models import Job, Result, Task
 from argosy.hub.jobs.queries import JobFiles
+from argosy.hub.sites.models import Datastore, Site, SiteLink
 from tests.hub.fake import Clock, FakeAgent, file, fresh, processed, report, start, told
 
 pytestmark = pytest.mark.usefixtures("two_sites")
@@ -58,6 +60,19 @@ def test_a_task_that_does_not_exist_is_gone_and_its_reports_are_swallowed(agent,
     assert agent.delivery.claim(task, 1, "node1") is None
     assert agent.delivery.renew(task, 1) is None
     agent.delivery.report(Report(task=task, attempt=1))
+
+
+def test_an_order_holds_the_sites_links_and_secrets_as_they_are_when_it_is_claimed(agent):
+    _, before = looked_at(agent)
+    SiteLink.objects.filter(site__name="london").update(datastore_path=b"elsewhere/")
+    Datastore.objects.update(sealed=seal({"secretaccesskey": "changed"}))
+    Site.objects.update(file_batch_size=7)
+    agent.clock.forward(61)
+    agent.delivery.sweep()
+    after = agent.claim()
+    assert [order.links[0].datastore_path for order in (before, after)] == [b"projects/", b"elsewhere/"]
+    assert [order.stores[0].settings["secretaccesskey"] for order in (before, after)] == ["s3cret", "changed"]
+    assert [order.batch_files for order in (before, after)] == [40, 7]
 
 
 def test_a_job_starts_when_its_first_task_is_claimed(agent):

@@ -1,19 +1,25 @@
 """What one transaction has read: tasks and their entries for many acts at once, and each other thing once."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from uuid import UUID
 
 import msgspec
 
-from argosy.core.order import StoreAccess
+from argosy.core.order import Link, StoreAccess
 from argosy.hub.jobs.blobs import Carried, unpack_carried
 from argosy.hub.jobs.models import Submission, Task, TaskEntries
+from argosy.hub.jobs.rows import Table
 from argosy.hub.sites.links import Linked
-from argosy.hub.sites.models import Datastore, Site
+from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.sites.services import access
 from argosy.hub.workflows.rules import Rule
+
+_TASKS = Table(Task)
+_ENTRIES = Table(TaskEntries)
+_SITES = Table(Site)
+_LINKS = Table(SiteLink)
+_DATASTORES = Table(Datastore)
 
 
 class Known:
@@ -21,22 +27,18 @@ class Known:
 
     def __init__(self) -> None:
         self._tasks: dict[UUID, Task] = {}
-        self._entries: defaultdict[int, list[TaskEntries]] = defaultdict(list)
-        self._linked: dict[int, Linked] = {}
+        self._entries: dict[int, list[TaskEntries]] = {}
         self._sites: dict[int, Site] = {}
+        self._linked: dict[int, Linked] = {}
         self._stores: dict[int, tuple[StoreAccess, ...]] = {}
 
     def load(self, taskids: Collection[str]) -> None:
-        """Read these tasks and their entries."""
-        wanted = {key for taskid in taskids if (key := _uuid(taskid))}
-        self.hold(Task.objects.select_for_update().filter(taskid__in=wanted))
+        """Read these tasks."""
+        self.hold(_TASKS.having("taskid", {key for taskid in taskids if (key := _uuid(taskid))}, lock=True))
 
     def hold(self, tasks: Iterable[Task]) -> None:
-        """Remember these tasks, and read their entries."""
-        held = {task.taskid: task for task in tasks}
-        self._tasks |= held
-        for row in TaskEntries.objects.filter(task__in=[task.pk for task in held.values()]):
-            self._entries[row.task_id].append(row)
+        """Remember these tasks."""
+        self._tasks |= {task.taskid: task for task in tasks}
 
     def task(self, taskid: str) -> Task | None:
         """Return the task, as the acts before this one left it; None where there is none."""
@@ -47,8 +49,17 @@ class Known:
 
     def row(self, task: Task) -> TaskEntries:
         """Return the row of the entries the task has left."""
+        if task.pk not in self._entries:
+            self._read_entries()
         rows = [row for row in self._entries[task.pk] if row.attempt <= task.attempt]
         return max(rows, key=lambda row: row.attempt)
+
+    def _read_entries(self) -> None:
+        """Read the entries of all tasks that are remembered: what one act needs, those beside it are likely to."""
+        unread = {task.pk: list[TaskEntries]() for task in self._tasks.values() if task.pk not in self._entries}
+        self._entries |= unread
+        for row in _ENTRIES.having("task", unread):
+            unread[row.task_id].append(row)
 
     def entries(self, task: Task) -> list[Carried]:
         """Return the entries the task has left."""
@@ -57,21 +68,30 @@ class Known:
     def site(self, pk: int) -> Site:
         """Return a site."""
         if pk not in self._sites:
-            self._sites[pk] = Site.objects.get(pk=pk)
+            (self._sites[pk],) = _SITES.having("id", [pk])
         return self._sites[pk]
 
     def linked(self, site: int) -> Linked:
         """Return the links of a site."""
         if site not in self._linked:
-            self._linked[site] = Linked.of(self.site(site))
+            self._read_links(site)
         return self._linked[site]
 
     def stores(self, site: int) -> tuple[StoreAccess, ...]:
         """Return how to reach the datastores a site is linked to, secrets included."""
         if site not in self._stores:
-            rows = Datastore.objects.filter(links__site=site).distinct()
-            self._stores[site] = tuple(access(row) for row in rows)
+            self._read_links(site)
         return self._stores[site]
+
+    def _read_links(self, site: int) -> None:
+        links = _LINKS.having("site", [site])
+        stores = {row.pk: row for row in _DATASTORES.having("id", {link.datastore_id for link in links})}
+        self._stores[site] = tuple(map(access, stores.values()))
+        self._linked[site] = Linked(self.site(site).name, [_link(link, stores[link.datastore_id]) for link in links])
+
+
+def _link(link: SiteLink, store: Datastore) -> Link:
+    return Link(site_path=bytes(link.site_path), datastore=store.name, datastore_path=bytes(link.datastore_path))
 
 
 @lru_cache(maxsize=256)

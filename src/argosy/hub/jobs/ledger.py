@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 from django.db import DatabaseError, connection
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, OuterRef
 
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState, JobState, TaskState
@@ -16,6 +16,7 @@ from argosy.hub.jobs.blobs import Carried, Noted, pack_carried, pack_noted
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.models import COLUMN, Job, Result, Task, TaskEntries
 from argosy.hub.jobs.offer import Lane, offer
+from argosy.hub.jobs.rows import Table
 from argosy.hub.sites.models import Site
 
 log = structlog.get_logger()
@@ -30,6 +31,13 @@ _CHANGING = (
 _UPDATE = (
     f"UPDATE task SET {', '.join(f'{name} = %s' for name in _CHANGING)} WHERE id = %s AND state = %s AND attempt = %s"  # noqa: S608 - names of columns, not of anybody's making
 )
+
+_COUNT = "UPDATE jobs_job SET {} WHERE id = %s RETURNING numopen"
+_BEGIN = "UPDATE jobs_job SET state = 'STARTED', started = %s WHERE id = %s AND state = 'PENDING'"
+
+_TASKS = Table(Task)
+_ENTRIES = Table(TaskEntries)
+_RESULTS = Table(Result)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -79,7 +87,7 @@ class Ledger:
     def keep(self, task: Task, carried: Sequence[Carried]) -> None:
         """Add which entries the task has left from its next attempt on."""
         blob = pack_carried(carried)
-        self._entries.append(TaskEntries(task=task, attempt=task.attempt + 1, count=len(carried), blob=blob))
+        self._entries.append(TaskEntries(task_id=task.pk, attempt=task.attempt + 1, count=len(carried), blob=blob))
 
     def wait(self, task: Task) -> None:
         """See to it that the task's site hears of what waits for it."""
@@ -111,7 +119,7 @@ class Ledger:
 
     def note_all(self, task: Task, state: FileState, count: int, *, error: str = "", reason: str) -> Counter[str]:
         """Add that all entries which the task has left ended alike, count them at the job, and return the counts."""
-        row = Result(job_id=task.job_id, task=task, attempt=task.attempt, state=state.value, final=state.value)
+        row = Result(job_id=task.job_id, task_id=task.pk, attempt=task.attempt, state=state.value, final=state.value)
         row.count, row.error, row.reason = count, error, reason
         self._results.append(row)
         self.count(task.job_id, **{COLUMN[state]: count})
@@ -130,22 +138,20 @@ class Ledger:
             self._add(task, attempt, state, noted, late=True)
 
     def _add(self, task: Task, attempt: int, state: FileState, noted: Sequence[Noted], **more: Any) -> None:
-        row = Result(job_id=task.job_id, task=task, attempt=attempt, state=state.value, count=len(noted), **more)
+        row = Result(job_id=task.job_id, task_id=task.pk, attempt=attempt, state=state.value, count=len(noted), **more)
         row.blob = pack_noted(noted)
         self._results.append(row)
 
     def write(self) -> None:
         """Write all of it. Afterwards jobs that have nothing left to do have ended, and sites will be told of tasks."""
         self._write_changes()
-        tasks = Task.objects.bulk_create([task for task, _ in self._tasks])
-        for task, (_, carried) in zip(tasks, self._tasks, strict=True):
-            self._entries.append(TaskEntries(task=task, count=len(carried), blob=pack_carried(carried)))
-        TaskEntries.objects.bulk_create(self._entries)
-        Result.objects.bulk_create(self._results)
-        for job, changes in self._jobs.items():
-            Job.objects.filter(pk=job).update(**{column: F(column) + n for column, n in changes.items() if n})
+        _TASKS.add([task for task, _ in self._tasks])
+        for task, carried in self._tasks:
+            self._entries.append(TaskEntries(task_id=task.pk, count=len(carried), blob=pack_carried(carried)))
+        _ENTRIES.add(self._entries)
+        _RESULTS.add(self._results)
         self._begin()
-        self._finish()
+        self._finish(self._write_counts())
         offer(self._lanes, self.now)
 
     def _write_changes(self) -> None:
@@ -157,25 +163,39 @@ class Ledger:
             if cursor.rowcount != len(self._changed):
                 raise DatabaseError("a task was changed by somebody else meanwhile")
 
+    def _write_counts(self) -> list[int]:
+        """Add to the counts of jobs, and return those that have no open task."""
+        idle = []
+        with connection.cursor() as cursor:
+            for job, changes in self._jobs.items():
+                added = {column: n for column, n in changes.items() if n}
+                sums = ", ".join(f"{column} = {column} + %s" for column in added)
+                if added:
+                    cursor.execute(_COUNT.format(sums), [*added.values(), job])
+                    idle += [job for (numopen,) in cursor.fetchall() if not numopen]
+        return idle
+
     def _begin(self) -> None:
         if self._begun:
-            begun = Job.objects.filter(pk__in=self._begun, state=JobState.PENDING)
-            begun.update(state=JobState.STARTED, started=self.now)
+            with connection.cursor() as cursor:
+                cursor.executemany(_BEGIN, [[_adapted(self.now), job] for job in self._begun])
 
-    def _finish(self) -> None:
+    def _finish(self, idle: Sequence[int]) -> None:
         if self._walked:
             walking = Task.objects.filter(job=OuterRef("pk"), chain__isnull=True, state__in=OPEN_TASK)
             Job.objects.filter(~Exists(walking), pk__in=self._walked).update(dir_walk_complete=True)
-        for job in Job.objects.filter(pk__in=self._jobs, numopen=0, state__in=OPEN_JOB) if self._jobs else ():
+        for job in Job.objects.filter(pk__in=idle, state__in=OPEN_JOB) if idle else ():
             state = verdict(job)
             Job.objects.filter(pk=job.pk, state__in=OPEN_JOB).update(state=state, completed=self.now)
             log.info("job ended", job=job.pk, state=state.value, files=job.numfiles, failed=job.numfailedfiles)
 
 
 def _row(task: Task, state: str, attempt: int) -> list[Any]:
-    values = [getattr(task, name) for name in _CHANGING]
-    adapt = connection.ops.adapt_datetimefield_value
-    return [*(adapt(value) if isinstance(value, datetime) else value for value in values), task.pk, state, attempt]
+    return [*(_adapted(getattr(task, name)) for name in _CHANGING), task.pk, state, attempt]
+
+
+def _adapted(value: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
 
 def verdict(job: Job) -> JobState:
