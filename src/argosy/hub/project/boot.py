@@ -38,6 +38,8 @@ def application() -> Asgi:
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
     from django.core.asgi import get_asgi_application
 
+    import argosy.hub.project.urls  # noqa: F401 - so that the first request does not wait for all that it imports
+
     return ASGIStaticFilesHandler(get_asgi_application())
 
 
