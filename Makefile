@@ -1,12 +1,13 @@
 # `make run` and `make test` install whatever is missing, then do what they say; when nothing is missing they lose no time.
 
-.PHONY: help run test check features bench lock
+.PHONY: help run test check features docs bench lock
 
 help:
 	@echo 'make run       show Argosy at work: a project tree goes from London to Dublin'
 	@echo 'make test      run all tests (as root: many need mounts and trusted attributes)'
 	@echo 'make check     formatting, lint, types and the direction of imports'
 	@echo 'make features  which promised behaviours the last test run proved'
+	@echo 'make docs      renew docs/reference from the code'
 	@echo 'make bench     list the benchmarks'
 	@echo 'make lock      renew requirements*.lock'
 
@@ -28,6 +29,10 @@ check:
 features:
 	@tools/setup check
 	@.venv/bin/python tools/features.py
+
+docs:
+	@tools/setup check
+	@.venv/bin/python tools/reference.py
 
 bench:
 	@for file in bench/*.py; do printf '.venv/bin/python %s\n    ' "$$file"; sed -n '1s/"""//gp' "$$file"; done

@@ -113,7 +113,7 @@ def test_where_a_part_went_well_the_status_is_3_and_overwrite_mends_it(up: Argos
     (arrived(up, tree) / "one").write_text("another")
     run = send(up, str(tree))
     assert run.returncode == 3
-    assert re.search(r"failed: \S+/one: .*exists and differs", run.stderr)
+    assert f"failed: {arrived(up, tree)}/one: exists and differs" in run.stderr
     assert (arrived(up, tree) / "one").read_text() == "another"
     assert send(up, str(tree), "--overwrite").returncode == 0
     assert (arrived(up, tree) / "one").read_text() == "one"
@@ -229,11 +229,16 @@ def test_a_cancelled_job_ends_and_watching_it_tells_failure(tmp_path: Path) -> N
         started = send(up, str(up.tree("london")), "--detach")
         assert started.stdout == "Job 1 runs: watch it with `argosy job watch 1`\n"
         until((tmp_path / "points" / "hsm:hash.hit").exists, what="the job runs")
-        assert up.cli("job", "cancel", "1").returncode == 0
+        assert up.cli("job", "cancel", "1").stdout == "Job 1 is being cancelled\n"
         (tmp_path / "points" / "hsm:hash.go").touch()
         watched = up.cli("job", "watch", "1")
         assert "CANCELLED" in watched.stdout
         assert watched.returncode in {1, 3}
+
+
+def test_to_cancel_a_job_that_has_ended_says_how_it_ended(up: Argosy, tree: Path) -> None:
+    number = json.loads(send(up, str(tree), "--output", "json").stdout)["id"]
+    assert up.cli("job", "cancel", str(number)).stdout == f"Job {number} had ended before: SUCCESS\n"
 
 
 def test_on_a_terminal_progress_is_live(up: Argosy, tree: Path) -> None:

@@ -75,6 +75,6 @@ def test_amounts_are_told_as_people_read_them(count: int, told: str) -> None:
     assert amount(count) == told
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0.4, "0:00"), (75, "1:15"), (3725, "1:02:05")])
+@pytest.mark.parametrize(("seconds", "told"), [(0.4, "0.4 s"), (12.4, "0:12"), (75, "1:15"), (3725, "1:02:05")])
 def test_times_are_told_as_people_read_them(seconds: float, told: str) -> None:
     assert span(seconds) == told

@@ -7,6 +7,7 @@ import typer
 
 from argosy.cli.output import OUTPUT, Format, print_json, print_table
 from argosy.cli.session import connected
+from argosy.core.states import JobState
 
 app = typer.Typer(help="Jobs of the hub.", no_args_is_help=True)
 NUMBER = Annotated[int, typer.Argument(help="Number of the job.")]
@@ -86,4 +87,6 @@ def cancel(number: NUMBER) -> None:
     """Drop the pending tasks of a job; running ones stop between files."""
     with connected() as client:
         client.cancel(number)
-    typer.echo(f"Job {number} is being cancelled")
+        state = client.job(number).state
+    cancelled = state is JobState.CANCELLED
+    typer.echo(f"Job {number} is being cancelled" if cancelled else f"Job {number} had ended before: {state}")

@@ -46,14 +46,20 @@ def run(arguments: Sequence[str]) -> int:
     except ArgosyError as error:
         return _told(error.message, 1)
     except typer.TyperException as error:
-        message = error.format_message()
-        return _told(f"{message} (see argosy --help)", error.exit_code) if message else error.exit_code
+        message = error.format_message().rstrip(".")
+        return _told(f"{message} (see {_command_of(error)} --help)", error.exit_code) if message else error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (typer.Abort, KeyboardInterrupt):
         return _told("interrupted", 130)
     return status if isinstance(status, int) else 0
+
+
+def _command_of(error: typer.TyperException) -> str:
+    """Return the command that was used wrongly, as it is called."""
+    context = getattr(error, "ctx", None)  # only wrong usage has one
+    return str(context.command_path) if context else "argosy"
 
 
 def _told(message: str, status: int) -> int:

@@ -42,7 +42,9 @@ def amount(count: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a time as people read it."""
+    """Return a time as people read it: below ten seconds with a decimal."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

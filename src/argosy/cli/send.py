@@ -13,9 +13,15 @@ def send(
     site: Annotated[str, typer.Option(help="Site that has them.")],
     to: Annotated[str, typer.Option(help="Site that is to get them.")],
     *,
-    hydrate: Annotated[bool, typer.Option("--hydrate", help="Bring the bytes too, not only stubs.")] = False,
+    hydrate: Annotated[
+        bool, typer.Option("--hydrate", help="Bring the bytes too. Needed for now: stubs are not available yet.")
+    ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that differ; what was there is kept as a version.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace what differs, at the site and in the datastore; what was there is kept as a version.",
+        ),
     ] = False,
     detach: DETACH = False,
     output: OUTPUT = Format.TEXT,

@@ -204,7 +204,7 @@ def _list_bad(client: "Client", job: "Job") -> None:
             continue
         for file, _ in zip(client.files(job.id, category=category), range(left), strict=False):
             left -= 1
-            reason = (file.reason or "no reason given").removeprefix(f"{file.path}: ")
+            reason = (file.reason or "no reason given").removeprefix(file.path).lstrip(": ")
             typer.echo(f"{category}: {file.path}: {reason}", err=True)
     if job.bad > _SHOWN:
         typer.echo(f"all of them: argosy job files {job.id} --category failed", err=True)

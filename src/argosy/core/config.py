@@ -32,21 +32,32 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[hub]`."""
 
     data_dir: str = "data"
+    """Where hub and agents keep their data; relative to the configuration file. Lies in no root and no datastore."""
 
 
 class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`[[datastores]]`."""
 
     name: str
+    """1 to 63 letters, digits, `.` `_` `-`; begins with a letter or digit."""
     type: Literal["S3", "GCS", "AZURE", "POSIX"]
+    """S3: a bucket on AWS or any server that speaks S3. POSIX: a directory. GCS and AZURE are to come, and refused."""
     layout: Literal["native", "immutable"] = "native"
+    """native: objects are called as the files are. immutable: after their uuids, so that nothing is ever replaced."""
     bucket: str = ""
+    """S3: the bucket. It must exist."""
     endpoint: str = ""
+    """S3: address of the server, such as `https://s3.example.org`. Empty: AWS."""
     region: str = ""
+    """S3: region of the bucket."""
     accesskeyid: str = ""
+    """S3: access key id. Empty: what the machine provides (environment, instance role)."""
     secretaccesskey: str = ""
+    """S3: the secret itself. Better in a file or in the environment, see below."""
     secretaccesskey_file: str = ""
+    """S3: a file that holds the secret and nothing else; relative to the configuration file."""
     path: str = ""
+    """POSIX: the directory; relative to the configuration file. It must exist, and keep user attributes of files."""
 
     def __repr__(self) -> str:
         """Name the datastore and nothing that is secret."""
@@ -57,20 +68,30 @@ class LinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[[sites.links]]`."""
 
     site_path: str
+    """A path of the site, below one of its roots. Where several links cover a path, the longest counts."""
     datastore: str
+    """Name of the datastore that receives what lies there."""
     datastore_path: str = ""
+    """Where in the datastore. Two sites whose links lead to the same place can send to each other. Empty: all of it."""
 
 
 class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`[[sites]]`."""
 
     name: str
+    """As for datastores; may not end in `.interactive`, `.transfer`, `.discovery`, `.sync` or `.custom`."""
     roots: tuple[str, ...]
+    """Directories, absolute, that agents may touch. Nothing outside of them is read, written or deleted."""
     threads: Threads = 10
+    """Entries that are worked on at once."""
     unguarded_stubs: bool = False
+    """Let there be stubs that nothing guards. Stubs are to come; leave it."""
     file_batch_size: Count = 40
+    """Most entries of one task."""
     file_batch_gb: Count = 1
+    """Most content of one task, in GiB; a single larger file is a task of its own."""
     links: tuple[LinkConfig, ...] = ()
+    """The site's links, see `[[sites.links]]`."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,33 +8,51 @@ class JobState(StrEnum):
     """Where a job is; upper case on the wire."""
 
     PENDING = "PENDING"
+    """Recorded; no task of it has begun."""
     STARTED = "STARTED"
+    """At least one of its tasks has begun."""
     SUCCESS = "SUCCESS"
+    """All is done, and no file failed; some may be aborted."""
     FAILURE = "FAILURE"
+    """All is done that could be; at least one file failed, or a task broke."""
     SKIPPED = "SKIPPED"
+    """There was nothing to do."""
     CANCELLED = "CANCELLED"
+    """Somebody cancelled it; what had been done stays."""
 
 
 class TaskState(StrEnum):
     """Where a task is. ERROR: some entries failed and the good ones went on; FAILURE: the task itself broke."""
 
     PENDING = "PENDING"
+    """Waits for an agent, or for another try; its `reason` says why the last try ended."""
     STARTED = "STARTED"
+    """An agent has claimed it."""
     SUCCESS = "SUCCESS"
+    """No entry failed."""
     ERROR = "ERROR"
+    """Some entries failed; the good ones went on to the next step."""
     FAILURE = "FAILURE"
+    """The task itself broke, and none of its entries went on."""
     SKIPPED = "SKIPPED"
+    """No entry was left to do."""
     CANCELLED = "CANCELLED"
+    """Its job was cancelled."""
 
 
 class FileState(StrEnum):
     """What became of one entry in one step."""
 
     PROCESSED = "processed"
+    """The step did its work."""
     SKIPPED = "skipped"
+    """It already was as wanted, or is of a kind that is never transferred."""
     FAILED = "failed"
+    """It could not be done; the reason says what to do."""
     ABORTED = "aborted"
+    """It changed or was in use; nothing was done to it, and a later run is expected to succeed."""
     CANCELLED = "cancelled"
+    """Its job was cancelled first."""
 
     @property
     def goes_on(self) -> bool:
