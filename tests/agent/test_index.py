@@ -4,6 +4,7 @@ import pytest
 
 from argosy.agent.index import Index
 from argosy.core.entry import Stored
+from argosy.core.errors import Exhausted
 
 UUID = bytes(range(16))
 
@@ -36,3 +37,15 @@ def test_the_index_outlives_its_process(tmp_path: Path) -> None:
     first.remember(stored(), b"/a")
     first.close()
     assert Index(tmp_path / "index.db").path_of(UUID) == b"/a"
+
+
+def test_notes_that_cannot_be_written_stay_noted(index: Index) -> None:
+    index.flush()
+    index._db.execute("PRAGMA max_page_count=1")
+    index.remember(Stored(datastore="cloud", key="k" * 100_000, uuid=UUID, size=1), b"/a")
+    with pytest.raises(Exhausted):
+        index.flush()
+    assert index.path_of(UUID) == b"/a"
+    index._db.execute("PRAGMA max_page_count=100000")
+    index.flush()
+    assert index._db.execute("SELECT path FROM object").fetchall() == [(b"/a",)]

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,25 @@ def test_a_spool_says_when_it_is_full(tmp_path: Path) -> None:
     assert not spool.full()
     (tmp_path / "last.1.report").touch()
     assert spool.full()
+
+
+def test_reports_that_are_delivered_while_they_are_listed_are_no_error(spool: Spool) -> None:
+    files = [spool.put(a_report(task)) for task in "abc"]
+    listing = spool.unsent()
+    next(listing)
+    for file in files:
+        spool.done(file)
+    assert list(listing) == []
+    spool.refuse(files[0])
+    over = threading.Event()
+
+    def churn(task: str) -> None:
+        while not over.is_set():
+            spool.done(spool.put(a_report(task)))
+
+    with ThreadPoolExecutor(2) as pool:
+        churning = [pool.submit(churn, task) for task in "xy"]
+        for _ in range(300):
+            list(spool.unsent())
+        over.set()
+        assert [one.result() for one in churning] == [None, None]

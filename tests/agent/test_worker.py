@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from argosy.agent.place import Place
 from argosy.agent.worker import Worker
 from argosy.core.config import Config, SiteConfig
 from argosy.core.entry import Entry
 from argosy.core.errors import Unavailable
-from argosy.core.order import Order
+from argosy.core.order import Link, Order, StoreAccess
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState
 from tests.argosy_up import until
@@ -124,6 +126,45 @@ def test_a_site_whose_root_is_missing_is_served_when_it_appears(root: Path, desk
         return desk.reports
 
     assert until(served, every=0.2)[0].outcomes[0].state is FileState.PROCESSED
+
+
+def test_a_missing_root_stops_none_of_the_others_and_is_logged_once(
+    root: Path, tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown(root)
+    away, looked, start = tmp_path / "away", [], Place.start
+    monkeypatch.setattr("argosy.agent.worker.REDELIVERY", 0.01)
+    monkeypatch.setattr(Place, "start", lambda place: looked.append(place) or start(place))
+    config = Config(sites=(SiteConfig(name="london", roots=(str(away), str(root))),))
+    with capture_logs() as logged:
+        one = Worker(config, tmp_path / "data", desk, "node1")
+        one.start()
+        one.ring("london", "t", 1, "transfer")
+        assert until(lambda: desk.reports)[0].outcomes[0].state is FileState.PROCESSED
+        until(lambda: len(looked) > 5)
+        away.mkdir()
+        until(lambda: [line for line in logged if line["event"] == "root is served"])
+        one.stop(5)
+    told = [(line["event"], line["root"]) for line in logged if "root" in line]
+    assert told == [("root is not served", str(away)), ("root is served", str(away))]
+
+
+def test_a_posix_datastore_of_the_hub_that_the_configuration_lacks_is_refused(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker
+) -> None:
+    grown(root)
+    (tmp_path / "etc").mkdir()
+    desk.orders["t"] = Order(
+        task="t", attempt=1, job=1, site="london", step="dynamo.tasks.migrate", options={"premigrate": True},
+        entries=(Entry(path=bytes(root / "f")),), lease=60.0,
+        links=(Link(site_path=bytes(root), datastore="evil", datastore_path=b""),),
+        stores=(StoreAccess(id=1, name="evil", type="POSIX", settings={"path": str(tmp_path / "etc")}),),
+    )  # fmt: skip
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    (report,) = until(lambda: desk.reports)
+    assert "is not among the POSIX datastores of this agent's configuration" in str(report)
+    assert not list((tmp_path / "etc").iterdir())
 
 
 def test_a_step_nobody_knows_breaks_its_task_with_a_message(root: Path, desk: Desk, worker: Worker) -> None:

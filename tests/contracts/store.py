@@ -80,11 +80,11 @@ class StoreContract:
 
     @pytest.mark.parametrize("key", NASTY)
     def test_any_key_is_kept_as_it_is(self, store: Store, key: str) -> None:
-        put(store, key, b"other", condition=Absent())
+        made = put(store, key, b"other", condition=Absent())
         assert read(store, key) == b"other"
         assert store.head(key).key == key
         assert [found.key for found in store.list("")] == [key]
-        store.copy(key, "copied")
+        store.copy(key, "copied", etag=made.etag)
         store.delete(key)
         assert [found.key for found in store.list("")] == ["copied"]
 
@@ -211,7 +211,7 @@ class StoreContract:
             with pytest.raises(NotFound):
                 read(store, key)
             with pytest.raises(NotFound):
-                store.copy(key, "copied")
+                store.copy(key, "copied", etag="any")
             store.delete(key)
         assert [found.key for found in store.list("")] == ["dir/a"]
 
@@ -228,18 +228,27 @@ class StoreContract:
 
     @pytest.mark.parametrize("size", [0, 10, CHUNK + 1])
     def test_a_copy_has_bytes_and_metadata_of_its_own(self, store: Store, size: int) -> None:
-        put(store, "a", b"z" * size, argosyuuid="1f")
-        copied = store.copy("a", ".argosy/versions/x")
+        made = put(store, "a", b"z" * size, argosyuuid="1f")
+        copied = store.copy("a", ".argosy/versions/x", etag=made.etag)
         put(store, "a", b"new")
         assert copied == store.head(".argosy/versions/x")
         assert (copied.size, copied.metadata) == (size, {"argosyuuid": "1f"})
         assert read(store, ".argosy/versions/x", etag=copied.etag) == b"z" * size
 
-    def test_a_copy_replaces_its_target(self, store: Store) -> None:
-        put(store, "a", b"a", one="1")
+    def test_a_copy_replaces_nothing(self, store: Store) -> None:
+        made = put(store, "a", b"a", one="1")
         put(store, "b", b"b", two="2")
-        store.copy("a", "b")
-        assert (read(store, "b"), store.head("b").metadata) == (b"a", {"one": "1"})
+        with pytest.raises(Exists, match="b"):
+            store.copy("a", "b", etag=made.etag)
+        assert (read(store, "b"), store.head("b").metadata) == (b"b", {"two": "2"})
+
+    @pytest.mark.parametrize("size", [10, CHUNK + 1])
+    def test_a_copy_is_of_the_object_that_was_seen_or_is_not_made(self, store: Store, size: int) -> None:
+        seen = put(store, "a", b"1" * size)
+        put(store, "a", b"2" * size)
+        with pytest.raises(Changed, match="a"):
+            store.copy("a", "b", etag=seen.etag)
+        assert [found.key for found in store.list("")] == ["a"]
 
     def test_a_delete_may_be_repeated(self, store: Store) -> None:
         put(store, "d/a", b"x")

@@ -11,6 +11,7 @@ BYTES16 = st.binary(min_size=16, max_size=16)
 POINTER = st.builds(
     Pointer,
     state=st.sampled_from(StubState),
+    clean=st.booleans(),
     operation=BYTES16,
     datastore=st.integers(0, 2**32 - 1),
     uuid=BYTES16,

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from argosy.core.errors import LeaseLost
@@ -174,6 +175,53 @@ def test_a_lost_lease_stops_before_anything_is_visible(london: Side, dublin: Sid
     assert not (dublin.tree / "f").exists()
     staging = dublin.root / ".argosy" / "staging"
     assert not staging.exists() or list(staging.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["directory", "symlink", "link", "same"])
+def test_after_the_lease_is_lost_nothing_at_all_is_changed(london: Side, dublin: Side, kind: str) -> None:
+    ours, theirs = london.tree / "x", dublin.tree / "x"
+    if kind == "directory":
+        ours.mkdir()
+    elif kind == "symlink":
+        ours.symlink_to("target")
+        theirs.write_bytes(b"theirs")
+    else:
+        for path in (ours, theirs):
+            path.write_bytes(b"same")
+        ours.chmod(0o600)
+    if kind == "link":
+        os.link(ours, london.tree / "y")
+    copied = premigrate(london, ours)
+    before = {path: path.lstat() for path in dublin.tree.iterdir()}
+    order = dublin.order("reverse_stub", *carried(copied, london, dublin), hydrate=True, overwrite=True)
+    site = dublin.site(order)
+    site.lease.revoke("the hub took the task back")
+    from argosy.agent.runner import run
+
+    with pytest.raises(LeaseLost):
+        run(order, site, dublin.hub, dublin.pool)
+    assert {path: path.lstat() for path in dublin.tree.iterdir()} == before
+
+
+def test_a_file_that_somebody_writes_is_not_replaced_under_him(london: Side, dublin: Side) -> None:
+    (london.tree / "x").write_bytes(b"new")
+    there = dublin.tree / "x"
+    there.write_bytes(b"old")
+    entry = london.entry(london.tree / "x")
+    with there.open("ab") as writer:
+        (outcome,) = send(london, dublin, entry, overwrite=True)
+        assert (outcome.state, outcome.error) == (FileState.ABORTED, "busy")
+        writer.write(b" and what he writes next")
+    assert there.read_bytes() == b"old and what he writes next"
+    assert send(london, dublin, entry, overwrite=True)[0].state is FileState.PROCESSED
+
+
+def test_data_where_a_hole_was_told_of_is_written(london: Side, dublin: Side) -> None:
+    (london.tree / "x").write_bytes(b"no hole at all")
+    (copied,) = premigrate(london, london.tree / "x")
+    lying = msgspec.structs.replace(copied, entry=copied.entry.learned(extents=((0, 2), (8, 2))))
+    dublin.do("reverse_stub", *carried([lying], london, dublin), hydrate=True)
+    assert (dublin.tree / "x").read_bytes() == b"no hole at all"
 
 
 def test_an_entry_without_facts_says_what_to_do(london: Side) -> None:

@@ -1,6 +1,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from argosy.core.errors import NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
+from argosy.hsm.content import Bytes
+from argosy.hsm.premigrate import lock_name
 from argosy.stores import keys, metadata
-from argosy.stores.base import Object
+from argosy.stores.base import Object, Source
 from argosy.stores.posix import PosixStore
-from tests.sites import Side
+from tests.argosy_up import until
+from tests.sites import Side, carried
 
 
 def premigrate(site: Side, *paths: Path, **options: object) -> list[Outcome]:
@@ -162,6 +166,19 @@ def test_an_object_that_differs_is_left_alone_or_replaced_and_kept_as_a_version(
     assert content(london, keys.version_key(first.entry.facts.stored.uuid)) == b"first"
 
 
+def test_with_overwrite_an_object_that_was_put_beside_another_takes_its_name(london: Side) -> None:
+    file = london.tree / "f"
+    file.write_bytes(b"first")
+    premigrate(london, file)
+    file.write_bytes(b"second")
+    premigrate(london, file)
+    assert content(london, "projects/f") == b"first"
+    (again,) = premigrate(london, file, overwrite=True)
+    assert again.state is FileState.PROCESSED
+    assert content(london, "projects/f") == b"second"
+    assert premigrate(london, file, overwrite=True)[0].state is FileState.SKIPPED
+
+
 @pytest.mark.feature("HUB-STEP-008")
 def test_an_object_that_differs_fails_the_file_where_that_is_asked_for(london: Side) -> None:
     file = london.tree / "f"
@@ -235,6 +252,99 @@ def test_a_file_that_changes_while_it_is_sent_is_aborted_and_sent_by_the_next_ru
     assert again.entry.facts.stored is not None
     assert again.entry.facts.stored.key == "projects/f", "what was aborted does not keep the file's name in the store"
     assert content(london, "projects/f") == b"first and more"
+
+
+def test_a_hole_that_is_filled_before_the_lock_is_had_arrives_filled(london: Side, dublin: Side) -> None:
+    """The file is found sparse; a writer fills the hole while another name of it is being sent."""
+    file, twin = london.tree / "f", london.tree / "g"
+    with file.open("wb") as opened:
+        opened.truncate(1 << 20)
+    os.link(file, twin)
+    with london.place.tree(bytes(file)).open(bytes(file)) as opened:
+        name = lock_name(opened.binding())
+    entry = london.entry(file)
+    with ThreadPoolExecutor(1) as pool:
+        with london.place.locks.held(name):
+            sending = pool.submit(london.do, "migrate", entry, premigrate=True)
+            until(lambda: london.place.locks._held[name][1] == 2, what="the step waits for the lock")
+            with file.open("r+b") as writer:
+                writer.seek(500_000)
+                writer.write(b"PRECIOUS")
+        copied = sending.result()
+    dublin.do("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    assert (dublin.tree / "f").read_bytes() == file.read_bytes()
+
+
+def test_what_the_store_gets_is_what_was_hashed_even_where_no_mtime_moves(london: Side) -> None:
+    """A store through a mapping that is dirty already moves no mtime."""
+    file = london.tree / "f"
+    file.write_bytes(b"a" * (20 << 20))
+    real = PosixStore(path=str(london.store))
+
+    class Mapped(PosixStore):
+        """A store during whose put the file changes without a trace."""
+
+        def put(self, key: str, source: Source, **more: object) -> Object:  # type: ignore[override]
+            with file.open("r+b") as writer:
+                writer.write(b"b")
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+            return real.put(key, source, **more)  # type: ignore[arg-type]
+
+    before = file.stat()
+    use(london, Mapped(path=str(london.store)))
+    (outcome,) = premigrate(london, file)
+    assert outcome.state is FileState.ABORTED
+    assert "projects/f" not in object_keys(london)
+
+
+def test_a_file_that_was_open_for_writing_is_read_again_before_it_is_skipped(london: Side) -> None:
+    file = london.tree / "f"
+    file.write_bytes(b"first")
+    with file.open("r+b") as writer:
+        premigrate(london, file)
+        before = file.stat()
+        writer.write(b"FIRST")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (again,) = premigrate(london, file, overwrite=True)
+    assert again.state is FileState.PROCESSED
+    assert content(london, "projects/f") == b"FIRST"
+
+
+@pytest.mark.parametrize("damage", [b"EVIL!", b""])
+def test_an_object_that_was_edited_behind_our_back_is_not_the_copy(london: Side, dublin: Side, damage: bytes) -> None:
+    file = london.tree / "f"
+    file.write_bytes(b"bytes")
+    premigrate(london, file)
+    described = store(london).head("projects/f").metadata
+    store(london).put("projects/f", Bytes(damage), metadata=described)
+    copied = premigrate(london, file)
+    assert copied[0].state is FileState.PROCESSED
+    (arrived,) = dublin.do("reverse_stub", *carried(copied, london, dublin), hydrate=True)
+    assert arrived.state is FileState.PROCESSED
+    assert (dublin.tree / "f").read_bytes() == b"bytes"
+
+
+def test_two_sites_that_replace_one_object_keep_all_its_versions(london: Side, dublin: Side) -> None:
+    file, theirs = london.tree / "f", dublin.tree / "f"
+    file.write_bytes(b"first, pinned by stubs")
+    (first,) = premigrate(london, file)
+    real = PosixStore(path=str(london.store))
+
+    class Raced(PosixStore):
+        """A store in which the other site replaces the object between our look at it and our copy of it."""
+
+        def copy(self, *more: object, **named: object) -> Object:  # type: ignore[override]
+            theirs.write_bytes(b"second, of dublin")
+            premigrate(dublin, theirs, overwrite=True)
+            return real.copy(*more, **named)  # type: ignore[arg-type]
+
+    use(london, Raced(path=str(london.store)))
+    file.write_bytes(b"third, of london")
+    (outcome,) = premigrate(london, file, overwrite=True)
+    assert outcome.state is FileState.ABORTED
+    assert first.entry.facts.stored is not None
+    assert content(london, keys.version_key(first.entry.facts.stored.uuid)) == b"first, pinned by stubs"
+    assert content(london, "projects/f") == b"second, of dublin"
 
 
 def test_a_file_written_after_it_was_premigrated_is_sent_again(london: Side) -> None:

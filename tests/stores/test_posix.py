@@ -1,4 +1,6 @@
+import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.core.errors import Changed, Corrupt, Exhausted, Exists, Invalid, NotFound, Unavailable
+from argosy.core.errors import Busy, Changed, Corrupt, Denied, Exhausted, Exists, Invalid, NotFound, Unavailable
 from argosy.stores import posix
 from argosy.stores.base import CHUNK, Absent, Store, Unchanged
 from argosy.stores.posix import PosixStore
@@ -76,18 +78,153 @@ def test_an_object_that_was_written_into_is_another(store: PosixStore) -> None:
 
 
 @pytest.mark.parametrize("condition", [None, Absent()])
-def test_names_that_collide_are_refused_and_lose_nothing(store: PosixStore, condition: Absent | None) -> None:
-    put(store, "a", b"file")
+def test_a_name_that_objects_lie_below_is_refused_and_loses_nothing(
+    store: PosixStore, condition: Absent | None
+) -> None:
     put(store, "d/e", b"below")
-    with pytest.raises(Exists, match="a in the store is no directory"):
-        put(store, "a/b", b"x", condition)
     with pytest.raises(Exists, match="objects lie below d/"):
         put(store, "d", b"x", condition)
-    assert (read(store, "a"), read(store, "d/e")) == (b"file", b"below")
+    assert read(store, "d/e") == b"below"
     assert staging(store) == []
 
 
-@pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a\0b", ".argosy/staging/x"])
+LONG = "c/" + "/".join(["é" * 127] * 4)
+
+
+@pytest.mark.parametrize("key", ["c/x", "c/d/e f%", LONG])
+def test_an_object_below_a_file_is_kept_all_the_same(store: PosixStore, key: str) -> None:
+    put(store, "c", b"file")
+    metadata = {f"name{n}": "v" * 180 for n in range(10)}
+    first = store.put(key, Bytes(b"first"), metadata=metadata, condition=Absent())
+    assert (store.head(key), store.head(key).metadata, read(store, key, etag=first.etag)) == (first, metadata, b"first")
+    with pytest.raises(Exists):
+        put(store, key, b"second", Absent())
+    second = put(store, key, b"second", Unchanged(first.etag))
+    with pytest.raises(Changed):
+        put(store, key, b"third", Unchanged(first.etag))
+    assert [(found.key, found.etag) for found in store.list("c/")] == [(key, second.etag)]
+    assert [found.key for found in store.list("")] == ["c", key]
+    store.copy(key, "c/copied", etag=second.etag)
+    assert (read(store, "c"), read(store, "c/copied")) == (b"file", b"second")
+    for name in (key, key, "c/copied"):
+        store.delete(name)
+    assert [found.key for found in store.list("")] == ["c"]
+    with pytest.raises(NotFound):
+        store.head(key)
+
+
+def test_an_object_below_a_file_stays_when_the_file_becomes_a_directory(store: PosixStore) -> None:
+    put(store, "c", b"file")
+    put(store, "c/x", b"first")
+    store.delete("c")
+    put(store, "c/y", b"y")
+    assert read(store, "c/x") == b"first"
+    with pytest.raises(Exists):
+        put(store, "c/x", b"second", Absent())
+    put(store, "c/x", b"second")
+    assert ([found.key for found in store.list("")], read(store, "c/x")) == (["c/x", "c/y"], b"second")
+    Path(store.path, "c/x").write_bytes(b"put there by somebody")
+    assert ([found.key for found in store.list("")], read(store, "c/x")) == (["c/x", "c/y"], b"second")
+    store.delete("c/x")
+    assert read(store, "c/x") == b"put there by somebody"
+
+
+def test_a_tree_may_be_deeper_than_descriptors_are_many(store: PosixStore) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    key = "/".join("d" * 500)
+    open_now = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 30, hard))
+    try:
+        made = put(store, key, b"deep", Absent())
+        assert [(found.key, found.etag) for found in store.list("")] == [(key, made.etag)]
+        assert read(store, key) == b"deep"
+        store.delete(key)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert os.listdir(store.path) == [".argosy"]
+
+
+@pytest.mark.parametrize("spare", range(4))
+def test_too_few_descriptors_are_no_dead_store(store: PosixStore, spare: int) -> None:
+    put(store, "a/b", b"x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    kept = [os.open("/", os.O_PATH) for _ in range(64)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(kept) + 1, hard))
+    try:
+        for fd in kept[:spare]:
+            os.close(fd)
+        with pytest.raises(Exhausted, match=r"object a/b .* open files: raise"):
+            put(store, "a/b", b"y")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in kept[spare:]:
+            os.close(fd)
+    assert read(store, "a/b") == b"x"
+
+
+@pytest.mark.parametrize("verb", ["put", "delete"])
+def test_a_lock_that_is_never_released_is_named(store: PosixStore, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posix, "_PATIENCE", 0.1)
+    put(store, "a", b"x")
+    lock = Path(store.path, ".argosy/locks", posix._shard("a"))
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        with pytest.raises(Busy, match=f"lock {lock} is held"):
+            put(store, "a", b"y") if verb == "put" else store.delete("a")
+    put(store, "a", b"y")
+
+
+@pytest.mark.parametrize("name", [".argosy", ".argosy/locks", ".argosy/staging"])
+@pytest.mark.parametrize(("owner", "mode"), [(4711, 0o700), (0, 0o720), (0, 0o702)])
+def test_locks_of_somebody_else_are_not_waited_for(store: PosixStore, name: str, owner: int, mode: int) -> None:
+    put(store, "a", b"x")
+    theirs = Path(store.path, name)
+    os.chown(theirs, owner, -1)
+    theirs.chmod(mode)
+    for verb in (store.probe, lambda: put(store, "b", b"x"), PosixStore(path=store.path).sweep):
+        with pytest.raises(Denied, match=f"{theirs} must belong to uid 0"):
+            verb()
+    assert read(store, "a") == b"x"
+
+
+def test_who_may_read_an_object_needs_no_right_to_our_own_directory(
+    store: PosixStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "d/a", b"x")
+    for name in (".", "d", "d/a"):
+        Path(store.path, name).chmod(0o755)
+    monkeypatch.chdir(store.path)
+    os.seteuid(65534)
+    try:
+        theirs = PosixStore(path=".")
+        assert read(theirs, "d/a") == b"x"
+        with pytest.raises(Denied):
+            put(theirs, "d/b", b"y")
+    finally:
+        os.seteuid(0)
+
+
+def test_a_copy_of_what_somebody_writes_into_meanwhile_is_not_made(
+    store: PosixStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(store, "a", b"first")
+    whole = posix._fill
+
+    def written_into(fd: int, source: posix._Opened) -> int:
+        expected = whole(fd, source)
+        Path(store.path, "a").write_bytes(b"second")
+        return expected
+
+    monkeypatch.setattr(posix, "_cloned", lambda *_: False)
+    monkeypatch.setattr(posix, "_fill", written_into)
+    with pytest.raises(Changed):
+        store.copy("a", "b", etag=made.etag)
+    assert [found.key for found in store.list("")] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a\0b", ".argosy/staging/x", ".argosy/flat/x"]
+)
 def test_what_is_no_key_is_refused(store: PosixStore, key: str) -> None:
     for verb in (lambda: put(store, key, b"x"), lambda: store.head(key), lambda: store.delete(key)):
         with pytest.raises(Invalid):
@@ -103,7 +240,7 @@ def test_a_symlink_leads_nowhere(store: PosixStore, tmp_path_factory: pytest.Tem
         with pytest.raises(NotFound):
             read(store, key)
         with pytest.raises(NotFound):
-            store.copy(key, "copied")
+            store.copy(key, "copied", etag="any")
     with pytest.raises(Exists):
         put(store, "way/new", b"x")
     store.delete("way/secret")
@@ -231,8 +368,8 @@ def test_a_copy_on_btrfs_shares_its_blocks(tmp_path: Path) -> None:
     try:
         store = PosixStore(path=str(place))
         data = os.urandom(CHUNK)
-        put(store, "a", data, argosyuuid="1f")
-        copied = store.copy("a", "b")
+        made = put(store, "a", data, argosyuuid="1f")
+        copied = store.copy("a", "b", etag=made.etag)
         assert (read(store, "b"), copied.metadata) == (data, {"argosyuuid": "1f"})
         extents = subprocess.run(["filefrag", "-v", place / "b"], check=True, capture_output=True, text=True).stdout
         assert "shared" in extents

@@ -13,7 +13,7 @@ from argosy.core import failpoints
 from argosy.core.errors import Changed, Corrupt, Exhausted, Exists, NotFound, Unavailable
 from argosy.core.options import options, parse
 from argosy.stores._s3 import multipart
-from argosy.stores.base import STORES, Absent, Unchanged
+from argosy.stores.base import STORES, Absent, Object, Unchanged
 from argosy.stores.s3 import Patience, S3Store
 from tests.contracts.store import Broken, Bytes, StoreContract, put, read
 from tests.servers import SeaweedFS, free_ports
@@ -153,10 +153,61 @@ def test_memory_is_bounded_whatever_the_size(settings: dict[str, str]) -> None:
 
 def test_a_large_copy_is_made_in_parts_with_its_metadata(hasty: Hasty) -> None:
     data = big(1, 20 << 20)
-    put(hasty, "a", data, argosyuuid="1f")
-    copied = hasty.copy("a", ".argosy/versions/1")
+    made = put(hasty, "a", data, argosyuuid="1f")
+    copied = hasty.copy("a", ".argosy/versions/1", etag=made.etag)
     assert copied.metadata == {"argosyuuid": "1f"}
     assert read(hasty, ".argosy/versions/1") == data
+
+
+@pytest.mark.parametrize("size", [10, 8 << 20])
+def test_an_object_replaced_just_before_it_is_copied_is_not_copied(
+    hasty: Hasty, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    made = put(hasty, "a", b"1" * size)
+    looked = Hasty._check_free
+
+    def replaced(store: Hasty, key: str) -> None:
+        looked(store, key)
+        put(store, "a", b"2" * size)
+
+    monkeypatch.setattr(Hasty, "_check_free", replaced)
+    monkeypatch.setattr(Hasty, "delete", lambda *_: pytest.fail("there was something to remove"))
+    with pytest.raises(Changed):
+        hasty.copy("a", "b", etag=made.etag)
+    assert [found.key for found in hasty.list("")] == ["a"]
+    assert uploads(seaweedfs, hasty) == []
+
+
+def test_a_copy_that_cannot_be_verified_is_removed(hasty: Hasty, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = put(hasty, "a", b"first")
+    looked = Hasty._check_free
+
+    def replaced(store: Hasty, key: str) -> None:
+        looked(store, key)
+        put(store, "a", b"other")
+
+    def unconditional(store: Hasty, found: Object) -> dict[str, object]:
+        return {"CopySource": {"Bucket": store.bucket, "Key": store._name(found.key)}}
+
+    monkeypatch.setattr(Hasty, "_check_free", replaced)
+    monkeypatch.setattr(Hasty, "_origin", unconditional)
+    with pytest.raises(Changed):
+        hasty.copy("a", "b", etag=made.etag)
+    assert [found.key for found in hasty.list("")] == ["a"]
+
+
+def test_a_copy_that_is_none_is_removed(hasty: Hasty, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = put(hasty, "a", b"first")
+    whole = hasty._boto.copy_object
+
+    def something_else(**options: object) -> None:
+        whole(**options)
+        put(hasty, "b", b"other")
+
+    monkeypatch.setattr(hasty._boto, "copy_object", something_else)
+    with pytest.raises(Corrupt, match="removed"):
+        hasty.copy("a", "b", etag=made.etag)
+    assert [found.key for found in hasty.list("")] == ["a"]
 
 
 def test_an_object_that_was_changed_on_its_way_is_refused(through: Hasty, proxy: Faulty) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from argosy.core.entry import Stored
+from argosy.core.errors import Exhausted
 
 log = structlog.get_logger()
 
@@ -77,17 +78,25 @@ class Index:
         return note.path if note else None
 
     def flush(self) -> None:
-        """Return when all that was noted is written."""
+        """Return when all that was noted is written.
+
+        Raises:
+            Exhausted: the disk of the data directory does not take it; it stays noted.
+        """
         with self._lock:
-            notes, self._unwritten = self._unwritten, {}
-            if notes:
-                rows = [(uuid, *note) for uuid, note in notes.items()]
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)", rows)
-                self._db.execute("COMMIT")
+            if not self._unwritten:
+                return
+            rows = [(uuid, *note) for uuid, note in self._unwritten.items()]
+            try:
+                with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    self._db.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)", rows)
+            except sqlite3.Error as error:
+                raise Exhausted(f"the index of the site cannot be written ({error}): make room for it") from error
+            self._unwritten = {}
 
     def close(self) -> None:
-        """Write what was noted and let go of the file."""
+        """Write what was noted, if that can be, and let go of the file."""
         self._closed.set()
         self._noted.set()
         self._writer.join()
@@ -113,5 +122,5 @@ class Index:
             self._noted.clear()
             try:
                 self.flush()
-            except sqlite3.Error as error:  # a hint less
-                log.warning("index not written", reason=str(error))
+            except Exhausted as error:  # it stays noted, for as long as this process lives
+                log.warning("index not written", reason=error.message)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from argosy.core import wire
@@ -40,21 +41,25 @@ class Spool:
 
     def refuse(self, file: Path) -> None:
         """Set aside a report the hub will never take, so that it does not hold up the others."""
-        file.rename(file.with_suffix(".refused"))
+        self._set_aside(file, ".refused")
 
     def unsent(self) -> Iterator[tuple[Path, Report]]:
         """Yield the reports that wait, oldest first. One that cannot be read is set aside, not lost."""
-        for file in sorted(self._directory.glob("*" + _UNSENT), key=lambda file: file.stat().st_mtime_ns):
+        for file in sorted(self._directory.glob("*" + _UNSENT), key=_age):
             try:
                 yield file, wire.unpack(file.read_bytes(), Report)
-            except FileNotFoundError:
+            except FileNotFoundError:  # delivered meanwhile
                 continue
             except ArgosyError:
-                file.rename(file.with_suffix(".unreadable"))
+                self._set_aside(file, ".unreadable")
 
     def full(self) -> bool:
         """Say whether so many wait that nothing more should be claimed."""
         return sum(1 for _ in self._directory.glob("*" + _UNSENT)) >= LIMIT
+
+    def _set_aside(self, file: Path, suffix: str) -> None:
+        with suppress(FileNotFoundError):  # delivered meanwhile
+            file.rename(file.with_suffix(suffix))
 
     def _sync(self) -> None:
         directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -62,3 +67,11 @@ class Spool:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _age(file: Path) -> int:
+    """Return when the report was written; 0 where it was delivered meanwhile."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -1,6 +1,6 @@
 """What the inode of a file says of its copy in a store: one binary value, written whole.
 
-Layout (big-endian): version 1 B, state 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime as seconds
+Layout (big-endian): version 1 B, state 1 B, clean 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime as seconds
 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns
 8 B (signed), then the length (1 B each) and bytes of the entity tag and of the version id.
 """
@@ -13,7 +13,7 @@ import msgspec
 from argosy.core.errors import Corrupt, Unsupported
 
 VERSION = 1
-_FIXED = struct.Struct(">BB16sI16sQqI32s16sQQq")
+_FIXED = struct.Struct(">BBB16sI16sQqI32s16sQQq")
 
 
 _SECOND = 10**9
@@ -47,6 +47,8 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     """The copy of a file in a store, as recorded in its inode. The full key is in the site's index."""
 
     state: StubState
+    clean: bool = True
+    """Whether nobody could write while the bytes were read: else an unmoved mtime proves nothing."""
     operation: bytes = bytes(16)
     datastore: int
     uuid: bytes
@@ -61,7 +63,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         """Return the value of the attribute."""
         bound = self.binding
         fixed = _FIXED.pack(
-            VERSION, self.state, self.operation, self.datastore, self.uuid, self.size,
+            VERSION, self.state, self.clean, self.operation, self.datastore, self.uuid, self.size,
             *divmod(self.mtime_ns, _SECOND), self.digest,
             bound.filesystem, bound.subvolume, bound.inode, bound.born_ns,
         )  # fmt: skip
@@ -78,14 +80,14 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         if value[:1] and value[0] > VERSION:
             raise Unsupported(f"the file's attribute is of version {value[0]}: this Argosy reads {VERSION}")
         try:
-            _, state, operation, store, uuid, size, seconds, ns, digest, fs, subvolume, inode, born = (
+            _, state, clean, operation, store, uuid, size, seconds, ns, digest, fs, subvolume, inode, born = (
                 _FIXED.unpack_from(value)
             )
             etag, rest = _long(value[_FIXED.size :])
             version, rest = _long(rest)
             bound = Binding(filesystem=fs, subvolume=subvolume, inode=inode, born_ns=born)
             pointer = cls(
-                state=StubState(state), operation=operation, datastore=store, uuid=uuid, size=size,
+                state=StubState(state), clean=bool(clean), operation=operation, datastore=store, uuid=uuid, size=size,
                 mtime_ns=seconds * _SECOND + ns, digest=digest, binding=bound, etag=etag, version=version,
             )  # fmt: skip
         except (struct.error, ValueError, IndexError) as error:

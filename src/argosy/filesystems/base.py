@@ -26,11 +26,14 @@ class File(Protocol):
     """A regular file of the tree held open, whatever becomes of its name. Close it; it is a context manager."""
 
     entry: Entry
-    """As it was when opened; `facts.links` and `facts.extents` are filled."""
+    """As it was when opened or last looked at; `facts.links` and `facts.extents` are filled."""
 
     @property
     def size(self) -> int:
-        """Bytes it had when opened."""
+        """Bytes it had when last looked at."""
+
+    def look(self) -> None:
+        """Look again: `entry` and `size` are afterwards as the file is now, and its extents not older than they."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`.
@@ -63,6 +66,9 @@ class File(Protocol):
 
     def unwritten(self) -> AbstractContextManager[Callable[[], bool]]:
         """Hold a read lease; what it yields says whether nobody had, or took, the file for writing meanwhile."""
+
+    def is_being_written(self) -> bool:
+        """Say whether somebody has it open for writing; False where the filesystem cannot tell."""
 
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import blake3
 
 from argosy.core.entry import Attributes, Entry, Kind, Stored
-from argosy.core.errors import Changed, Corrupt, Exists, Invalid, NotFound
+from argosy.core.errors import Busy, Changed, Corrupt, Exists, Invalid, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
-from argosy.core.paths import display
+from argosy.core.paths import below, display
 from argosy.filesystems.base import Filesystem, Staged
-from argosy.hsm.premigrate import digest_of, pointer_to
+from argosy.hsm.content import digest_of
+from argosy.hsm.premigrate import pointer_to, unchanged
 from argosy.site import Site
 from argosy.stores import keys
 from argosy.stores.base import Store
@@ -34,6 +35,7 @@ class Hydration:
             Corrupt: the bytes are not those that were stored; nothing is visible.
         """
         tree = site.tree(entry.path)
+        site.check_lease()
         if entry.kind is Kind.DIRECTORY:
             return self._directory(entry, tree)
         if entry.kind is Kind.SYMLINK:
@@ -84,6 +86,7 @@ class Hydration:
 
     def _already(self, entry: Entry, present: Entry, site: Site, tree: Filesystem) -> Outcome:
         site.remember(_stored(entry), entry.path)
+        site.check_lease()
         if self.overwrite and tree.dress(entry.path, present, _attributes(entry)):
             return Outcome.processed(entry)
         return Outcome.skipped(entry, "already there")
@@ -95,7 +98,8 @@ class Hydration:
         names never become two files, whenever we are killed.
         """
         twin = site.path_of(stored.uuid)
-        if twin is not None and twin != entry.path and _holds(tree, twin, stored):
+        if twin is not None and twin != entry.path and below(twin, tree.root) and _holds(tree, twin, stored):
+            site.check_lease()
             return self._link(entry, twin, tree)
         fetched = self._file(entry, stored, site, tree)
         if isinstance(fetched, Outcome):
@@ -144,9 +148,17 @@ class Fetched:
             except Exists as error:
                 raise Changed(f"{display(self.entry.path)} appeared while it was fetched; it was left alone") from error
         else:
-            self.staged.replace(self.entry.path, self.present)
+            self._replace(self.present)
         self.site.remember(self.stored, self.entry.path)
         return Named(Outcome.processed(self.entry, moved=self.stored.size), self.tree)
+
+    def _replace(self, present: Entry) -> None:
+        """Take the place of what is there, unless somebody has it open for writing: his next bytes would be missed."""
+        if present.kind is Kind.FILE:
+            with self.tree.open(self.entry.path) as file:
+                if file.is_being_written():
+                    raise Busy(f"{display(self.entry.path)} is open for writing; it was left alone")
+        self.staged.replace(self.entry.path, present)
 
     def close(self) -> None:
         """Discard what was not published."""
@@ -187,7 +199,9 @@ def _fill(staged: Staged, entry: Entry, stored: Stored, site: Site) -> None:
     failpoint("hsm:hash_check")
     staged.truncate(stored.size)
     staged.dress(attributes)
-    staged.point(pointer_to(stored, site.access(stored.datastore).id, attributes.mtime_ns, staged.binding()))
+    staged.point(
+        pointer_to(stored, site.access(stored.datastore).id, attributes.mtime_ns, staged.binding(), clean=True)
+    )
     failpoint("hsm:unmark")
 
 
@@ -204,15 +218,22 @@ def _bytes_of(store: Store, stored: Stored) -> Iterator[bytes]:
 
 
 def _data_only(offset: int, chunk: bytes, extents: tuple[tuple[int, int], ...] | None) -> Iterator[tuple[int, bytes]]:
-    """Yield the parts of the chunk that are data in a sparse file; all of it where the file is not sparse."""
+    """Yield the parts of the chunk that are data in a sparse file; all of it where the file is not sparse.
+
+    What should be a hole and is not all zeros is yielded as well: extents save space and never cost a byte.
+    """
     if extents is None:
         yield offset, chunk
         return
-    end = offset + len(chunk)
-    for start, length in extents:
-        low, high = max(start, offset), min(start + length, end)
+    done, end = offset, offset + len(chunk)
+    for start, length in [*extents, (end, 0)]:
+        low, high = min(max(start, done), end), min(max(start + length, done), end)
+        hole = chunk[done - offset : low - offset]
+        if hole.count(0) != len(hole):
+            yield done, hole
         if low < high:
             yield low, chunk[low - offset : high - offset]
+        done = max(done, high)
 
 
 def _stored(entry: Entry) -> Stored:
@@ -245,7 +266,7 @@ def _same_content(tree: Filesystem, path: bytes, stored: Stored) -> bool:
         if file.size != stored.size:
             return False
         pointer = file.pointer()
-        if pointer is not None and (pointer.mtime_ns, pointer.size) == file.version():
+        if pointer is not None and pointer.clean and unchanged(file, pointer):
             return pointer.digest == stored.digest
         return digest_of(file) == stored.digest
 
@@ -257,6 +278,4 @@ def _holds(tree: Filesystem, path: bytes, stored: Stored) -> bool:
         return False
     with tree.open(path) as file:
         pointer = file.pointer()
-        return (
-            pointer is not None and pointer.uuid == stored.uuid and (pointer.mtime_ns, pointer.size) == file.version()
-        )
+        return pointer is not None and pointer.uuid == stored.uuid and unchanged(file, pointer)

@@ -11,6 +11,7 @@ from argosy.core.errors import Corrupt, Exists, Invalid, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.order import Link, StoreAccess
 from argosy.core.paths import join, relative
+from argosy.hsm.content import Bytes
 from argosy.site import Site
 from argosy.stores import keys, metadata
 from argosy.stores.base import Absent, Object, Source, Store, Unchanged
@@ -32,6 +33,10 @@ class Target:
         if self.access.layout == "immutable":
             return keys.immutable(keys.encode(self.prefix.rstrip(b"/")), uuid)
         return keys.encode(self.name)
+
+    def stands_beside(self, stored: Stored) -> bool:
+        """Say whether the object was put beside another that holds the name."""
+        return stored.key == keys.instance(self.key(stored.uuid), stored.uuid)
 
     def marker(self, _uuid: bytes) -> str:
         """Return the key of the object that stands for the directory."""
@@ -65,18 +70,6 @@ class Content:
         if self.facts.attributes is None:
             raise Invalid("an entry is sent before anybody looked at its attributes")
         return self.facts.attributes
-
-
-class Bytes:
-    """A source that is in memory."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes asked for."""
-        return self._data[offset : offset + length]
 
 
 EMPTY = Bytes(b"")
@@ -132,10 +125,17 @@ class Upload:
         return self._put(instance, uuid, content, Absent())
 
     def _preserve(self, key: str, present: Object) -> None:
-        """Keep what is about to be replaced where stubs that point to it will look: under its uuid."""
+        """Keep what is about to be replaced where stubs that point to it will look: under its uuid.
+
+        Where an earlier object of that uuid is kept already, it stays, and this one is kept under another.
+        """
         if present.version:
             return  # the bucket keeps versions
-        self.target.store.copy(key, keys.version_key(metadata.uuid_of(present.metadata) or os.urandom(16)))
+        uuid = metadata.uuid_of(present.metadata) or os.urandom(16)
+        try:
+            self.target.store.copy(key, keys.version_key(uuid), etag=present.etag)
+        except Exists:
+            self.target.store.copy(key, keys.version_key(os.urandom(16)), etag=present.etag)
         failpoint("hsm:preserve")
 
     def _put(self, key: str, uuid: bytes, content: Content, condition: Absent | Unchanged) -> Stored:

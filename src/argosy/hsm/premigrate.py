@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import blake3
 import msgspec
 
 from argosy.core.entry import Entry, Kind, Stored
@@ -11,12 +10,11 @@ from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.filesystems.base import File, Filesystem
+from argosy.hsm.content import digest_of, hashed
 from argosy.hsm.objects import EMPTY, Content, Target, Upload, target
 from argosy.site import Site
 from argosy.stores import metadata
 from argosy.stores.base import Object
-
-CHUNK = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +44,10 @@ class Premigration:
         file = tree.open(entry.path)
         try:
             with site.locked(lock_name(file.binding())):
+                file.look()  # what was seen before may be older than the lock
                 entry = as_opened(entry, file)
-                if (known := known_copy(file, site, place)) is not None:
+                known = known_copy(file, site, place)
+                if known is not None and not (self.overwrite and place.stands_beside(known)):
                     site.remember(known, entry.path)
                     outcome = Outcome.skipped(entry.learned(stored=known), "already premigrated")
                 else:
@@ -58,20 +58,22 @@ class Premigration:
         return Copied(outcome, file)
 
     def _send(self, entry: Entry, file: File, site: Site, place: Target) -> Outcome:
-        mtime_ns, size = version = file.version()
-        with file.unwritten():
-            digest = digest_of(file)
+        """Send the bytes as they are now. What the store gets under the digest are the bytes that were hashed."""
+        version = (entry.mtime_ns, entry.size)
+        with file.unwritten() as unwritten:
+            source = hashed(file)
             failpoint("hsm:hash")
-            content = Content(source=file, kind=Kind.FILE, digest=digest, facts=entry.facts)
+            content = Content(source=source, kind=Kind.FILE, digest=source.digest, facts=entry.facts)
             stored, sent = self._upload(site, place).place(place.key, content)
+            clean = unwritten()
         if file.version() != version:
             raise Changed("the file changed while it was sent: the next run sends it again")
         failpoint("hsm:recheck")
         site.check_lease()
-        file.point(pointer_to(stored, place.access.id, mtime_ns, file.binding()))
+        file.point(pointer_to(stored, place.access.id, entry.mtime_ns, file.binding(), clean=clean))
         failpoint("hsm:xattr")
         site.remember(stored, entry.path)
-        return Outcome.processed(entry.learned(stored=stored), moved=size if sent else 0)
+        return Outcome.processed(entry.learned(stored=stored), moved=entry.size if sent else 0)
 
     def _marker(self, entry: Entry, site: Site, tree: Filesystem, place: Target) -> Outcome:
         """Send a directory or symlink: its facts, and in the native layout an empty object that stands for it."""
@@ -112,24 +114,16 @@ def as_opened(entry: Entry, file: File) -> Entry:
     return msgspec.structs.replace(file.entry, state=entry.state).learned(attributes=file.attributes())
 
 
-def digest_of(file: File) -> bytes:
-    """Return the BLAKE3 of all the file's bytes."""
-    hasher = blake3.blake3()
-    for offset in range(0, file.size, CHUNK):
-        hasher.update(file.read(offset, min(CHUNK, file.size - offset)))
-    return hasher.digest()
-
-
 def known_copy(file: File, site: Site, place: Target) -> Stored | None:
-    """Return the copy that the inode records, if the file has not changed since and the object is still there."""
+    """Return the copy that the inode records, if the file has not changed since and the object is still the one."""
     pointer = file.pointer()
-    if pointer is None or pointer.datastore != place.access.id:
-        return None
-    if (pointer.mtime_ns, pointer.size) != file.version():
+    if pointer is None or pointer.datastore != place.access.id or not unchanged(file, pointer):
         return None
     key = site.key_of(pointer.uuid) or place.key(pointer.uuid)
     found = _head(place, key)
     if found is None or metadata.uuid_of(found.metadata) != pointer.uuid:
+        return None
+    if (found.size, found.etag, found.version) != (pointer.size, pointer.etag, pointer.version):
         return None
     return Stored(
         datastore=place.access.name,
@@ -142,6 +136,13 @@ def known_copy(file: File, site: Site, place: Target) -> Stored | None:
     )
 
 
+def unchanged(file: File, pointer: Pointer) -> bool:
+    """Say whether the file holds the bytes its pointer tells of; where its version does not prove it, they are read."""
+    if (pointer.mtime_ns, pointer.size) != file.version():
+        return False
+    return pointer.clean or digest_of(file) == pointer.digest
+
+
 def _head(place: Target, key: str) -> Object | None:
     try:
         return place.store.head(key)
@@ -149,10 +150,11 @@ def _head(place: Target, key: str) -> Object | None:
         return None
 
 
-def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding) -> Pointer:
+def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, *, clean: bool) -> Pointer:
     """Return what the inode of a premigrated file is to say."""
     return Pointer(
         state=StubState.PREMIGRATED,
+        clean=clean,
         datastore=datastore,
         uuid=stored.uuid,
         size=stored.size,

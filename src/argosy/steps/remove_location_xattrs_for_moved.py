@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import NotFound
+from argosy.core.errors import Denied, Invalid, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer
-from argosy.filesystems.base import File, Filesystem
+from argosy.filesystems.base import File
 from argosy.hsm.objects import target
 from argosy.hsm.premigrate import lock_name
 from argosy.site import Site
@@ -33,7 +33,7 @@ class RemoveLocationXattrsForMoved:
                 return Outcome.skipped(entry, "has no location")
             if pointer.state.is_stub:
                 return Outcome.skipped(entry, "is a stub: its location stays")
-            if not _moved(file, pointer, entry.path, site, tree):
+            if not _moved(file, pointer, entry.path, site):
                 return Outcome.skipped(entry, "was not moved")
             site.check_lease()
             file.forget()
@@ -41,7 +41,7 @@ class RemoveLocationXattrsForMoved:
         return Outcome.processed(entry)
 
 
-def _moved(file: File, pointer: Pointer, path: bytes, site: Site, tree: Filesystem) -> bool:
+def _moved(file: File, pointer: Pointer, path: bytes, site: Site) -> bool:
     """Say whether the recorded path is neither this one nor a further name of the same file."""
     recorded = site.path_of(pointer.uuid)
     if recorded is None:
@@ -49,8 +49,9 @@ def _moved(file: File, pointer: Pointer, path: bytes, site: Site, tree: Filesyst
     if recorded == path:
         return False
     try:
-        return tree.stat(recorded).inode != file.entry.inode
-    except NotFound:
+        with site.tree(recorded).open(recorded) as there:
+            return there.binding() != file.binding()
+    except (NotFound, Invalid, Denied):
         return True
 
 

@@ -65,8 +65,8 @@ class Store(Protocol):
         Until it returns, readers see what was there before. Memory is bounded whatever the size.
 
         Raises:
-            Exists: the condition was `Absent` and the key is taken; or an object holds the name of a directory on the
-                way, or objects lie below the key, and the store keeps them as files.
+            Exists: the condition was `Absent` and the key is taken; or the store keeps objects as files, and objects
+                lie below the key, or what is no object holds the name of a directory on the way.
             Changed: the condition was `Unchanged` and it is not; or the source changed while it was read.
             Corrupt: the store's checksum differs from ours; nothing was stored.
             Exhausted: the store is full.
@@ -94,12 +94,17 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[Object]:
         """Yield the objects whose keys begin with `prefix`, once each; do not rely on an order, stores differ."""
 
-    def copy(self, source: str, target: str) -> Object:
-        """Copy an object with its metadata inside the store; afterwards `target` holds the same bytes, verified.
+    def copy(self, source: str, target: str, *, etag: str) -> Object:
+        """Copy the object that `etag` names, with its metadata; `target` then holds the same bytes, verified.
+
+        It replaces nothing. A store that cannot make a copy under a condition looks before it copies: of several who
+        copy to the same key at the same moment, each may think it was alone.
 
         Raises:
             NotFound: there is no such object.
-            Corrupt: the store made something else of it.
+            Changed: `source` is another object than `etag` names; nothing was copied.
+            Exists: `target` is taken.
+            Corrupt: the store made something else of it, which was removed.
         """
 
     def delete(self, key: str) -> None:

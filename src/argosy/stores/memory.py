@@ -74,11 +74,14 @@ class MemoryStore:
             objects = [msgspec.structs.replace(self._held[key][0], metadata={}) for key in found]
         yield from objects
 
-    def copy(self, source: str, target: str) -> Object:
+    def copy(self, source: str, target: str, *, etag: str) -> Object:
         """Copy an object with its metadata."""
         found, data = self._find(source)
         made = msgspec.structs.replace(found, key=target, etag=uuid4().hex)
+        if found.etag != etag:
+            raise Changed(f"object {source} is not the one that was asked for")
         with self._lock:
+            self._check(target, Absent())
             self._held[target] = made, data
         return made
 

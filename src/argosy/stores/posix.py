@@ -6,35 +6,61 @@ directory fsync. Whoever stages holds a lock (flock) on the staged file: what no
 killed.
 
 Paths are walked by directory descriptors without following symlinks: nothing in the directory leads outside of it.
+
+Where a file has the name of a directory on the way to a key, the object lies under a hash of its key in `.argosy/flat`,
+the key itself in another xattr. It stays there until it is deleted, whatever becomes of the file; who looks for an
+object looks there first.
 """
 
 import contextlib
 import errno
 import fcntl
+import heapq
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Annotated, NamedTuple
 from uuid import uuid4
 
+import blake3
 import crc32c
 import msgspec
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Exhausted, Exists, Invalid, NotFound, Unavailable
+from argosy.core.errors import (
+    ArgosyError,
+    Busy,
+    Changed,
+    Corrupt,
+    Denied,
+    Exhausted,
+    Exists,
+    Invalid,
+    NotFound,
+    Unavailable,
+)
 from argosy.stores.base import CHUNK, STORES, Absent, Condition, Object, Source
 
 _XATTR = "user.argosy.object"
 _STAGING = (".argosy", "staging")
 _LOCKS = (".argosy", "locks")
+_FLAT = (".argosy", "flat")
+_OURS = {_STAGING, _LOCKS, _FLAT}
+_KEY_XATTR = "user.argosy.key"
+_NO_FLAT = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""What says that nothing is kept flat, or nothing that we may read; who writes must own `.argosy`."""
 _FICLONE = 0x40049409
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a fifo that somebody put there must not block us
 _NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _PRUNED = 20
 """How often a put makes its directories again that deletes of their last objects removed meanwhile."""
+_PATIENCE = 10.0
+"""Seconds to wait for a lock. All are held for moments only, so who holds one longer hangs, or means no good."""
 
 _ERRNO: dict[int, type[ArgosyError]] = {
     errno.ENOENT: NotFound,
@@ -43,6 +69,8 @@ _ERRNO: dict[int, type[ArgosyError]] = {
     errno.ENOSPC: Exhausted,
     errno.EDQUOT: Exhausted,
     errno.EFBIG: Exhausted,
+    errno.EMFILE: Exhausted,
+    errno.ENFILE: Exhausted,
     errno.ENAMETOOLONG: Invalid,
 }
 
@@ -60,6 +88,10 @@ class _Staged(NamedTuple):
     directory: int
     name: str
     fd: int
+
+
+class _FileInTheWay(Exists):
+    """A file has the name of a directory on the way."""
 
 
 class _Opened(NamedTuple):
@@ -104,8 +136,8 @@ class PosixStore:
     ) -> Iterator[bytes]:
         """Yield the object's bytes."""
         with self._translated(key), self._opened(key) as fd:
-            if etag and etag != _describe(key, fd).etag:
-                raise Changed(f"object {key} in {self.path} is not the one that was asked for")
+            if etag:
+                self._expect(key, fd, etag)
             end = offset + length if length is not None else None
             while chunk := os.pread(fd, CHUNK if end is None else min(CHUNK, end - offset), offset):
                 offset += len(chunk)
@@ -113,25 +145,31 @@ class PosixStore:
 
     def list(self, prefix: str) -> Iterator[Object]:
         """Yield the objects whose keys begin with `prefix`, by code point."""
-        with self._translated(prefix), _closing(self._root()) as root:
-            yield from _walk(root, "", prefix)
+        with self._translated(prefix):
+            before = None
+            for found in heapq.merge(self._list_flat(prefix), self._walk(prefix), key=attrgetter("key")):
+                if found.key != before:  # somebody may have put a file where an object would lie that is kept flat
+                    yield found
+                before = found.key
 
-    def copy(self, source: str, target: str) -> Object:
+    def copy(self, source: str, target: str, *, etag: str) -> Object:
         """Copy an object with its metadata; where the filesystem can, both share their blocks."""
         with self._translated(source), self._opened(source) as found:
-            size, metadata = os.fstat(found).st_size, _record(source, found).metadata
+            before = self._expect(source, found, etag)
             with self._translated(target), self._staged() as staged:
-                expected = None if _cloned(found, staged.fd) else _fill(staged.fd, _Opened(found, size))
-                return self._finish(target, staged, metadata, None, expected=expected)
+                expected = None if _cloned(found, staged.fd) else _fill(staged.fd, _Opened(found, before.size))
+                self._expect(source, found, etag)  # nobody replaces the bytes of an open file, but may write into it
+                return self._finish(target, staged, before.metadata, Absent(), expected=expected)
 
     def delete(self, key: str) -> None:
         """Remove the object, and the directories that held nothing else."""
-        *parents, name = _names(key)
         nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError)
-        with self._translated(key), self._locked(_shard(key)), nothing, self._parents(parents) as fds:
-            os.unlink(name, dir_fd=fds[-1])
-            os.fsync(fds[-1])
-            _prune(fds, parents)
+        with self._translated(key), self._locked(_shard(key)), nothing:
+            *parents, name = self._place(key)
+            with self._directory(parents) as directory:
+                os.unlink(name, dir_fd=directory)
+                os.fsync(directory)
+            self._prune(parents)
 
     def probe(self) -> None:
         """Return where the directory is there, is ours to write, and keeps user xattrs."""
@@ -141,11 +179,11 @@ class PosixStore:
 
     def sweep(self) -> None:
         """Remove what killed writers left in staging; what a living one holds stays."""
-        with self._locked("staging"), self._parents(_STAGING, make=True) as fds:
-            for name in os.listdir(fds[-1]):
-                with contextlib.suppress(FileNotFoundError, BlockingIOError), _closing(_reopen(fds[-1], name)) as fd:
+        with self._locked("staging"), self._private(_STAGING) as staging:
+            for name in os.listdir(staging):
+                with contextlib.suppress(FileNotFoundError, BlockingIOError), _closing(_reopen(staging, name)) as fd:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(name, dir_fd=fds[-1])
+                    os.unlink(name, dir_fd=staging)
 
     @cached_property
     def _swept(self) -> bool:
@@ -171,14 +209,37 @@ class PosixStore:
         return _describe(key, staged.fd)
 
     def _publish(self, key: str, staged: _Staged, condition: Condition | None) -> None:
-        *parents, name = _names(key)
         with self._locked(_shard(key)):
-            for _ in range(_PRUNED):
-                with contextlib.suppress(FileNotFoundError), self._parents(parents, make=True) as fds:
-                    self._name(key, staged, condition, directory=fds[-1], name=name)
-                    os.fsync(fds[-1])
-                    return
+            try:
+                self._publish_at(self._place(key), key, staged, condition)
+            except _FileInTheWay:
+                self._publish_at(_flat(key), key, staged, condition)
+
+    def _publish_at(self, place: Sequence[str], key: str, staged: _Staged, condition: Condition | None) -> None:
+        if place == _flat(key):
+            os.setxattr(staged.fd, _KEY_XATTR, key.encode())
+            os.fsync(staged.fd)
+        *parents, name = place
+        for _ in range(_PRUNED):
+            with contextlib.suppress(FileNotFoundError), self._directory(parents, make=True) as directory:
+                self._name(key, staged, condition, directory=directory, name=name)
+                os.fsync(directory)
+                return
         raise Unavailable(f"object {key}: its directory in {self.path} disappears again and again")
+
+    def _place(self, key: str) -> tuple[str, ...]:
+        """Return where the object lies: flat if it is there, else under its key, where it also would be put first."""
+        names, flat = _names(key), _flat(key)
+        with contextlib.suppress(*_NO_FLAT), self._directory(_FLAT) as directory:
+            os.stat(flat[-1], dir_fd=directory, follow_symlinks=False)
+            return flat
+        return names
+
+    def _expect(self, key: str, fd: int, etag: str) -> Object:
+        found = _describe(key, fd)
+        if found.etag != etag:
+            raise Changed(f"object {key} in {self.path} is not the one that was asked for")
+        return found
 
     def _name(self, key: str, staged: _Staged, condition: Condition | None, *, directory: int, name: str) -> None:
         try:
@@ -198,45 +259,103 @@ class PosixStore:
         """Yield a new file in staging, held against sweeps; it loses the name it has there, published or not."""
         assert self._swept
         name = uuid4().hex
-        with self._parents(_STAGING, make=True) as fds:
+        with self._private(_STAGING) as directory:
             with self._locked("staging", fcntl.LOCK_SH):
-                fd = os.open(name, _NEW | os.O_EXCL, 0o600, dir_fd=fds[-1])
+                fd = os.open(name, _NEW | os.O_EXCL, 0o600, dir_fd=directory)
                 fcntl.flock(fd, fcntl.LOCK_EX)
             try:
-                yield _Staged(fds[-1], name, fd)
+                yield _Staged(directory, name, fd)
             finally:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=fds[-1])
+                    os.unlink(name, dir_fd=directory)
                 os.close(fd)
 
     @contextmanager
     def _locked(self, name: str, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         """Hold a lock that all agents sharing the directory respect; threads of this process too."""
-        with self._parents(_LOCKS, make=True) as fds, _closing(os.open(name, _NEW, 0o600, dir_fd=fds[-1])) as fd:
-            fcntl.flock(fd, how)
+        with self._private(_LOCKS) as directory, _closing(os.open(name, _NEW, 0o600, dir_fd=directory)) as fd:
+            if not _held(fd, how):
+                lock = os.path.join(self.path, *_LOCKS, name)
+                raise Busy(f"lock {lock} is held by somebody else for {_PATIENCE:g} s: see who it is (lslocks)")
             yield
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[int]:
-        *parents, name = _names(key)
-        with self._parents(parents) as fds, _closing(os.open(name, _FILE, dir_fd=fds[-1])) as fd:
+        *parents, name = self._place(key)
+        with self._directory(parents) as directory, _closing(os.open(name, _FILE, dir_fd=directory)) as fd:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise NotFound(f"object {key} does not exist in {self.path}")
             yield fd
 
     @contextmanager
-    def _parents(self, names: Sequence[str], *, make: bool = False) -> Iterator[tuple[int, ...]]:
-        """Yield the descriptors of the root and of the directories below it, one in the other."""
-        with ExitStack() as held:
-            fds = [held.enter_context(_closing(self._root()))]
+    def _directory(self, names: Sequence[str], *, make: bool = False) -> Iterator[int]:
+        """Yield the descriptor of a directory below the root. Of those on the way none is kept, however deep it is."""
+        fd = self._root()
+        try:
             for name in names:
-                fds.append(held.enter_context(_closing(_enter(fds[-1], name, make=make))))
-            yield tuple(fds)
+                below = _enter(fd, name, make=make)
+                os.close(fd)
+                fd = below
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _private(self, names: tuple[str, str]) -> Iterator[int]:
+        """Yield the descriptor of a directory of ours, where nobody else can hold locks or exchange files.
+
+        Raises:
+            Denied: it is somebody else's.
+        """
+        with self._directory(names[:1], make=True) as above:
+            self._check_ours(above, names[0])
+            with _closing(_enter(above, names[1], make=True)) as fd:
+                self._check_ours(fd, "/".join(names))
+                yield fd
+
+    def _check_ours(self, fd: int, name: str) -> None:
+        found = os.fstat(fd)
+        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Denied(
+                f"{os.path.join(self.path, name)} must belong to uid {os.geteuid()} and be writable by nobody else "
+                f"(it belongs to uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}): "
+                "see who made it, then correct its owner and mode"
+            )
+
+    def _prune(self, names: Sequence[str]) -> None:
+        """Remove the directory, and those above it, as long as they are empty."""
+        with contextlib.suppress(OSError):  # the first that is not empty ends it
+            for end in range(len(names), 0, -1):
+                with self._directory(names[: end - 1]) as above:
+                    os.rmdir(names[end - 1], dir_fd=above)
+
+    def _walk(self, prefix: str) -> Iterator[Object]:
+        """Yield what lies under its own key. One directory is open at a time, however deep the tree."""
+        rest: list[tuple[str, list[str] | None]] = [("", None)]
+        while rest:
+            above, names = rest.pop()
+            gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+            with gone, self._directory(above.split("/")[:-1]) as directory:
+                names = _wanted(directory, above, prefix) if names is None else names
+                while names and not names[-1].endswith("/"):
+                    name = names.pop()
+                    yield from _listed(directory, name, above + name)
+                if names:
+                    below = above + names.pop()
+                    rest += [(above, names), (below, None)] if names else [(below, None)]
+
+    def _list_flat(self, prefix: str) -> Iterator[Object]:
+        with contextlib.suppress(*_NO_FLAT), self._directory(_FLAT) as directory:
+            keys = {_key_at(directory, name): name for name in os.listdir(directory)}
+            for key in sorted(key for key in keys if key and key.startswith(prefix)):
+                yield from _listed(directory, keys[key], key)
 
     def _root(self) -> int:
         try:
             return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                raise  # this says nothing about the directory
             raise Unavailable(
                 f"the store's directory {self.path} cannot be opened ({error.strerror}): make or mount it"
             ) from error
@@ -250,15 +369,32 @@ class PosixStore:
             if error.errno == errno.ENOTSUP:
                 raise Unavailable(f"the filesystem of {self.path} keeps no user xattrs: use one that does") from error
             kind = _ERRNO.get(error.errno or 0, Unavailable)
-            raise kind(f"object {key} in {self.path}: {error.strerror}") from error
+            remedy = ": raise the limit (ulimit -n)" if error.errno in {errno.EMFILE, errno.ENFILE} else ""
+            raise kind(f"object {key} in {self.path}: {error.strerror}{remedy}") from error
 
 
 def _names(key: str) -> tuple[str, ...]:
     """Return the components of a key that is one, so that no key leads outside or into what is not objects."""
     names = tuple(key.split("/"))
-    if {"", ".", ".."}.intersection(names) or "\0" in key or names[:2] in {_STAGING, _LOCKS}:
+    if {"", ".", ".."}.intersection(names) or "\0" in key or names[:2] in _OURS:
         raise Invalid(f"{key!r} is not a key")
     return names
+
+
+def _flat(key: str) -> tuple[str, ...]:
+    return *_FLAT, blake3.blake3(key.encode()).hexdigest()
+
+
+def _key_at(directory: int, name: str) -> str:
+    """Return the key of an object that is kept flat; nothing where the file is no such object."""
+    try:
+        with _closing(os.open(name, _FILE, dir_fd=directory)) as fd:
+            key = os.getxattr(fd, _KEY_XATTR).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and _ERRNO.get(error.errno or 0) is Exhausted:
+            raise
+        return ""
+    return key if _flat(key)[-1] == name else ""
 
 
 def _shard(key: str) -> str:
@@ -271,7 +407,8 @@ def _enter(directory: int, name: str, *, make: bool) -> int:
     except NotADirectoryError as error:
         if not make:
             raise
-        raise Exists(f"{name} in the store is no directory, so no object can lie below it") from error
+        kind = _FileInTheWay if _is_file(directory, name) else Exists
+        raise kind(f"{name} in the store is no directory, so no object can lie below it") from error
     except FileNotFoundError:
         if not make:
             raise
@@ -281,10 +418,19 @@ def _enter(directory: int, name: str, *, make: bool) -> int:
     return os.open(name, _DIRECTORY, dir_fd=directory)
 
 
-def _prune(fds: Sequence[int], names: Sequence[str]) -> None:
-    with contextlib.suppress(OSError):  # the first that is not empty ends it
-        for parent, name in zip(reversed(fds[:-1]), reversed(names), strict=True):
-            os.rmdir(name, dir_fd=parent)
+def _held(fd: int, how: int) -> bool:
+    """Take the lock, waiting with patience; say whether that succeeded."""
+    end, pause = time.monotonic() + _PATIENCE, 0.001
+    while True:
+        try:
+            fcntl.flock(fd, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+        else:
+            return True
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
 
 
 def _fill(fd: int, source: Source | _Opened) -> int:
@@ -350,32 +496,31 @@ def _etag_at(key: str, directory: int, name: str) -> str:
 
 
 def _is_directory(directory: int, name: str) -> bool:
+    return stat.S_ISDIR(_mode(directory, name))
+
+
+def _is_file(directory: int, name: str) -> bool:
+    return stat.S_ISREG(_mode(directory, name))
+
+
+def _mode(directory: int, name: str) -> int:
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
     except FileNotFoundError:
-        return False
+        return 0
 
 
-def _walk(directory: int, above: str, prefix: str) -> Iterator[Object]:
+def _wanted(directory: int, above: str, prefix: str) -> list[str]:
+    """Return the names in a directory that lead to what is listed, last first; directories end with a slash."""
     with os.scandir(directory) as found:
-        names = sorted(entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in found)
-    for name in filter(_is_text, names):
-        key = above + name
-        if not name.endswith("/"):
-            yield from _listed(directory, name, key) if key.startswith(prefix) else ()
-        elif key.startswith(prefix) or prefix.startswith(key):
-            yield from _walk_into(directory, name[:-1], key, prefix)
+        names = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in found]
+    return sorted((name for name in names if _is_text(name) and _leads(above + name, prefix)), reverse=True)
 
 
-def _walk_into(directory: int, name: str, key: str, prefix: str) -> Iterator[Object]:
-    if tuple(key[:-1].split("/")) in {_STAGING, _LOCKS}:
-        return
-    try:
-        below = os.open(name, _DIRECTORY, dir_fd=directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return  # it went away meanwhile
-    with _closing(below):
-        yield from _walk(below, key, prefix)
+def _leads(key: str, prefix: str) -> bool:
+    if not key.endswith("/"):
+        return key.startswith(prefix)
+    return tuple(key[:-1].split("/")) not in _OURS and (key.startswith(prefix) or prefix.startswith(key))
 
 
 def _listed(directory: int, name: str, key: str) -> Iterator[Object]:

@@ -21,7 +21,7 @@ from random import SystemRandom
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
-from argosy.core.errors import Changed, Corrupt, Exists, Invalid, NotFound, Unavailable
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Exists, Invalid, NotFound, Unavailable
 from argosy.stores._s3 import answers, multipart
 from argosy.stores.base import CHUNK, STORES, Absent, Condition, Object, Source, Unchanged
 
@@ -131,16 +131,24 @@ class S3Store:
                 return
             page = {"ContinuationToken": reply["NextContinuationToken"]}
 
-    def copy(self, source: str, target: str) -> Object:
+    def copy(self, source: str, target: str, *, etag: str) -> Object:
         """Copy an object with its metadata inside the store, and verify the copy."""
         found = self.head(source)
+        if found.etag != etag:
+            raise Changed(f"object {source} in {self._where} is not the one that was asked for")
+        self._check_free(target)
         origin = self._origin(found)
         if found.size <= self.whole_copy:
             copied = partial(self._boto.copy_object, Bucket=self.bucket, Key=self._name(target), **origin)
-            self._asked(target, copied)
+            self._asked(source, copied)
         else:
             self._copy_parts(found, target, origin)
         return self._verified_copy(found, self.head(target))
+
+    def _check_free(self, key: str) -> None:
+        with suppress(NotFound):
+            self.head(key)
+            raise Exists(f"object {key} exists in {self._where}")
 
     def delete(self, key: str) -> None:
         """Remove the object."""
@@ -251,11 +259,20 @@ class S3Store:
             self._asked(target, partial(upload.complete, parts))
 
     def _verified_copy(self, found: Object, made: Object) -> Object:
-        """Return the copy where it is one: by its entity tag, or else byte by byte."""
+        """Return the copy where it is one; else remove it, so that nobody takes it for one: its key was free."""
+        try:
+            if self._is_copy(found, made):
+                return made
+            raise Corrupt(f"{self._where} did not copy object {found.key} as it is to {made.key}; the copy was removed")
+        except ArgosyError:
+            with suppress(ArgosyError):
+                self.delete(made.key)
+            raise
+
+    def _is_copy(self, found: Object, made: Object) -> bool:
+        """Say whether it is, by its entity tag, or else byte by byte."""
         same = made.size == found.size and made.metadata == found.metadata
-        if same and (made.etag == found.etag or self._holds(made, _Remote(self, found))):
-            return made
-        raise Corrupt(f"{self._where} did not copy object {found.key} as it is to {made.key}")
+        return same and (made.etag == found.etag or self._holds(made, _Remote(self, found)))
 
     # What the store verifies.
 

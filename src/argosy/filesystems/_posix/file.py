@@ -30,7 +30,8 @@ class OpenFile:
         self._descriptor = descriptor
         self._seal = seal
         self._binding: Binding | None = None
-        self.entry: Entry = with_extents(entry_of(path, os.fstat(descriptor)), extents(descriptor))
+        self.entry: Entry
+        self.look()
 
     @classmethod
     def open(cls, root: Root, path: bytes, seal: Seal) -> Self:
@@ -43,9 +44,15 @@ class OpenFile:
                 os.close(descriptor)
                 raise
 
+    def look(self) -> None:
+        """Look again; the extents last, so that a write in between shows as another version."""
+        with translated(self._path):
+            found = entry_of(self._path, os.fstat(self._descriptor))
+            self.entry = with_extents(found, extents(self._descriptor))
+
     @property
     def size(self) -> int:
-        """Bytes it had when opened."""
+        """Bytes it had when last looked at."""
         return self.entry.size
 
     def read(self, offset: int, length: int) -> bytes:
@@ -95,6 +102,17 @@ class OpenFile:
     def unwritten(self) -> AbstractContextManager[Callable[[], bool]]:
         """Hold a read lease; what it yields says whether it was granted and is unbroken. A writer hardly waits."""
         return leases.reading(self._descriptor)
+
+    def is_being_written(self) -> bool:
+        """Say whether somebody has it open for writing: the kernel refuses a read lease then."""
+        try:
+            leases.take(self._descriptor, leases.READ)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        leases.release(self._descriptor)
+        return False
 
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
