@@ -307,14 +307,15 @@ class PosixStore:
         Raises:
             Denied: it is somebody else's.
         """
+        with self._directory(()) as root, contextlib.suppress(FileNotFoundError):  # first: we might not get it open
+            self._check_ours(os.stat(names[0], dir_fd=root, follow_symlinks=False), names[0])
         with self._directory(names[:1], make=True) as above:
-            self._check_ours(above, names[0])
+            self._check_ours(os.fstat(above), names[0])
             with _closing(_enter(above, names[1], make=True)) as fd:
-                self._check_ours(fd, "/".join(names))
+                self._check_ours(os.fstat(fd), "/".join(names))
                 yield fd
 
-    def _check_ours(self, fd: int, name: str) -> None:
-        found = os.fstat(fd)
+    def _check_ours(self, found: os.stat_result, name: str) -> None:
         if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise Denied(
                 f"{os.path.join(self.path, name)} must belong to uid {os.geteuid()} and be writable by nobody else "
