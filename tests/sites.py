@@ -45,7 +45,9 @@ class Side:
         self.tree.mkdir(parents=True)
         self.store = store or top / "store"
         self.store.mkdir(exist_ok=True)
-        self.place = Place(SiteConfig(name=name, roots=(str(self.root),)), top / f"agent-{name}")
+        self.place = Place(
+            SiteConfig(name=name, roots=(str(self.root),)), top / f"agent-{name}", shelves=[str(self.store)]
+        )
         self.place.start()
         self.hub = NoHub()
         self.access = StoreAccess(id=7, name="cloud", type="POSIX", layout=layout, settings={"path": str(self.store)})

@@ -147,14 +147,20 @@ def compare(london: Path, dublin: Path) -> int:
     size = sum(file.stat().st_size for file in london.rglob("*") if file.is_file() and not file.is_symlink())
     kinds = [row[0] for row in left.values()]
     say(
-        f"london: {kinds.count('file')} files, {kinds.count('directory')} directories, "
-        f"{kinds.count('symlink')} symlinks, {size / 1e6:.1f} MB\n"
+        f"london: {counted(kinds, 'file', 'files')}, {counted(kinds, 'directory', 'directories')}, "
+        f"{counted(kinds, 'symlink', 'symlinks')}, {size / 2**20:.1f} MiB\n"
         f"dublin: {len(right)} of {len(left)} entries; bytes, modes, owners, times, attributes and links compared: "
         + ("all equal" if not wrong else f"{len(wrong)} DIFFER")
     )
     for name in wrong[:10]:
         print(f"  differs: {os.fsencode(name)!r}")
     return len(wrong)
+
+
+def counted(kinds: list[object], one: str, many: str) -> str:
+    """Return how many of a kind there are, in words."""
+    count = kinds.count(one)
+    return f"{count} {one if count == 1 else many}"
 
 
 def survey(top: Path) -> dict[str, tuple[object, ...]]:

@@ -22,6 +22,7 @@ class Site(Protocol):
 
         Raises:
             Denied: the path is outside the site's roots.
+            Unavailable: its root cannot be served now.
         """
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
@@ -43,6 +44,7 @@ class Site(Protocol):
 
         Raises:
             Invalid: the site is not linked to it.
+            Denied: it is a directory that the agent's configuration does not list.
         """
 
     def intend(self, uuid: bytes, key: str) -> None:

@@ -19,6 +19,14 @@ import pytest
 
 from tests.argosy_up import ARGOSY, PASSWORD, Argosy, argosy, until
 
+AWAY = """\
+type = "S3"
+bucket = "cloud"
+endpoint = "http://127.0.0.1:9"
+accesskeyid = "k"
+secretaccesskey = "s3cr3t"
+"""
+
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Argosy]:
@@ -54,7 +62,7 @@ def arrived(up: Argosy, path: Path) -> Path:
 def test_a_tree_is_sent_and_the_end_is_told(up: Argosy, tree: Path) -> None:
     run = send(up, str(tree))
     assert (run.returncode, run.stderr) == (0, "")
-    assert re.fullmatch(r"Job (\d+)\nJob \1 SUCCESS: 4 processed; .* moved in .*\n", run.stdout)
+    assert re.fullmatch(r"Job (\d+)\nJob \1 SUCCESS: 4 entries processed; .* moved in .*\n", run.stdout)
     assert (arrived(up, tree) / "inner" / "two").read_text() == "two"
 
 
@@ -88,12 +96,67 @@ def test_json_is_the_only_thing_on_standard_output(up: Argosy, tree: Path) -> No
 
 def test_for_people_there_are_tables(up: Argosy, tree: Path) -> None:
     number = json.loads(send(up, str(tree), "-o", "json").stdout)["id"]
-    assert re.search(rf"(?m)^{number} +SUCCESS +send +london +4/4 ", up.cli("job", "list").stdout)
+    row = rf"(?m)^{number} +SUCCESS +send +london +dublin +4/4 +\S+ \d\d:\d\d:\d\d\+00:00  {tree}$"
+    assert re.search(row, up.cli("job", "list").stdout)
     assert re.search(r"(?m)^state +SUCCESS$", up.cli("job", "show", str(number)).stdout)
     files = up.cli("job", "files", str(number), "--category", "processed").stdout
     assert len(re.findall(r"(?m)^processed  /", files)) == 4
     assert up.cli("job", "files", str(number), "--category", "failed").stdout == ""
     assert "london" in up.cli("site", "list").stdout
+
+
+def test_a_job_is_shown_as_people_read_it(up: Argosy, tree: Path) -> None:
+    number = json.loads(send(up, str(tree), "-o", "json").stdout)["id"]
+    told = up.cli("job", "show", str(number)).stdout
+    for line in (
+        r"destinationsite    dublin", r"numbytes           6 B", rf"path               {re.escape(str(tree))}",
+        r"created            \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", r"runtime            \d+\.\d s",
+    ):  # fmt: skip
+        assert re.search(f"(?m)^{line}$", told), (line, told)
+
+
+def test_the_name_of_a_file_does_not_steer_the_terminal(up: Argosy, tree: Path) -> None:
+    hostile = "e\033[31mRED\033]0;pwn\007\n\u202egpj"
+    (tree / hostile).write_text("x")
+    number = json.loads(send(up, str(tree), "-o", "json").stdout)["id"]
+    (arrived(up, tree) / hostile).write_text("another")
+    runs = [
+        send(up, str(tree / hostile)),
+        up.cli("job", "files", str(number)),
+        up.cli("job", "show", str(number + 1)),
+        send(up, f"/nowhere/{hostile}"),
+    ]
+    for run in runs:
+        told = (run.stdout + run.stderr).replace(r"\n", r"\x0a")  # as the hub quotes it
+        assert r"e\x1b[31mRED\x1b]0;pwn\x07\x0a\u202egpj" in told
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", run.stdout + run.stderr)
+    files = map(json.loads, up.cli("job", "files", str(number), "-o", "json").stdout.splitlines())
+    assert str(arrived(up, tree) / hostile) in [file["path"] for file in files]
+
+
+def test_a_reason_does_not_name_its_file_again(up: Argosy, tree: Path) -> None:
+    number = json.loads(send(up, str(tree / "missing"), "-o", "json").stdout)["id"]
+    told = up.cli("job", "files", str(number)).stdout
+    assert told.startswith(f"failed     {tree}/missing  (no such file")
+
+
+def test_why_a_job_waits_is_told_while_its_store_is_away(tmp_path: Path) -> None:
+    with argosy(tmp_path, datastore=AWAY) as up:
+        (up.tree("london") / "one").write_text("one")
+        send(up, str(up.tree("london")), "--detach")
+        shown = until(lambda: _found(r"(?m)^waiting: .*cloud.*; it is tried again$", up.cli("job", "show", "1").stdout))
+        login = {"ARGOSY_URL": up.url, "ARGOSY_USER": "admin", "ARGOSY_PASSWORD": PASSWORD}
+        words = [ARGOSY, "job", "watch", "1"]
+        watch = subprocess.Popen(words, env=os.environ | login, stdout=subprocess.PIPE, text=True)
+        assert watch.stdout is not None
+        assert watch.stdout.readline().startswith(shown[:20])
+        up.cli("job", "cancel", "1")
+        watch.communicate(timeout=60)
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    return found[0] if found else ""
 
 
 def test_a_tree_is_premigrated(up: Argosy, tree: Path) -> None:
@@ -238,7 +301,8 @@ def test_a_cancelled_job_ends_and_watching_it_tells_failure(tmp_path: Path) -> N
 
 def test_to_cancel_a_job_that_has_ended_says_how_it_ended(up: Argosy, tree: Path) -> None:
     number = json.loads(send(up, str(tree), "--output", "json").stdout)["id"]
-    assert up.cli("job", "cancel", str(number)).stdout == f"Job {number} had ended before: SUCCESS\n"
+    assert up.cli("job", "cancel", str(number)).stdout == f"Job {number} has ended (SUCCESS)\n"
+    assert json.loads(up.cli("job", "cancel", str(number), "-o", "json").stdout)["state"] == "SUCCESS"
 
 
 def test_on_a_terminal_progress_is_live(up: Argosy, tree: Path) -> None:
@@ -250,8 +314,8 @@ def test_on_a_terminal_progress_is_live(up: Argosy, tree: Path) -> None:
     os.close(theirs)
     shown = _read_all(ours)
     assert process.wait(30) == 0
-    assert "files/s" in shown
-    assert re.search(r"Job \d+ SUCCESS: 4 processed", shown)
+    assert "entries/s" in shown
+    assert re.search(r"Job \d+ SUCCESS: 4 entries processed", shown)
 
 
 def _read_all(descriptor: int) -> str:
@@ -299,6 +363,9 @@ def test_an_exported_site_can_be_read_as_configuration(up: Argosy, tmp_path: Pat
 
     site = load(tmp_path / "argosy.toml").sites[0]
     assert (site.name, site.roots) == ("london", (str(up.root("london")),))
+    run = plain("config", "export", "--data-dir", str(up.directory / "data"))
+    (tmp_path / "argosy.toml").write_text(run.stdout)
+    assert sorted(site.name for site in load(tmp_path / "argosy.toml").sites) == ["dublin", "london"]
     assert plain("config", "export", "paris", "--data-dir", str(up.directory / "data")).returncode == 1
 
 
@@ -330,6 +397,8 @@ def test_doctor_names_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:
     assert re.search(r"(?m)^fail  datastore cloud: ", run.stdout)
     assert re.search(r"(?m)^warn  site dublin: unguarded_stubs = true", run.stdout)
     assert re.search(r"(?m)^warn  hub http://127.0.0.1:9: does not answer", run.stdout)
+    told = json.loads(plain("doctor", "--config", str(one.config), "-o", "json").stdout)
+    assert ("warn", "site dublin") in [(finding["level"], finding["subject"]) for finding in told]
 
 
 def test_doctor_tells_what_is_wrong_with_a_configuration(tmp_path: Path) -> None:
@@ -340,10 +409,7 @@ def test_doctor_tells_what_is_wrong_with_a_configuration(tmp_path: Path) -> None
 
 
 def test_doctor_warns_of_secrets_that_others_may_read(tmp_path: Path) -> None:
-    store = (
-        'type = "S3"\nbucket = "b"\nendpoint = "http://127.0.0.1:9"\naccesskeyid = "k"\nsecretaccesskey = "s3cr3t"\n'
-    )
-    one = Argosy(tmp_path, datastore=store)
+    one = Argosy(tmp_path, datastore=AWAY)
     one.config.chmod(0o644)
     run = plain("doctor", "--config", str(one.config))
     assert re.search(r"(?m)^warn  configuration .*others may read", run.stdout)

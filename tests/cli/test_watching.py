@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 
 from argosy.cli import watching
-from argosy.cli.output import amount, span
-from argosy.client import Job
+from argosy.cli.output import amount, cause, shown, span
+from argosy.client import Client, Job, Tokens
 from argosy.core.states import JobState
 
 
@@ -46,8 +47,8 @@ def test_without_a_terminal_a_plain_line_comes_now_and_then(
         now[0] = float(second)
         lines(job(numfiles=100, numprocessedfiles=second, moved_data=second << 20))
     assert capsys.readouterr().out.splitlines() == [
-        "Job 1: 10 of 100+ files, 10.0 MiB moved, 1.0 MiB/s, 1 files/s",
-        "Job 1: 20 of 100+ files, 20.0 MiB moved, 1.0 MiB/s, 1 files/s",
+        "Job 1: 10 of 100+ entries, 10.0 MiB moved, 1.0 MiB/s, 1 entries/s",
+        "Job 1: 20 of 100+ entries, 20.0 MiB moved, 1.0 MiB/s, 1 entries/s",
     ]
 
 
@@ -78,3 +79,76 @@ def test_amounts_are_told_as_people_read_them(count: int, told: str) -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(0.4, "0.4 s"), (12.4, "0:12"), (75, "1:15"), (3725, "1:02:05")])
 def test_times_are_told_as_people_read_them(seconds: float, told: str) -> None:
     assert span(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("caf\u00e9 \u5e06 [x] \\", "caf\u00e9 \u5e06 [x] \\"),
+        ("a\x1b[31m\n\x7f\x9b", r"a\x1b[31m\x0a\x7f\x9b"),
+        ("\u202e\u2028\u2029\ufeff\udcff", r"\u202e\u2028\u2029\ufeff\udcff"),
+        ("\U000e0041", r"\U000e0041"),
+    ],
+)
+def test_what_steers_a_terminal_is_shown_escaped(text: str, told: str) -> None:
+    assert shown(text) == told
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("/a: no such file", "no such file"), ("/a is a socket", "is a socket"), ("/ab: gone", "/ab: gone"),
+        ("/a: /a: twice", "/a: twice"), ("/a: \x1b", r"\x1b"),
+    ],
+)  # fmt: skip
+def test_a_reason_is_told_without_its_path(reason: str, told: str) -> None:
+    assert cause("/a", reason) == told
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"numprocessedfiles": 1}, "1 entry processed"),
+        ({"numskippedfiles": 5, "numfailedfiles": 1}, "5 entries skipped, 1 failed"),
+        ({}, "nothing to do"),
+    ],
+)
+def test_the_end_counts_entries(counts: dict[str, int], told: str) -> None:
+    assert watching.summary(job(JobState.SUCCESS, **counts)) == f"Job 1 SUCCESS: {told}; 0 B moved"
+
+
+def hub(results: list[dict[str, object]]) -> Client:
+    """A hub that answers every list with these."""
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json={"results": results, "next": None}))
+    return Client("http://hub", tokens=Tokens("a", "r"), transport=answer)
+
+
+def test_why_tasks_wait_is_told_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told = [0.0], list[str]()
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    tasks: list[dict[str, object]] = [{"reason": ""}, {"reason": "the \x1bstore is down"}]
+    tell = watching._Reasons(hub(tasks), told.append)
+    for reason in ("the \x1bstore is down", "the \x1bstore is down", "it is full", ""):
+        tasks[1]["reason"] = reason
+        now[0] += 2
+        tell(job())
+    assert told == [r"waiting: the \x1bstore is down; it is tried again", "waiting: it is full; it is tried again"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"numcancelledfiles": 99}, []),
+        ({"numabortedfiles": 11}, ["all of them: argosy job files 1 --category aborted"]),
+        ({"numfailedfiles": 8, "numcancelledfiles": 9}, []),
+        (
+            {"numfailedfiles": 9, "numabortedfiles": 2},
+            ["all of them: argosy job files 1 --category failed and argosy job files 1 --category aborted"],
+        ),
+    ],
+)
+def test_where_all_bad_files_are_is_told_by_what_became_of_them(
+    counts: dict[str, int], told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    watching._list_bad(hub([{"path": "/a", "reason": "/a: bad"}]), job(JobState.CANCELLED, **counts))
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("all")] == told

@@ -139,3 +139,14 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 def test_tokens_are_not_shown() -> None:
     assert "again" not in repr(Tokens("old", "again"))
+
+
+def test_why_tasks_wait_is_asked_of_those_that_are_pending() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query.decode())
+        return httpx.Response(200, json={"results": [{"reason": ""}, {"reason": "the store is down"}], "next": None})
+
+    assert client(answer).waiting(7) == "the store is down"
+    assert asked == ["job_id=7&state=PENDING&page=1&page_size=100"]

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from argosy.embedded import landlock
-from argosy.embedded.confinement import user_of
 from argosy.embedded.place import Place
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -21,7 +20,9 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 PROBE = """
 import ctypes, json, os, socket, sqlite3, sys
 from pathlib import Path
-from argosy.embedded import confinement
+from argosy.embedded import confinement, landlock
+if os.environ.get("WITHOUT_LANDLOCK"):
+    landlock.version = lambda: 0
 own, outside, uid, gid = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 found = confinement.confine(own, uid, gid)
 
@@ -78,10 +79,15 @@ def outside(tmp_path: Path) -> Path:
     return folder
 
 
-def probed(own: Path, outside: Path, *, within: Sequence[str] = ()) -> dict[str, Any]:
+def probe(own: Path, outside: Path, *, within: Sequence[str] = (), **env: str) -> "subprocess.CompletedProcess[str]":
     Place(own.parent).give_hub(NOBODY, 65534)
     command = [sys.executable, "-P", "-c", PROBE, str(own), str(outside), str(NOBODY), "65534"]
-    run = subprocess.run([*within, *command], capture_output=True, text=True, timeout=60, check=False)
+    environment = os.environ | env
+    return subprocess.run([*within, *command], capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+
+def probed(own: Path, outside: Path, *, within: Sequence[str] = ()) -> dict[str, Any]:
+    run = probe(own, outside, within=within)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
@@ -119,6 +125,21 @@ def test_it_is_no_longer_root_and_never_will_be(tmp_path: Path, outside: Path) -
 def test_where_python_cannot_be_reached_it_may_read_past_permissions_and_no_more(tmp_path: Path, outside: Path) -> None:
     status = probed(tmp_path / "data" / "hub", outside)["status"]
     assert int(field(status, "CapEff"), 16) == int(field(status, "CapPrm"), 16) == 1 << 2
+
+
+def test_where_python_cannot_be_reached_and_nothing_would_confine_it_it_refuses(tmp_path: Path, outside: Path) -> None:
+    run = probe(tmp_path / "data" / "hub", outside, WITHOUT_LANDLOCK="1")
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert f"Denied: user {NOBODY} cannot reach" in run.stderr
+    assert "or enable Landlock" in run.stderr
+
+
+def test_without_landlock_it_is_confined_by_its_user_where_python_can_be_reached(
+    reachable: Path, outside: Path
+) -> None:
+    run = probe(reachable / "data" / "hub", outside, within=in_the_open(reachable), WITHOUT_LANDLOCK="1")
+    assert json.loads(run.stdout)["read_secret"] != "done"
 
 
 @pytest.fixture
@@ -173,9 +194,3 @@ def test_a_second_name_of_somebody_elses_file_is_not_given_away(tmp_path: Path) 
     os.symlink(tmp_path / "precious", place.hub / "link")
     place.give_hub(NOBODY, 65534)
     assert (tmp_path / "precious").stat().st_uid == 0
-
-
-def test_the_hub_runs_as_the_owner_of_its_data_where_that_is_not_root(tmp_path: Path) -> None:
-    assert user_of(tmp_path)[0] in {NOBODY, *(entry.pw_uid for entry in pwd.getpwall() if entry.pw_name == "argosy")}
-    os.chown(tmp_path, 1234, 2345)
-    assert user_of(tmp_path / "nowhere", tmp_path) == (1234, 2345)

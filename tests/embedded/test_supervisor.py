@@ -246,6 +246,22 @@ def test_the_api_process_is_not_root_and_writes_nothing_outside_its_data(lasting
     assert fields["NoNewPrivs"] == "1"
 
 
+def test_a_hub_that_was_nobodys_becomes_a_user_of_its_own_and_stays_it(up: Argosy) -> None:
+    first = hub_user(up)
+    assert up.stop() == 0
+    hub = up.directory / "data" / "hub"
+    for path in (hub, *hub.rglob("*")):
+        os.chown(path, 65534, 65534)
+    up.start()
+    assert hub_user(up) == first != 65534
+    assert {path.stat().st_uid for path in (hub, hub / "keys" / "signing.key", hub / "hub.sqlite3")} == {first}
+    arrives(up, "after")
+
+
+def hub_user(up: Argosy) -> int:
+    return Path(f"/proc/{both(up)['hub']}").stat().st_uid
+
+
 def test_what_agents_keep_is_out_of_reach_of_the_hub_s_user(lasting: Argosy) -> None:
     data = lasting.directory / "data"
     for folder in (data, data / "agent", data / "run"):
@@ -258,7 +274,8 @@ def test_what_agents_keep_is_out_of_reach_of_the_hub_s_user(lasting: Argosy) -> 
 def test_no_secret_is_in_arguments_or_environment_of_the_children(tmp_path: Path) -> None:
     secret = "8Vb1nQ0zYw"
     datastore = (
-        f'type = "S3"\nbucket = "b"\nendpoint = "http://127.0.0.1:9"\naccesskeyid = "k"\nsecretaccesskey = "{secret}"\n'
+        'type = "S3"\nbucket = "bkt"\nendpoint = "http://127.0.0.1:9"\naccesskeyid = "k"\n'
+        f'secretaccesskey = "{secret}"\n'
     )
     with argosy(tmp_path, datastore=datastore) as up:
         for pid in both(up).values():

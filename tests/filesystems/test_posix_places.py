@@ -182,3 +182,38 @@ def test_sweep_keeps_what_a_killed_swap_took_from_somebody_else(tree: Posix) -> 
     tree.sweep()
     assert staging(tree) == []
     assert list(versions(tree).values()) == [b"old"]
+
+
+def test_sweep_keeps_directories_with_something_in_them_and_what_has_a_foreign_name(tree: Posix) -> None:
+    publish(tree, tree.root + b"/f", b"content")
+    top = tree.root + b"/.argosy/staging/"
+    for name in (b"20260101T000000Z-00000000", b"1" * 32):
+        os.mkdir(top + name)
+        os.link(tree.root + b"/f", top + name + b"/kept")
+    os.link(tree.root + b"/f", top + b"foreign")
+    os.mkdir(top + b"2" * 32)
+    tree.sweep()
+    assert staging(tree) == []
+    assert versions(tree) == {
+        b"20260101T000000Z-00000000/kept": b"content",
+        b"1" * 32 + b"/kept": b"content",
+        b"foreign": b"content",
+    }
+    publish(tree, tree.root + b"/g")
+
+
+def test_sweep_passes_by_notes_of_times_that_are_none(tree: Posix) -> None:
+    publish(tree, tree.root + b"/f")
+    notes = tree.root + b"/.argosy/times/"
+    os.mkdir(notes + b"d")
+    os.mkfifo(notes + b"p")
+    os.symlink("/etc/passwd", notes + b"l")
+    tree.sweep()
+    assert os.listdir(notes) == [b"d"]
+
+
+def test_no_note_of_times_outlives_its_change(tree: Posix) -> None:
+    for name in (b"/f", b"/d/g", b"/d/e/h"):
+        publish(tree, tree.root + name)
+        replace(tree, tree.root + name, b"newer", tree.stat(tree.root + name))
+    assert os.listdir(tree.root + b"/.argosy/times") == []

@@ -158,6 +158,36 @@ def test_a_private_directory_that_users_could_have_made_is_refused(tree: Posix) 
         publish(tree, tree.root + b"/f")
 
 
+def test_a_private_directory_that_the_owner_of_the_root_put_there_is_refused_for_everything(tree: Posix) -> None:
+    publish(tree, tree.root + b"/f")
+    seen = tree.stat(tree.root + b"/f")
+    as_nobody(lambda: _swap_private(tree))
+    refusal = rf"{tree.root.decode()}/\.argosy: is not Argosy's own .* move .* away"
+    for act in (
+        tree.sweep,
+        lambda: publish(tree, tree.root + b"/g"),
+        lambda: tree.put_aside(tree.root + b"/f", seen),
+        lambda: tree.make_directory(tree.root + b"/d", DIRECTORY),
+    ):
+        with pytest.raises(Denied, match=refusal):
+            act()
+    assert os.listdir(tree.root + b"/.argosy") == []
+    assert sorted(os.listdir(tree.root)) == [b".argosy", b".old", b"f"]
+
+
+def _swap_private(tree: Posix) -> None:
+    os.rename(tree.root + b"/.argosy", tree.root + b"/.old")
+    os.mkdir(tree.root + b"/.argosy", 0o700)
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_a_private_directory_that_others_may_write_to_is_refused(tree: Posix, mode: int) -> None:
+    publish(tree, tree.root + b"/f")
+    os.chmod(tree.root + b"/.argosy", mode)
+    with pytest.raises(Denied, match=r"/\.argosy: is not Argosy's own"):
+        publish(tree, tree.root + b"/g")
+
+
 def _pointed(tree: Posix):
     publish(tree, tree.root + b"/f", attributes=_mine(PLAIN))
     file = tree.open(tree.root + b"/f")

@@ -133,7 +133,7 @@ def test_a_store_that_does_not_answer_is_named_while_the_job_waits_for_it(tmp_pa
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     datastore = (
-        f'type = "S3"\nbucket = "b"\nendpoint = "http://127.0.0.1:{port}"\naccesskeyid = "a"\nsecretaccesskey = "s"\n'
+        f'type = "S3"\nbucket = "bkt"\nendpoint = "http://127.0.0.1:{port}"\naccesskeyid = "a"\nsecretaccesskey = "s"\n'
     )
     with argosy(tmp_path, datastore=datastore) as up:
         (up.tree("london") / "f").write_text("x")

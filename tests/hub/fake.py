@@ -106,7 +106,7 @@ def directory(path: str) -> Entry:
 
 def config(**more: Any) -> Config:
     cloud = DatastoreConfig(
-        name="cloud", type="S3", bucket="b", endpoint="http://127.0.0.1:1", accesskeyid="k", secretaccesskey="s3cret"
+        name="cloud", type="S3", bucket="bkt", endpoint="http://127.0.0.1:1", accesskeyid="k", secretaccesskey="s3cret"
     )
     london = SiteConfig(
         name="london",

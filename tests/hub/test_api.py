@@ -1,6 +1,7 @@
 """The REST interface: shapes as documented, one shape for every error, nothing without a token."""
 
 import json
+import secrets
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,14 @@ def test_paths_that_are_not_utf8_go_in_and_out_as_base64(api, agent, two_sites):
         ({"paths": [{"path_b64": 1}]}, "paths"),
         ({"paths": [{"path_b64": "é"}]}, "paths"),
         ({"paths": ["/srv/\ud800"]}, "paths"),
+        ({"paths": [{"path": "/srv/london/projects", "state": "\ud800"}]}, "paths"),
+        ({"site": "\ud800"}, "site"),
+        ({"discovery": "\ud800"}, "discovery"),
+        ({"include": ["\ud800"]}, "include"),
+        ({"fields": {"a": ["\ud800"]}}, "fields"),
+        ({"fields": {"\ud800": "a"}}, "fields"),
+        ({"comment": "\ud800"}, "comment"),
+        ({"\ud800": "a"}, "\\ud800"),
         ({"paths": [["/a"]]}, "paths"),
         ({"paths": None}, "paths"),
         ({"fields": "x"}, "fields"),
@@ -166,17 +175,77 @@ def test_a_body_that_is_too_large_is_refused(api):
     check_problem(answer, 413)
 
 
+@pytest.mark.feature("HUB-API-009")
+def test_a_submission_of_many_paths_is_taken(api, two_sites):
+    paths = [f"/srv/london/projects/a-directory-with-a-rather-long-name/{n:06}" for n in range(60_000)]
+    answer = api.post("/api/file/workflow/", {"paths": paths, "site": "london", "workflow": "premigrate"})
+    assert answer.status_code == 201, answer.content[:1000]
+    assert Job.objects.count() == 1
+
+
+def test_a_full_disk_is_answered_with_507_and_the_remedy(api, two_sites, data_dir, monkeypatch):
+    from django.db import connection
+    from structlog.testing import capture_logs
+
+    from argosy.hub.common import disk
+
+    monkeypatch.setattr(disk, "_seldom", disk.Seldom())
+    sent = {"paths": ["/srv/london/projects"], "site": "london", "workflow": "premigrate"}
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA max_page_count = 1")  # as many as there are
+    with capture_logs() as logs:
+        for _ in range(3):
+            many = [f"/srv/london/projects/{secrets.token_hex(16)}" for _ in range(5000)]
+            document = check_problem(api.post("/api/file/workflow/", sent | {"paths": many}), 507)
+    connection.close()
+    assert document["type"] == "urn:argosy:problem:exhausted"
+    assert f"the data directory {data_dir} is full" in document["detail"]
+    assert "free space" in document["detail"]
+    assert [line["event"] for line in logs] == ["disk full"]
+    assert not Job.objects.exists()
+    assert api.post("/api/file/workflow/", sent).status_code == 201
+
+
 def test_what_a_decision_refuses_is_answered_in_the_same_shape(api, two_sites):
     sent = {"paths": ["/etc"], "site": "london", "workflow": "premigrate"}
     document = check_problem(api.post("/api/file/workflow/", sent), 400)
     assert document["detail"] == "path '/etc' is outside the roots of site london: /srv/london"
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/api/", "/api/nothing/", "/api/jobs/99/", "/api/jobs/x/", "/api/tasks/x/", "/nothing"]
-)
+@pytest.mark.parametrize("path", ["/api/nothing/", "/api/jobs/99/", "/api/jobs/x/", "/api/tasks/x/", "/nothing"])
 def test_an_address_without_anything_is_answered_with_404(api, path):
     check_problem(api.get(path), 404)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/"])
+def test_who_opens_the_address_of_the_hub_is_led_to_the_documentation(anonymous, path):
+    answer = anonymous.get(path)
+    assert (answer.status_code, answer["Location"]) == (302, "/api/docs/")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/jobs/99/", "there is no job 99"),
+        ("/api/jobs/99/files/", "there is no job 99"),
+        ("/api/sites/x/", "there is no site x"),
+        ("/api/sitelinks/99/", "there is no sitelink 99"),
+        (f"/api/tasks/{'0' * 32}/", f"there is no task {'0' * 32}"),
+    ],
+)
+def test_what_does_not_exist_is_named(api, path, said):
+    assert check_problem(api.get(path), 404)["detail"] == said
+
+
+def test_a_refusal_of_several_keys_is_one_sentence(anonymous):
+    detail = check_problem(anonymous.post("/api/auth/token/", {}), 400)["detail"]
+    assert detail == "username: This field is required; password: This field is required"
+
+
+def test_a_key_that_a_login_does_not_know_is_named(anonymous):
+    sent = {"username": "admin", "password": "x", "otp": 1}
+    assert check_problem(anonymous.post("/api/auth/token/", sent), 400)["errors"] == {"otp": ["Unknown key."]}
 
 
 def test_ids_too_large_for_the_database_are_errors_of_the_request(api):

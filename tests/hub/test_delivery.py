@@ -3,9 +3,12 @@ import time
 
 import pytest
 
-from argosy.core.errors import Invalid, Unavailable
+from argosy.core.errors import Invalid, NotFound, Unavailable
+from argosy.core.order import Order
+from argosy.core.outcome import Outcome
 from argosy.core.report import Report
 from argosy.core.states import FileState
+from argosy.hub.common import disk
 from argosy.hub.common.crypto import seal
 from argosy.hub.jobs import record
 from argosy.hub.jobs.models import Job, Result, Task
@@ -355,3 +358,55 @@ def test_to_record_a_small_task_costs_little_enough_for_five_hundred_a_second(ag
     agent.run()
     assert fresh(job).numprocessedfiles == 400
     assert (time.process_time() - began) / 400 <= 1 / 500
+
+
+def missing(*names: str) -> list[Outcome]:
+    return [Outcome.of_error(file(f"/srv/london/projects/{name}"), NotFound(f"{name} is not there")) for name in names]
+
+
+def taken_up(agent: FakeAgent) -> Order:
+    """Let the lease of the discovery run out, and return the order of its next attempt."""
+    agent.clock.forward(61)
+    agent.delivery.sweep()
+    bell = [bell for bell in agent.rung if bell[3] == "discovery"][-1]
+    return agent.delivery.claim(bell[1], bell[2], "node1")
+
+
+@pytest.mark.parametrize("killed_after", ["nothing", "a batch", "a batch without entries"])
+def test_a_path_that_every_attempt_misses_counts_once(agent, killed_after):
+    job = start("premigrate")
+    order = agent.claim()
+    if killed_after != "nothing":
+        entries = [file("/srv/london/projects/a")] if killed_after == "a batch" else []
+        agent.delivery.batch(told(order, 0, *entries, failed=missing("x", "y")))
+    second = taken_up(agent)
+    agent.delivery.batch(told(second, second.sequence, file("/srv/london/projects/b"), failed=missing("x", "y")))
+    third = taken_up(agent)
+    agent.delivery.report(report(third, missing("x", "y", "z")))
+    task = Task.objects.get(taskid=order.task)
+    assert (task.state, task.numfailedfiles, fresh(job).numfailedfiles) == ("ERROR", 3, 3)
+    failed = [note.outcome.entry.path for note in JobFiles(job, FileState.FAILED)]
+    assert sorted(failed) == [b"/srv/london/projects/" + name for name in (b"x", b"y", b"z")]
+    assert fresh(job).numfiles == (5 if killed_after == "a batch" else 4)
+
+
+def test_a_full_disk_costs_a_retry_and_one_line_of_the_log(agent, data_dir, monkeypatch):
+    from django.db import connection
+    from structlog.testing import capture_logs
+
+    monkeypatch.setattr(disk, "_seldom", disk.Seldom())
+    job, order = looked_at(agent)
+
+    def fill(_) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA max_page_count = 1")  # as many as there are
+        cursor.execute("CREATE TABLE full AS SELECT randomblob(100000000)")
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(Unavailable, match=rf"disk of the data directory {data_dir} is full.*free space"):
+                agent.delivery._recorder.record(fill)
+    assert [line["event"] for line in logs] == ["disk full"]
+    assert "exc_info" not in logs[0]
+    agent.delivery.report(all_processed(order))
+    assert fresh(job).state == "SUCCESS"

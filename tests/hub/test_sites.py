@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from argosy.core import config as configuration
-from argosy.core.config import LinkConfig
+from argosy.core.config import HubConfig, LinkConfig
 from argosy.core.errors import Invalid, NotFound
 from argosy.core.order import Link
 from argosy.hub.project import boot
@@ -22,7 +22,7 @@ FILE = """
 [[datastores]]
 name = "cloud"
 type = "S3"
-bucket = "b"
+bucket = "bkt"
 accesskeyid = "k"
 secretaccesskey = "s3cret"
 [[sites]]
@@ -123,7 +123,7 @@ def test_a_site_that_jobs_name_is_not_deleted(api):
 
 
 def test_secrets_of_a_datastore_are_written_and_never_shown_nor_kept_in_clear(api, data_dir):
-    sent = {"name": "cloud", "type": "s3", "bucket": "b", "accesskeyid": "k", "secretaccesskey": "vErYsEcReT"}
+    sent = {"name": "cloud", "type": "s3", "bucket": "bkt", "accesskeyid": "k", "secretaccesskey": "vErYsEcReT"}
     made = api.post("/api/datastores/", sent)
     assert made.status_code == 201
     assert made.json()["type"] == "S3"
@@ -135,7 +135,7 @@ def test_secrets_of_a_datastore_are_written_and_never_shown_nor_kept_in_clear(ap
     assert b"vErYsEcReT" not in kept
     api.patch(made.json()["url"], {"region": "eu"})
     assert access(Datastore.objects.get()).settings["secretaccesskey"] == "vErYsEcReT"
-    api.patch(made.json()["url"], {"secretaccesskey": ""})
+    api.patch(made.json()["url"], {"accesskeyid": "", "secretaccesskey": ""})
     assert "secretaccesskey" not in access(Datastore.objects.get()).settings
 
 
@@ -147,8 +147,90 @@ def test_the_key_that_encrypts_secrets_and_its_like_are_readable_by_their_owner_
 
 @pytest.mark.parametrize("change", [{"type": "TAPE"}, {"bucket": ""}, {"name": "a/b"}, {"layout": "round"}])
 def test_a_datastore_that_cannot_be_is_refused(api, change):
-    sent = {"name": "cloud", "type": "S3", "bucket": "b"} | change
+    sent = {"name": "cloud", "type": "S3", "bucket": "bkt"} | change
     check_problem(api.post("/api/datastores/", sent), 400)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"type": "POSIX", "path": "/var/argosy"}, "datastores.x.path: /var/argosy is, holds or lies in"),
+        ({"type": "POSIX", "path": "/var/argosy/agent"}, "lies in /var/argosy (hub.data_dir)"),
+        ({"type": "POSIX", "path": "/"}, "datastores.x.path: / is, holds or lies in"),
+        ({"type": "POSIX", "path": "/srv/london//in/"}, "path: /srv/london/in is, holds or lies in /srv/london (sites"),
+        ({"type": "POSIX", "path": "shelf"}, "datastores.x.path: path 'shelf' is not absolute"),
+        ({"type": "POSIX"}, "datastores.x.path: is missing"),
+        ({"type": "POSIX", "path": "/x", "bucket": "bkt"}, "datastores.x.bucket: does not apply"),
+        ({"type": "GCS", "bucket": "bkt"}, "datastores.x.type: GCS is not available yet"),
+        ({"type": "AZURE", "container": "c", "storageaccount": "s"}, "datastores.x.type: AZURE is not available yet"),
+        ({"type": "S3", "bucket": "bkt", "container": "c"}, "datastores.x.container: does not apply"),
+        ({"type": "S3", "bucket": "bkt", "endpoint": "ftp://h"}, "datastores.x.endpoint: is not a web address"),
+        ({"type": "S3", "bucket": "Bucket 01/../x"}, "datastores.x.bucket: 'Bucket 01/../x': the name of a bucket"),
+        ({"type": "S3", "bucket": "bkt", "accesskeyid": "k"}, "datastores.x.secretaccesskey: is missing"),
+    ],
+)
+def test_the_api_refuses_a_datastore_as_the_file_does(api, sent, said):
+    reconcile(config(hub=HubConfig(data_dir="/var/argosy")))
+    assert said in check_problem(api.post("/api/datastores/", {"name": "x"} | sent), 400)["detail"]
+    assert Datastore.objects.count() == 1
+
+
+def test_a_datastore_is_not_changed_into_one_that_cannot_be(api):
+    store = api.post("/api/datastores/", STORE).json()
+    api.post("/api/sites/", SITE)
+    for change in ({"path": "/srv/paris/in"}, {"type": "GCS"}, {"type": "S3", "bucket": "bkt"}):
+        check_problem(api.patch(store["url"], change), 400)
+    assert api.get(store["url"]).json() == store
+    assert api.patch(store["url"], {"path": "/srv//other/"}).json()["path"] == "/srv/other"
+
+
+@pytest.mark.parametrize(
+    ("roots", "said"),
+    [
+        (["/"], "sites.paris.roots.0: / is, holds or lies in"),
+        (["/srv/oslo", "/srv/shelf/in"], "sites.paris.roots.1: /srv/shelf/in is, holds or lies in /srv/shelf"),
+        (["/srv/oslo", "/srv/oslo/in"], "sites.paris.roots.1: /srv/oslo/in is, holds or lies in /srv/oslo"),
+        (["/srv/dublin/in"], "lies in /srv/dublin (sites.dublin.roots.0)"),
+        (["oslo"], "sites.paris.roots.0: path 'oslo' is not absolute"),
+        ([], "sites.paris.roots: is empty"),
+    ],
+)
+def test_the_api_refuses_roots_as_the_file_does(api, two_sites, roots, said):
+    api.post("/api/datastores/", STORE)
+    site = api.post("/api/sites/", SITE).json()
+    assert said in check_problem(api.patch(site["url"], {"roots": roots}), 400)["detail"]
+    assert api.get(site["url"]).json()["roots"] == ["/srv/paris"]
+
+
+def test_a_key_that_there_is_not_is_refused_and_named(api):
+    site, store = api.post("/api/sites/", SITE).json(), api.post("/api/datastores/", STORE).json()
+    link = api.post("/api/sitelinks/", LINK).json()
+    for row in (site, store, link):
+        document = check_problem(api.patch(row["url"], {"nokey": 5}), 400)
+        assert (document["detail"], document["errors"]) == ("nokey: Unknown key", {"nokey": ["Unknown key."]})
+    check_problem(api.post("/api/sites/", {"name": "oslo", "nokey": 1}), 400)
+
+
+@pytest.mark.feature("HUB-API-012")
+def test_what_was_shown_may_be_sent_back_and_read_only_keys_are_ignored(api):
+    api.post("/api/sites/", SITE)
+    api.post("/api/datastores/", STORE)
+    api.post("/api/sitelinks/", LINK | {"site_path_b64": "L3Nydi9wYXJpcy//"})
+    for model, path in ((Site, "sites"), (Datastore, "datastores"), (SiteLink, "sitelinks")):
+        url = f"/api/{path}/{model.objects.get().pk}/"
+        shown = api.get(url).json()
+        answer = api.patch(url, shown | {"id": 99, "url": "x"})
+        assert (answer.status_code, answer.json()) == (200, shown)
+
+
+def test_optional_texts_are_unset_by_sending_them_empty(api):
+    sent = {"name": "cloud", "type": "S3", "bucket": "bkt", "region": "eu", "endpoint": "https://h"}
+    store = api.post("/api/datastores/", sent | {"accesskeyid": "k", "secretaccesskey": "s"}).json()
+    unset = {"region": "", "endpoint": "", "accesskeyid": "", "secretaccesskey": ""}
+    assert api.patch(store["url"], unset).status_code == 200
+    assert access(Datastore.objects.get()).settings == {"bucket": "bkt"}
+    site = api.post("/api/sites/", SITE).json()
+    assert api.patch(site["url"], {"elasticsearch_url": ""}).json()["elasticsearch_url"] == ""
 
 
 def test_a_datastore_that_sites_are_linked_to_is_not_deleted(api):
@@ -218,6 +300,11 @@ def test_a_key_that_the_file_sets_cannot_be_changed_elsewhere_and_the_answer_nam
 def test_what_the_file_declares_cannot_be_deleted(api, declared):
     for model, path in ((SiteLink, "sitelinks"), (Site, "sites"), (Datastore, "datastores")):
         assert str(declared) in check_problem(api.delete(f"/api/{path}/{model.objects.get().pk}/"), 409)["detail"]
+
+
+def test_the_refusal_to_change_a_declared_link_names_site_and_path_as_text(api, declared):
+    detail = check_problem(api.patch(f"/api/sitelinks/{SiteLink.objects.get().pk}/", {"datastore_path": "x"}), 409)
+    assert "london:/srv/london/projects" in detail["detail"]
 
 
 def test_the_file_wins_over_the_database_and_leaves_alone_what_it_does_not_set(api, declared):

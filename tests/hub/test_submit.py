@@ -75,6 +75,12 @@ def test_a_workflow_for_schedules_is_refused():
     refused("run by schedules only", start, "mine")
 
 
+def test_sending_to_the_site_itself_is_refused():
+    refused("field 'destinationsite': 'london' is the site itself", send, destinationsite="london")
+    workflow(fields=[{"name": "destinationsite", "label": "To", "type": "enum[site]", "default": "london"}])
+    refused("'london' is the site itself", start, "mine")
+
+
 def test_send_without_hydrate_is_refused_until_there_are_stubs():
     refused("stubs are not available yet; set hydrate to true", send, hydrate=False)
     refused("set hydrate to true", start, "send", fields={"destinationsite": "dublin"})

@@ -120,7 +120,8 @@ def test_failed_logins_are_throttled_and_good_ones_are_not(anonymous, monkeypatc
 def test_a_new_password_ends_what_the_old_one_opened(anonymous, user):
     refresh = RefreshToken.for_user(user)
     made = boot.reset_password("ann", None)
-    assert use(anonymous, refresh.access_token).status_code == 401
+    refused = use(anonymous, refresh.access_token)
+    assert (refused.status_code, refused.json()["detail"]) == (401, "The user's password has been changed.")
     assert anonymous.post("/api/auth/token/refresh/", {"refresh": str(refresh)}).status_code == 401
     assert login(anonymous, "ann", made).status_code == 201
 

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,36 +12,52 @@ from argosy.agent.lease import Lease
 from argosy.core import wire
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
-from argosy.core.errors import Denied, Invalid
+from argosy.core.errors import ArgosyError, Denied, Invalid, Unavailable
 from argosy.core.options import parse
 from argosy.core.order import Link, Order, StoreAccess
 from argosy.core.paths import absolute, below, display
 from argosy.filesystems.base import Filesystem
 from argosy.filesystems.posix import Posix
 from argosy.stores.base import STORES, Store
+from argosy.stores.posix import PosixStore
 
 
 class Place:
     """What outlives the tasks of a site."""
 
-    def __init__(self, config: SiteConfig, directory: Path) -> None:
+    def __init__(self, config: SiteConfig, directory: Path, *, shelves: Collection[str] = ()) -> None:
+        """`shelves`: the directories that may be datastores. The hub may name them; only the configuration allows."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.name = config.name
         self.index = Index(directory / "index.db")
         self.locks = Locks()
         self.trees = [Posix(root=absolute(os.fsencode(root)), key=_key(directory)) for root in config.roots]
+        self.unserved = {tree.root: "it was not looked at yet" for tree in self.trees}
+        """Why a root is not served."""
+        self._shelves = frozenset(shelves)
         self._stores: dict[bytes, Store] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Clear what a killed agent left. Nothing may be staged yet."""
+        """Clear what a killed agent left in roots that are not served, and serve those where that could be done."""
         for tree in self.trees:
+            if tree.root in self.unserved:
+                self._open(tree)
+
+    def _open(self, tree: Filesystem) -> None:
+        try:
             tree.sweep()
+        except ArgosyError as error:
+            self.unserved[tree.root] = error.message
+        else:
+            del self.unserved[tree.root]
 
     def tree(self, path: bytes) -> Filesystem:
         """Return the tree that holds the path."""
         for tree in self.trees:
             if below(path, tree.root):
+                if reason := self.unserved.get(tree.root):
+                    raise Unavailable(f"root {display(tree.root)} of site {self.name} is not served: {reason}")
                 return tree
         roots = ", ".join(display(tree.root) for tree in self.trees)
         raise Denied(f"{display(path)} is outside the roots of site {self.name}: {roots}")
@@ -52,8 +68,18 @@ class Place:
         with self._lock:
             if described not in self._stores:
                 plugin = STORES.get(access.type.lower())
-                self._stores[described] = parse(plugin, access.settings, noun=f"datastore {access.name}")
+                store = parse(plugin, access.settings, noun=f"datastore {access.name}")
+                self._check_shelf(access.name, store)
+                self._stores[described] = store
             return self._stores[described]
+
+    def _check_shelf(self, name: str, store: Store) -> None:
+        """Whoever commands the hub must not come to write anywhere on this machine."""
+        if isinstance(store, PosixStore) and store.path not in self._shelves:
+            raise Denied(
+                f"datastore {name} at {store.path} is not among the POSIX datastores of this agent's configuration: "
+                "declare it there"
+            )
 
     def close(self) -> None:
         """Let go of the index."""

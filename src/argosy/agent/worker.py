@@ -1,6 +1,7 @@
 """The agent: hears bells, claims orders, runs them, delivers what became of them."""
 
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from argosy.agent.spool import Spool
 from argosy.core.config import Config, SiteConfig
 from argosy.core.errors import ArgosyError, LeaseLost, Unavailable
 from argosy.core.order import Order
+from argosy.core.paths import display
 
 log = structlog.get_logger()
 
@@ -28,8 +30,9 @@ class Worker:
 
     def __init__(self, config: Config, data_dir: Path, hub: Hub, node: str) -> None:
         self._leases = Leases(hub)
+        shelves = {store.path for store in config.datastores if store.type == "POSIX"}
         self._sites = {
-            site.name: SiteWorker(site, data_dir / "agent" / site.name, hub, node, self._leases)
+            site.name: SiteWorker(site, data_dir / "agent" / site.name, hub, self._leases, node=node, shelves=shelves)
             for site in config.sites
         }
 
@@ -54,11 +57,14 @@ class Worker:
 class SiteWorker:
     """One site of this agent."""
 
-    def __init__(self, config: SiteConfig, directory: Path, hub: Hub, node: str, leases: Leases) -> None:
+    def __init__(
+        self, config: SiteConfig, directory: Path, hub: Hub, leases: Leases, *, node: str, shelves: Collection[str]
+    ) -> None:
         self._hub = hub
         self._node = node
         self._leases = leases
-        self._place = Place(config, directory)
+        self._place = Place(config, directory, shelves=shelves)
+        self._told: dict[bytes, str] = {}
         self._spool = Spool(directory / "spool")
         self._entries = ThreadPoolExecutor(config.threads, f"{config.name}-entry")
         self._tasks = {queue: ThreadPoolExecutor(slots, f"{config.name}-{queue}") for queue, slots in SLOTS.items()}
@@ -69,7 +75,7 @@ class SiteWorker:
         self._keeper = threading.Thread(target=self._keep, name=f"{config.name}-keeper", daemon=True)
 
     def start(self) -> None:
-        """Open the site, now or as soon as its roots are there, and deliver what was spooled."""
+        """Open the site, now or as soon as one of its roots is there, and deliver what was spooled."""
         self._open_up()
         self._keeper.start()
 
@@ -134,21 +140,28 @@ class SiteWorker:
             self._spool.done(file)
 
     def _keep(self) -> None:
-        """Send what is in the spool, at the start and whenever something stays there; open the site when it can be."""
+        """Send what is in the spool, at the start and whenever something stays there; serve roots when they can be."""
         while True:
             self._deliver()
             if self._stopped.wait(REDELIVERY):
                 return
-            if not self._open.is_set():
-                self._open_up()
+            self._open_up()
 
     def _open_up(self) -> None:
-        try:
-            self._place.start()
-        except ArgosyError as error:
-            log.warning("site is not served", site=self._place.name, reason=error.message)
-        else:
+        """Serve the roots that can be served; a site without any stays closed."""
+        self._place.start()
+        self._tell(dict(self._place.unserved))
+        if len(self._told) < len(self._place.trees):
             self._open.set()
+
+    def _tell(self, unserved: dict[bytes, str]) -> None:
+        """Log what is no longer as it was told last."""
+        for root in self._told.keys() - unserved.keys():
+            log.info("root is served", site=self._place.name, root=display(root))
+        for root, reason in unserved.items():
+            if self._told.get(root) != reason:
+                log.warning("root is not served", site=self._place.name, root=display(root), reason=reason)
+        self._told = unserved
 
     def _deliver(self) -> None:
         for file, report in self._spool.unsent():

@@ -108,6 +108,7 @@ def data_directory(top: Path) -> Iterator[Finding]:
         yield fail(subject, "cannot be written", "run as the user that Argosy runs as, or choose another --data-dir")
         return
     yield from _space(subject, top)
+    yield from _owner(place.hub)
     if not _is_held(place.lock):
         yield ok(subject, "writable; no Argosy runs on it")
         return
@@ -120,6 +121,17 @@ def data_directory(top: Path) -> Iterator[Finding]:
     told = found.describe()
     weak = found.uid == 0 or not found.landlock
     yield warn("API process", told, "enable Landlock in the kernel (lsm=)") if weak else ok("API process", told)
+
+
+def _owner(hub: Path) -> Iterator[Finding]:
+    from argosy.embedded.user import nobodies
+
+    if hub.exists() and hub.stat().st_uid in nobodies():
+        yield fail(
+            f"hub's data {hub}",
+            "belongs to nobody: other programs may read the keys of its tokens",
+            "start Argosy again as root: it takes a user of its own",
+        )
 
 
 def site(config: SiteConfig) -> Iterator[Finding]:

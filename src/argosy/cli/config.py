@@ -17,10 +17,10 @@ def config() -> None:
 
 @app.command()
 def export(
-    site: Annotated[str, typer.Argument(help="Name of the site.")],
+    site: Annotated[str | None, typer.Argument(help="Name of the site; without one all of them.")] = None,
     data_dir: Annotated[Path, typer.Option(help="The data directory of the hub.")] = Path(DATA_DIR),
 ) -> None:
-    """Print a site as it stands, in the form of the configuration file; secrets are left out."""
+    """Print sites as they stand, in the form of the configuration file; secrets are left out."""
     from argosy.embedded.offline import export_site
 
     typer.echo(export_site(data_dir, site).rstrip("\n"))

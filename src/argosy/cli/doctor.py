@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from argosy.cli.configuration import configuration
+from argosy.cli.output import OUTPUT, Format, print_json, shown
 from argosy.core.config import Config
 from argosy.core.errors import ArgosyError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def doctor(
     file: Annotated[Path | None, typer.Option("--config", help="The configuration to look at.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The data directory to look at, if not the file's.")] = None,
+    output: OUTPUT = Format.TEXT,
 ) -> None:
     """Check this machine and a configuration, and say what to do about what is wrong.
 
@@ -24,12 +26,19 @@ def doctor(
     """
     from argosy.cli import checks
 
-    failed = False
+    found = []
     for finding in _findings(file, data_dir):
-        failed |= finding.level is checks.Level.FAIL
-        remedy = f": {finding.remedy}" if finding.remedy else ""
-        typer.echo(f"{finding.level:4}  {finding.subject}: {finding.found}{remedy}")
-    raise typer.Exit(1 if failed else 0)
+        found.append(finding)
+        if output is Format.TEXT:
+            _tell(finding)
+    if output is Format.JSON:
+        print_json(found)
+    raise typer.Exit(1 if any(finding.level is checks.Level.FAIL for finding in found) else 0)
+
+
+def _tell(finding: "Finding") -> None:
+    remedy = f": {finding.remedy}" if finding.remedy else ""
+    typer.echo(shown(f"{finding.level:4}  {finding.subject}: {finding.found}{remedy}"))
 
 
 def _findings(file: Path | None, data_dir: Path | None) -> Iterator["Finding"]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from argosy.cli import admin, config, doctor, job, login, premigrate, send, site, up, version
+from argosy.cli.output import shown
 from argosy.core.errors import ArgosyError
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     except ArgosyError as error:
         return _told(error.message, 1)
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
+        message = " ".join(error.format_message().split("\n")).rstrip(".")
         return _told(f"{message} (see {_command_of(error)} --help)", error.exit_code) if message else error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,9 +64,8 @@ def _command_of(error: typer.TyperException) -> str:
 
 
 def _told(message: str, status: int) -> int:
-    """Say it on one line of standard error, whatever bytes are in it."""
-    line = " ".join(message.split("\n")).encode("utf-8", "replace")
-    sys.stderr.buffer.write(b"argosy: " + line + b"\n")
+    """Say it on one line of standard error, whatever characters are in it."""
+    sys.stderr.buffer.write(f"argosy: {shown(message)}\n".encode())
     sys.stderr.flush()
     return status
 

@@ -1,6 +1,8 @@
 """How commands print: for people, or JSON and nothing else."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -15,7 +17,25 @@ class Format(StrEnum):
     JSON = "json"
 
 
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of characters that steer a terminal or cannot be told from their looks."""
+
 OUTPUT = Annotated[Format, typer.Option("--output", "-o", help="For people (text) or programs (json).")]
+
+
+def shown(text: str) -> str:
+    """Return the text with control and format characters, line ends among them, escaped: it steers no terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(sign) if unicodedata.category(sign) in _UNSHOWN else sign for sign in text)
+
+
+def cause(path: str, reason: str) -> str:
+    """Return the reason, ready to be shown beside the path, which it need not name again."""
+    for prefix in (f"{path}: ", f"{path} "):
+        if reason.startswith(prefix):
+            return shown(reason.removeprefix(prefix))
+    return shown(reason)
 
 
 def print_json(value: Any) -> None:
@@ -25,7 +45,7 @@ def print_json(value: Any) -> None:
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in aligned columns; the last is as long as it needs."""
-    table = [list(header), *([("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    table = [list(header), *([("-" if cell is None else shown(str(cell))) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(header) - 1)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -48,3 +68,13 @@ def span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(time: str | None) -> str | None:
+    """Return a time of the hub to the second, as people read it."""
+    return time and datetime.fromisoformat(time).isoformat(" ", "seconds")
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -4,11 +4,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from argosy.cli.output import Format, amount, print_json, span
+from argosy.cli.output import Format, amount, cause, print_json, shown, span
 from argosy.cli.session import connected, is_terminal
 from argosy.core import paths as path_rules
 from argosy.core.errors import Unavailable
@@ -27,6 +29,8 @@ _ABSENCE = 60.0
 """Seconds the hub may be away while a job is watched."""
 _SHOWN = 10
 """Failed files that are listed at the end."""
+_REASONS = 2.0
+"""Seconds between questions for why tasks wait."""
 _RECENT = 30.0
 """Seconds a rate is measured over."""
 
@@ -77,9 +81,15 @@ def summary(job: "Job") -> str:
         "aborted": job.numabortedfiles,
         "cancelled": job.numcancelledfiles,
     }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    told = told.replace(" ", " entry " if told.startswith("1 ") else " entries ", 1) or "nothing to do"
     took = f" in {span(job.runtime)}" if job.runtime else ""
     return f"Job {job.id} {job.state}: {told}; {amount(job.moved_data)} moved{took}"
+
+
+def waiting(reason: str) -> str:
+    """Return why a job waits, on one line."""
+    return f"waiting: {shown(reason)}; it is tried again"
 
 
 def absolute(path: str) -> bytes:
@@ -97,10 +107,10 @@ def _say_detached(number: int, output: Format) -> None:
 def _watched(client: "Client", number: int, output: Format) -> "Job":
     looks = _looks(client, number)
     if output is Format.JSON:
-        return _last(looks, lambda _: None)
+        return _last(looks)
     if is_terminal():
-        return _live(looks)
-    return _last(looks, _Lines())
+        return _live(looks, client)
+    return _last(looks, _Lines(), _Reasons(client, typer.echo))
 
 
 def _looks(client: "Client", number: int) -> Iterator["Job"]:
@@ -121,10 +131,30 @@ def _looks(client: "Client", number: int) -> Iterator["Job"]:
         pause = min(_LOOKS, pause * 1.5)
 
 
-def _last(looks: Iterator["Job"], show: Callable[["Job"], None]) -> "Job":
+def _last(looks: Iterator["Job"], *shows: Callable[["Job"], None]) -> "Job":
     for job in looks:
-        show(job)
+        for show in shows:
+            show(job)
     return job
+
+
+class _Reasons:
+    """Why tasks wait for another attempt: a line when it changes."""
+
+    def __init__(self, client: "Client", tell: Callable[[str], None]) -> None:
+        self._client, self._tell = client, tell
+        self._due = time.monotonic() + _REASONS
+        self._told = ""
+
+    def __call__(self, job: "Job") -> None:
+        if job.ended or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _REASONS
+        with suppress(Unavailable):
+            reason = self._client.waiting(job.id)
+            if reason not in {"", self._told}:
+                self._told = reason
+                self._tell(waiting(reason))
 
 
 class _Lines:
@@ -169,17 +199,17 @@ class Rate:
 
     def __str__(self) -> str:
         moved, files = self.per_second()
-        return f"{amount(moved)}/s, {files:.0f} files/s"
+        return f"{amount(moved)}/s, {files:.0f} entries/s"
 
 
 def progress(job: "Job") -> str:
     """Return how far a job is."""
     more = "" if job.dir_walk_complete else "+"
     bad = f" ({job.bad} not well)" if job.bad else ""
-    return f"Job {job.id}: {job.done} of {job.numfiles}{more} files{bad}, {amount(job.moved_data)} moved"
+    return f"Job {job.id}: {job.done} of {job.numfiles}{more} entries{bad}, {amount(job.moved_data)} moved"
 
 
-def _live(looks: Iterator["Job"]) -> "Job":
+def _live(looks: Iterator["Job"], client: "Client") -> "Job":
     from rich.progress import BarColumn, Progress, TextColumn
 
     rate = Rate()
@@ -190,21 +220,25 @@ def _live(looks: Iterator["Job"]) -> "Job":
         def show(job: "Job") -> None:
             rate.note(job)
             total = job.numfiles if job.dir_walk_complete else None
-            shown = ", ".join(filter(None, (str(rate), rate.left(job))))
-            bar.update(task, description=progress(job), completed=job.done, total=total, rate=shown)
+            speed = ", ".join(filter(None, (str(rate), rate.left(job))))
+            bar.update(task, description=progress(job), completed=job.done, total=total, rate=speed)
 
-        return _last(looks, show)
+        def tell(line: str) -> None:
+            bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+        return _last(looks, show, _Reasons(client, tell))
 
 
 def _list_bad(client: "Client", job: "Job") -> None:
     """Tell on standard error of files that did not go well, a few of them."""
     left = _SHOWN
-    for category, count in (("failed", job.numfailedfiles), ("aborted", job.numabortedfiles)):
-        if not count or left <= 0:
-            continue
-        for file, _ in zip(client.files(job.id, category=category), range(left), strict=False):
+    bad = {"failed": job.numfailedfiles, "aborted": job.numabortedfiles}
+    categories = [category for category, count in bad.items() if count]
+    for category in categories:
+        for file in islice(client.files(job.id, category=category), left):
             left -= 1
-            reason = (file.reason or "no reason given").removeprefix(file.path).lstrip(": ")
-            typer.echo(f"{category}: {file.path}: {reason}", err=True)
-    if job.bad > _SHOWN:
-        typer.echo(f"all of them: argosy job files {job.id} --category failed", err=True)
+            reason = cause(file.path, file.reason or "no reason given")
+            typer.echo(f"{category}: {shown(file.path)}: {reason}", err=True)
+    if sum(bad.values()) > _SHOWN:
+        commands = (f"argosy job files {job.id} --category {category}" for category in categories)
+        typer.echo(f"all of them: {' and '.join(commands)}", err=True)

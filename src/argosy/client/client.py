@@ -1,12 +1,13 @@
 """The hub, called over HTTP. Tokens are refreshed as needed; errors come as ours, with the hub's words."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
 
-from argosy.client.shapes import Job, JobFile, Page, Site, Tokens
+from argosy.client.shapes import Job, JobFile, Page, Site, Task, Tokens
 from argosy.core import paths
 from argosy.core.errors import (
     ArgosyError,
@@ -17,6 +18,7 @@ from argosy.core.errors import (
     NotFound,
     Unavailable,
 )
+from argosy.core.states import TaskState
 
 T = TypeVar("T")
 
@@ -101,6 +103,11 @@ class Client:
     def files(self, number: int, *, category: str | None = None) -> Iterator[JobFile]:
         """Yield the files of a job, all or those of one category."""
         return self._all(f"jobs/{number}/files/", JobFile, {"category": category} if category else {})
+
+    def waiting(self, number: int) -> str:
+        """Return why tasks of a job wait for another attempt, "" where none of the first hundred does."""
+        pending = self._all("tasks/", Task, {"job_id": number, "state": TaskState.PENDING})
+        return next((task.reason for task in islice(pending, _PAGE) if task.reason), "")
 
     def cancel(self, number: int) -> None:
         """Have a job's pending tasks dropped and its running ones stop between entries."""

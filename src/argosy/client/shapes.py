@@ -49,6 +49,21 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of content found so far."""
     moved_data: int = 0
     """Bytes of content that crossed between filesystems and stores."""
+    fields: dict[str, Any] = {}
+    """What the workflow was asked to do."""
+    paths: list[str | dict[str, str]] | msgspec.UnsetType = msgspec.UNSET
+    """The paths that were given; a list of jobs does not say."""
+
+    @property
+    def destination(self) -> str | None:
+        """Name of the site it sends to."""
+        return self.fields.get("destinationsite")
+
+    @property
+    def given(self) -> list[str]:
+        """The paths that were given, as text for people."""
+        sent = self.paths or []
+        return [path if isinstance(path, str) else path["path"] for path in sent]
 
     @property
     def ended(self) -> bool:
@@ -69,6 +84,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def done(self) -> int:
         """Files that have been dealt with."""
         return self.good + self.bad
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a job."""
+
+    reason: str = ""
+    """Why it ended so, or why its last attempt did."""
 
 
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ environment variable `ARGOSY_DATASTORE_<NAME>_SECRETACCESSKEY` (the name in uppe
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,7 +24,16 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Threads = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _LATER = {"GCS", "AZURE"}
+_WANTED = {
+    "int": "a whole number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+_BOUNDS = {">=": "at least", "<=": "at most"}
 _S3_ONLY = ("bucket", "endpoint", "region", "accesskeyid", "secretaccesskey", "secretaccesskey_file")
 
 
@@ -123,9 +132,7 @@ def load(file: Path, *, data_dir: Path | None = None, environment: Mapping[str, 
         config = _resolved(_converted(raw), file.absolute().parent, data_dir, environment)
         _check(config)
     except _Refused as refused:
-        raise Invalid(
-            f"{file}: {refused.key}: {refused.reason}" if refused.key else f"{file}: {refused.reason}"
-        ) from None
+        raise Invalid(f"{file}: {refused.message}") from None
     return msgspec.structs.replace(config, file=str(file.absolute()), declared=tuple(_declared(raw)))
 
 
@@ -134,11 +141,54 @@ def secret_variable(datastore: str) -> str:
     return f"ARGOSY_DATASTORE_{re.sub('[^A-Z0-9]', '_', datastore.upper())}_SECRETACCESSKEY"
 
 
-class _Refused(Exception):
+def check_store(store: DatastoreConfig) -> None:
+    """Return if there can be such a datastore.
+
+    Raises:
+        Invalid: there cannot; the message names key and reason, never a secret.
+    """
+    key = f"datastores.{store.name}"
+    if store.type in _LATER:
+        _refuse(f"{key}.type", f"{store.type} is not available yet: use S3 or POSIX")
+    if store.type == "POSIX":
+        if not store.path:
+            _refuse(f"{key}.path", "is missing: a POSIX datastore is a directory")
+        _check_unused(store, key, _S3_ONLY)
+        return
+    _check_bucket(store, f"{key}.bucket")
+    _check_unused(store, key, ("path",))
+    _check_access(store, key)
+
+
+def check_apart(places: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]] = ()) -> None:
+    """Return if no place, given as key and path, is, holds or lies in another of them or of the others.
+
+    A walk of one would meet what Argosy keeps in the other.
+
+    Raises:
+        Invalid: one does; the message names both.
+    """
+    for number, (key, path) in enumerate(places):
+        for other_key, other in (*others, *places[:number]):
+            if paths.below(path.encode(), other.encode()) or paths.below(other.encode(), path.encode()):
+                _refuse(key, f"{path} is, holds or lies in {other} ({other_key}): keep them apart")
+
+
+def plain(path: str, key: str) -> str:
+    """Return the absolute path without doubled or trailing slashes.
+
+    Raises:
+        Invalid: it is not absolute, or holds . or ..; the message names the key.
+    """
+    try:
+        return paths.absolute(path.encode()).decode()
+    except Invalid as error:
+        _refuse(key, error.message)
+
+
+class _Refused(Invalid):
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(key, reason)
-        self.key = key
-        self.reason = reason
+        super().__init__(f"{key}: {reason}" if key else reason)
 
 
 def _refuse(key: str, reason: str) -> NoReturn:
@@ -189,7 +239,19 @@ def _translated(message: str, raw: dict[str, Any]) -> _Refused:
         return _Refused(f"{key}.{field[1]}".strip("."), "unknown key")
     if field := re.fullmatch(r"Object missing required field `(.*)`", reason):
         return _Refused(f"{key}.{field[1]}".strip("."), "is missing")
-    return _Refused(key, reason[:1].lower() + reason[1:].replace("`", ""))
+    return _Refused(key, _worded(reason.replace("`", ""), key.rpartition(".")[2]))
+
+
+def _worded(reason: str, name: str) -> str:
+    """Say `Expected int, got str` and its like in the words of whoever writes the file."""
+    if value := re.fullmatch(r"Invalid enum value (.*)", reason):
+        allowed = get_args(get_type_hints(DatastoreConfig)[name])
+        return f"{value[1]} is not one of {', '.join(word for word in allowed if word not in _LATER)}"
+    if bound := re.fullmatch(r"Expected int (>=|<=) (\d+)", reason):
+        return f"must be {_BOUNDS[bound[1]]} {bound[2]}"
+    if kind := re.fullmatch(r"Expected (\w+), got \w+", reason):
+        return f"must be {_WANTED.get(kind[1], kind[1])}"
+    return reason[:1].lower() + reason[1:]
 
 
 def _dotted(where: str, raw: Any) -> str:
@@ -205,10 +267,16 @@ def _dotted(where: str, raw: Any) -> str:
 def _resolved(config: Config, base: Path, data_dir: Path | None, environment: Mapping[str, str]) -> Config:
     return msgspec.structs.replace(
         config,
-        hub=HubConfig(data_dir=_absolute(str(data_dir.absolute()) if data_dir else config.hub.data_dir, base)),
+        hub=HubConfig(data_dir=_own(config.hub.data_dir, base, data_dir)),
         datastores=tuple(_resolved_store(store, base, environment) for store in config.datastores),
         sites=tuple(_resolved_site(site) for site in config.sites),
     )
+
+
+def _own(said: str, base: Path, given: Path | None) -> str:
+    if not said:
+        _refuse("hub.data_dir", "is empty: name a directory")
+    return _absolute(str(given.absolute()) if given else said, base)
 
 
 def _absolute(path: str, base: Path) -> str:
@@ -243,7 +311,7 @@ def _resolved_site(site: SiteConfig) -> SiteConfig:
     key = f"sites.{site.name}"
     return msgspec.structs.replace(
         site,
-        roots=tuple(_plain(root, f"{key}.roots.{index}") for index, root in enumerate(site.roots)),
+        roots=tuple(plain(root, f"{key}.roots.{index}") for index, root in enumerate(site.roots)),
         links=tuple(_resolved_link(link, f"{key}.links.{index}") for index, link in enumerate(site.links)),
     )
 
@@ -251,16 +319,9 @@ def _resolved_site(site: SiteConfig) -> SiteConfig:
 def _resolved_link(link: LinkConfig, key: str) -> LinkConfig:
     return msgspec.structs.replace(
         link,
-        site_path=_plain(link.site_path, f"{key}.site_path"),
+        site_path=plain(link.site_path, f"{key}.site_path"),
         datastore_path=_prefix(link.datastore_path, f"{key}.datastore_path"),
     )
-
-
-def _plain(path: str, key: str) -> str:
-    try:
-        return paths.absolute(path.encode()).decode()
-    except Invalid as error:
-        _refuse(key, error.message)
 
 
 def _prefix(text: str, key: str) -> str:
@@ -277,7 +338,7 @@ def _check(config: Config) -> None:
     _check_names("datastores", (store.name for store in config.datastores))
     _check_names("sites", (site.name for site in config.sites))
     for store in config.datastores:
-        _check_store(store)
+        check_store(store)
     for site in config.sites:
         _check_site(site, config)
     _check_places(config)
@@ -295,17 +356,12 @@ def _check_names(table: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _check_store(store: DatastoreConfig) -> None:
-    key = f"datastores.{store.name}"
-    if store.type == "POSIX":
-        if not store.path:
-            _refuse(f"{key}.path", "is missing: a POSIX datastore is a directory")
-        _check_unused(store, key, _S3_ONLY)
-        return
+def _check_bucket(store: DatastoreConfig, key: str) -> None:
     if not store.bucket:
-        _refuse(f"{key}.bucket", f"is missing: an {store.type} datastore is a bucket")
-    _check_unused(store, key, ("path",))
-    _check_access(store, key)
+        _refuse(key, f"is missing: an {store.type} datastore is a bucket")
+    if not _BUCKET.fullmatch(store.bucket):
+        named = "is 3 to 63 lower-case letters, digits, . - _, and begins and ends with a letter or digit"
+        _refuse(key, f"{store.bucket!r}: the name of a bucket {named}")
 
 
 def _check_unused(store: DatastoreConfig, key: str, names: tuple[str, ...]) -> None:
@@ -360,11 +416,7 @@ def _check_link(link: LinkConfig, key: str, site: SiteConfig, stores: set[str]) 
 
 
 def _check_places(config: Config) -> None:
-    """Refuse places inside one another: a walk of one would meet what Argosy keeps in the other."""
     places = [("hub.data_dir", config.hub.data_dir)]
     places += [(f"datastores.{store.name}.path", store.path) for store in config.datastores if store.path]
     places += [(f"sites.{site.name}.roots.{i}", root) for site in config.sites for i, root in enumerate(site.roots)]
-    for number, (key, path) in enumerate(places):
-        for other_key, other in places[:number]:
-            if paths.below(path.encode(), other.encode()) or paths.below(other.encode(), path.encode()):
-                _refuse(key, f"{path} is, holds or lies in {other} ({other_key}): keep them apart")
+    check_apart(places)

@@ -23,12 +23,19 @@ class Recursive:
 
     def find(self, given: Sequence[Entry], site: Site, *, on_error: OnError, after: bytes | None) -> Iterator[Entry]:
         """Yield what is found in one order over all given paths, so that it can be taken up behind any of it."""
-        for top in _outermost(self._resolved(given, site, on_error)):
-            if after is None or below(after, top.path) or walk_key(top.path) > walk_key(after):
-                yield from self._walk(top, site, on_error, after)
+        missing: set[bytes] = set()
+        for top in _outermost(self._resolved(given, site, on_error, missing)):
+            behind = after is None or walk_key(top.path) > walk_key(after)
+            if top.path in missing:
+                yield from [top] if behind else []
+            elif behind or (after is not None and below(after, top.path)):
+                yield from _walk(top, site, on_error, after)
 
-    def _resolved(self, given: Sequence[Entry], site: Site, on_error: OnError) -> Iterator[Entry]:
-        """Yield the given entries under the paths they really have; those that have none go to `on_error`."""
+    def _resolved(self, given: Sequence[Entry], site: Site, on_error: OnError, missing: set[bytes]) -> Iterator[Entry]:
+        """Yield the given entries under the paths they really have.
+
+        Those that have none go to `on_error`, or through, and then to `missing`.
+        """
         for entry in given:
             try:
                 tree = site.tree(entry.path)
@@ -36,6 +43,7 @@ class Recursive:
                 tree.stat(path)
             except NotFound as error:
                 if self.skip_missing:
+                    missing.add(entry.path)
                     yield entry
                 else:
                     on_error(entry.path, error)
@@ -44,13 +52,10 @@ class Recursive:
             else:
                 yield msgspec.structs.replace(entry, path=path)
 
-    def _walk(self, top: Entry, site: Site, on_error: OnError, after: bytes | None) -> Iterator[Entry]:
-        missing = True
-        for entry in site.tree(top.path).scan(top.path, on_error=on_error, after=after):
-            missing = False
-            yield msgspec.structs.replace(entry, state=top.state) if top.state else entry
-        if missing and self.skip_missing and after is None:
-            yield top
+
+def _walk(top: Entry, site: Site, on_error: OnError, after: bytes | None) -> Iterator[Entry]:
+    for entry in site.tree(top.path).scan(top.path, on_error=on_error, after=after):
+        yield msgspec.structs.replace(entry, state=top.state) if top.state else entry
 
 
 def _outermost(given: Iterator[Entry]) -> list[Entry]:

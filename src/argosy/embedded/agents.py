@@ -1,5 +1,6 @@
 """The agents process: serves every site of the configuration, with the privileges it was started with."""
 
+import resource
 import socket
 import sys
 
@@ -18,6 +19,8 @@ SWITCH = 0.0005
 def run(child: Child) -> None:
     """Serve the sites until told to stop; stop between entries."""
     sys.setswitchinterval(SWITCH)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a batch holds its files open
     place = child.launch.place
     child.settle()
     hub = LocalHub(place.socket)

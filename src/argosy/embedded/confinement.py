@@ -1,14 +1,13 @@
 """How the hub process gives up its privileges: it answers the network, so it must not be root.
 
-Started as root, it becomes the owner of its data, else the user `argosy`, else `nobody`, without any capability. Where
-that user cannot reach Python itself (an installation below /root, say) it keeps one capability, to read past
-permissions, and Landlock confines what it reads. In every case Landlock, where the kernel has it, lets it write to its
-own directory and nowhere else.
+Started as root, it becomes another user (`user.py` says which), without any capability. Where that user cannot reach
+Python itself (an installation below /root, say) it keeps one capability, to read past permissions, and Landlock
+confines what it reads; where the kernel has no Landlock, it refuses to run. In every case Landlock, where the kernel
+has it, lets it write to its own directory and nowhere else.
 """
 
 import ctypes
 import os
-import pwd
 import signal
 import struct
 import sys
@@ -18,6 +17,7 @@ from typing import NoReturn
 
 import msgspec
 
+from argosy.core.errors import Denied
 from argosy.embedded import landlock
 
 _SYSTEM = (
@@ -27,9 +27,6 @@ _SYSTEM = (
     "/etc/pki/ca-trust", "/etc/protocols", "/etc/resolv.conf", "/etc/services", "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf", "/etc/timezone",
 )  # fmt: skip
-_FALLBACK = 65534
-"""The number of `nobody` where no such name is known."""
-
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 8, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAP_VERSION = 0x20080522
@@ -54,29 +51,19 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
         return f"uid {self.uid}{reads}, {fence}"
 
 
-def user_of(*directories: Path) -> tuple[int, int]:
-    """Return whom the hub runs as: ourselves, unless we are root; else the first owner who is not root, else nobody."""
-    if os.geteuid() != 0:
-        return os.geteuid(), os.getegid()
-    for directory in directories:
-        if directory.exists() and (found := directory.stat()).st_uid != 0:
-            return found.st_uid, found.st_gid
-    for name in ("argosy", "nobody"):
-        try:
-            known = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return known.pw_uid, known.pw_gid
-    return _FALLBACK, _FALLBACK
-
-
 def confine(own: Path, uid: int, gid: int) -> Confinement:
-    """Give up for good all but reading what Python needs and writing below `own`. Call it before threads exist."""
+    """Give up for good all but reading what Python needs and writing below `own`. Call it before threads exist.
+
+    Raises:
+        Denied: it would have to read past permissions, and nothing would confine what.
+    """
     needed = _needed()
     readable = [*needed, *map(Path, _SYSTEM)]
     reads_past = False
     if os.geteuid() == 0:
         reads_past = not _succeeds(lambda: _try_as(uid, gid, needed, own))
+        if reads_past and not landlock.version():
+            raise Denied(_unfenced(uid, own))
         _become(uid, gid, _CAP_DAC_READ_SEARCH if reads_past else None)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     fence = landlock.restrict(readable=readable, writable=[own, Path("/dev/null")])
@@ -86,6 +73,14 @@ def confine(own: Path, uid: int, gid: int) -> Confinement:
 def die_with_parent() -> None:
     """Have the kernel kill us when our parent dies. Giving up privileges forgets this: say it again afterwards."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _unfenced(uid: int, own: Path) -> str:
+    return (
+        f"user {uid} cannot reach {Path(sys.prefix)} (Python and Argosy) or {own}, and this kernel has no Landlock "
+        "to confine a process that reads past permissions: install Python and Argosy, and keep the data directory, "
+        f"where user {uid} can reach them, or enable Landlock in the kernel (lsm=)"
+    )
 
 
 def _needed() -> list[Path]:

@@ -10,9 +10,10 @@ import uvicorn
 
 from argosy.core.errors import Denied
 from argosy.embedded.child import ADMINISTRATOR, Child
-from argosy.embedded.confinement import confine, user_of
+from argosy.embedded.confinement import confine
 from argosy.embedded.exchange import Exchange, bind
 from argosy.embedded.place import Place
+from argosy.embedded.user import user_of
 
 GRACE = 5
 """Seconds that requests under way may take when we are told to stop."""
@@ -28,8 +29,8 @@ def run(child: Child) -> None:
 
 
 def _give_up_privileges(place: Place) -> None:
-    uid, gid = user_of(place.hub, place.top)
     try:
+        uid, gid = user_of(place)
         place.give_hub(uid, gid)
         with place.confinement.open("wb") as file:
             found = confine(place.hub, uid, gid)

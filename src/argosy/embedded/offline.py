@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 from argosy.core.errors import Denied, NotFound
-from argosy.embedded.confinement import confine, user_of
+from argosy.embedded.confinement import confine
 from argosy.embedded.logs import log_to_stderr
 from argosy.embedded.place import Place
+from argosy.embedded.user import nobodies
 
 
 def reset_password(data_dir: Path, user: str, password: str | None) -> str:
@@ -23,8 +24,8 @@ def reset_password(data_dir: Path, user: str, password: str | None) -> str:
     return boot.reset_password(user, password)
 
 
-def export_site(data_dir: Path, name: str) -> str:
-    """Return a site as it stands, as TOML without secrets.
+def export_site(data_dir: Path, name: str | None) -> str:
+    """Return a site, or all of them, as they stand, as TOML without secrets.
 
     Raises:
         NotFound: there is no such site, or no hub in the directory.
@@ -43,9 +44,17 @@ def _attach(data_dir: Path) -> None:
         raise NotFound(f"{data_dir} does not exist: name the hub's data directory with --data-dir")
     if not os.access(place.hub, os.R_OK | os.W_OK | os.X_OK):
         raise Denied(f"{data_dir} holds no hub that you may change: use sudo, or name another with --data-dir")
+    owner = _owner(place.hub)
     os.umask(0o077)
     log_to_stderr("offline", logging.WARNING)
-    confine(place.hub, *user_of(place.hub))
+    confine(place.hub, *owner)
     from argosy.hub.project import boot
 
     boot.attach(place.hub)
+
+
+def _owner(directory: Path) -> tuple[int, int]:
+    found = directory.stat()
+    if os.geteuid() == 0 and found.st_uid in {0, *nobodies()}:
+        raise Denied(f"{directory} has no user of its own yet: start Argosy on it once, which gives it one")
+    return found.st_uid, found.st_gid

@@ -45,6 +45,11 @@ class Place:
         return self.top / "run"
 
     @property
+    def user(self) -> Path:
+        """The number of the user that was chosen for the hub; root's."""
+        return self.top / "hub.uid"
+
+    @property
     def children(self) -> Path:
         """Held by hub and agents as long as one of them lives."""
         return self.run / "lock"

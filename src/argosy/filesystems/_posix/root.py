@@ -98,29 +98,40 @@ class Root:
         """Return a descriptor of `.argosy/name` below the root, mode 0700, made on demand.
 
         Raises:
-            Denied: somebody else made it, or may write to it.
+            Denied: somebody else made it, or `.argosy`, or may write there.
         """
-        with self.top() as top:
+        with closing(self._home()) as home:
             try:
-                directory = open_beneath(top, paths.join(paths.PRIVATE, name), DIRECTORY)
+                directory = open_beneath(home, name, DIRECTORY)
             except FileNotFoundError:
-                directory = self._make_private(name)
-        self._refuse_foreign(directory, name)
+                directory = make_private(home, [name])
+        self._refuse_foreign(directory, paths.join(paths.PRIVATE, name), others=0o077)
         return directory
 
-    def _make_private(self, name: bytes) -> int:
+    def _home(self) -> int:
+        """Return a descriptor of `.argosy`. Whoever owns the root can put another in its place, but not one of ours."""
+        with self.top() as top:
+            try:
+                home = open_beneath(top, paths.PRIVATE, DIRECTORY)
+            except FileNotFoundError:
+                home = self._make_home()
+        self._refuse_foreign(home, paths.PRIVATE, others=0o022)
+        return home
+
+    def _make_home(self) -> int:
         with self.top(DIRECTORY) as top:
             before = os.fstat(top)
             try:
-                return make_private(top, [paths.PRIVATE, name])
+                return make_private(top, [paths.PRIVATE])
             finally:
                 times.restore(top, before)
 
-    def _refuse_foreign(self, directory: int, name: bytes) -> None:
+    def _refuse_foreign(self, directory: int, relative: bytes, *, others: int) -> None:
+        """Close and refuse a directory that is not ours, or one that gives a right of `others`."""
         found = os.fstat(directory)
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        if found.st_uid != os.geteuid() or found.st_mode & others:
             os.close(directory)
-            where = paths.display(paths.join(self.path, paths.join(paths.PRIVATE, name)))
+            where = paths.display(paths.join(self.path, relative))
             raise Denied(f"{where}: is not Argosy's own directory of mode 0700: move {where} away")
 
 

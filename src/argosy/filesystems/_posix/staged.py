@@ -5,13 +5,15 @@ inode a killed agent leaves there belongs to somebody who was quicker than we, a
 """
 
 import contextlib
+import errno
 import os
+import re
 from typing import Final, Self
 
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Denied
 from argosy.core.failpoints import failpoint
-from argosy.core.paths import display
+from argosy.core.paths import PRIVATE, display, join
 from argosy.core.pointer import Binding, Pointer
 from argosy.filesystems._posix import inode, times, versions
 from argosy.filesystems._posix.entry import binding_of
@@ -21,6 +23,8 @@ from argosy.filesystems._posix.root import STAGING, TIMES, Root, Spot, closing, 
 from argosy.filesystems._posix.seal import Seal
 from argosy.linux.rename import exchange, noreplace
 
+_OURS: Final = re.compile(rb"[0-9a-f]{32}(\.[0-9a-f]+\.[0-9a-f]+)?")
+"""Names in staging."""
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -169,13 +173,23 @@ def sweep(root: Root) -> None:
     with root.top() as top, closing(root.private(TIMES)) as notes:
         times.repair(top, notes)
     with closing(root.private(STAGING)) as staging:
-        for name in os.listdir(staging):
-            _sweep_one(root, Spot(staging, os.fsencode(name)))
+        for name in map(os.fsencode, os.listdir(staging)):
+            with translated(join(root.path, join(PRIVATE, join(STAGING, name)))):
+                _sweep_one(root, Spot(staging, name))
 
 
 def _sweep_one(root: Root, left: Spot) -> None:
+    try:
+        if _is_ours(left):
+            remove(left)
+            return
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:  # a directory of ours is empty
+            raise
+    versions.rescue(root, left, left.name)
+
+
+def _is_ours(left: Spot) -> bool:
+    """Say whether it may be what we put there under this name."""
     _, *inodes = left.name.split(b".")
-    if inodes and b"%x" % left.stat().st_ino not in inodes:
-        versions.rescue(root, left, left.name)
-    else:
-        remove(left)
+    return _OURS.fullmatch(left.name) is not None and (not inodes or b"%x" % left.stat().st_ino in inodes)

@@ -17,7 +17,8 @@ from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 _LOCKS: Final = tuple(threading.Lock() for _ in range(64))
 _NOTE: Final = struct.Struct("=qqqI")
-"""When it was written (0: nothing to repair), atime and mtime of the directory, length of its path, which follows."""
+"""When it was written, atime and mtime of the directory, length of its path, which follows."""
+_READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEAR: Final = 2_000_000_000
 
 
@@ -30,14 +31,13 @@ def keeping(directory: int, notes: int, path: bytes) -> Iterator[None]:
     with times_lock(directory):
         found = os.fstat(directory)
         name = b"%d-%d" % (os.getpid(), _slot(directory))
-        note = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=notes)
+        _write(notes, name, _NOTE.pack(time.time_ns(), found.st_atime_ns, found.st_mtime_ns, len(path)) + path)
         try:
-            _write(note, _NOTE.pack(time.time_ns(), found.st_atime_ns, found.st_mtime_ns, len(path)) + path)
             yield
         finally:
             restore(directory, found)
-            _write(note, bytes(_NOTE.size))
-            os.close(note)
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=notes)
 
 
 def times_lock(directory: int) -> threading.Lock:
@@ -59,25 +59,38 @@ def restore(directory: int, found: os.stat_result) -> None:
 def repair(top: int, notes: int) -> None:
     """Give directories the times that killed agents owe them, unless somebody else changed them since."""
     for name in os.listdir(notes):
-        with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=notes), "rb") as note:
-            data = note.read()
+        data = _read(notes, name)
         if len(data) >= _NOTE.size:
             written, atime, mtime, length = _NOTE.unpack_from(data)
             _repair_one(top, data[_NOTE.size : _NOTE.size + length], written, (atime, mtime))
-        os.unlink(name, dir_fd=notes)
+        with contextlib.suppress(IsADirectoryError):
+            os.unlink(name, dir_fd=notes)
+
+
+def _read(notes: int, name: str) -> bytes:
+    """Return what the note says; nothing where it is none of ours."""
+    try:
+        with open(os.open(name, _READING, dir_fd=notes), "rb") as note:
+            return note.read()
+    except OSError:
+        return b""
 
 
 def _repair_one(top: int, path: bytes, written: int, times: tuple[int, int]) -> None:
     with contextlib.suppress(OSError):
         directory = open_beneath(top, path, DIRECTORY)
         try:
-            if written and abs(os.fstat(directory).st_mtime_ns - written) < _NEAR:
+            if abs(os.fstat(directory).st_mtime_ns - written) < _NEAR:
                 os.utime(directory, ns=times)
         finally:
             os.close(directory)
 
 
-def _write(note: int, data: bytes) -> None:
-    """A full disk must not keep what needs no room on it from happening."""
+def _write(notes: int, name: bytes, data: bytes) -> None:
+    """Write a note, or none: a full disk must not keep what needs no room on it from happening."""
     with contextlib.suppress(OSError):
-        os.pwrite(note, data, 0)
+        note = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=notes)
+        try:
+            os.pwrite(note, data, 0)
+        finally:
+            os.close(note)

@@ -19,6 +19,8 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
+from argosy.hub.common.fields import StrictSerializer
+
 FAILURES_KEPT = 60
 """Seconds a failed login counts."""
 
@@ -42,7 +44,7 @@ class LoginThrottle(SimpleRateThrottle):
         self.cache.set(self.key, self.history, FAILURES_KEPT)
 
 
-class LoginSerializer(serializers.Serializer[Any]):
+class LoginSerializer(StrictSerializer):
     """What a login needs."""
 
     username = serializers.CharField(write_only=True)
@@ -56,14 +58,14 @@ class TokensSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField()
 
 
-class RefreshSerializer(serializers.Serializer[Any]):
+class RefreshSerializer(StrictSerializer):
     """A refresh token for an access token."""
 
     refresh = serializers.CharField(write_only=True)
     access = serializers.CharField(read_only=True)
 
 
-class VerifySerializer(serializers.Serializer[Any]):
+class VerifySerializer(StrictSerializer):
     """A token and its kind."""
 
     token = serializers.CharField()

@@ -1,11 +1,15 @@
 """What several APIs have: ids, and paths: text where they are UTF-8, their exact bytes in `NAME_b64` where not."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from argosy.core import paths
 from argosy.core.errors import Invalid
+
+MOST_NAMED = 10
+"""How many unknown keys a refusal names."""
 
 
 class IdField(serializers.IntegerField):
@@ -13,6 +17,24 @@ class IdField(serializers.IntegerField):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(min_value=-1, max_value=2**63 - 1, **more)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """What is written: a key that it does not know is refused; one that it only shows is ignored."""
+
+    also_known: ClassVar[tuple[str, ...]] = ()
+    """Keys that are no fields, and are read all the same."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values of the fields.
+
+        Raises:
+            serializers.ValidationError: a value cannot be, or there is no such key.
+        """
+        unknown = sorted(set(data) - {*self.fields, *self.also_known}) if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError({key: ["Unknown key."] for key in unknown[:MOST_NAMED]})
+        return super().to_internal_value(data)
 
 
 def read_path(data: Any, key: str) -> bytes:

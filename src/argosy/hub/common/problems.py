@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, OperationalError
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, views
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import TokenError
@@ -25,6 +25,7 @@ from argosy.core.errors import (
     Unavailable,
     Unsupported,
 )
+from argosy.hub.common.disk import explained, is_full
 from argosy.hub.common.errors import Conflict
 
 log = structlog.get_logger()
@@ -48,8 +49,12 @@ _UNSENT = "the hub could not answer; its log says why"
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response:
     """Return the problem document of an error that left a view."""
+    if is_full(error):
+        error = Exhausted(explained())  # which has logged it, now and then
     if isinstance(error, TokenError):
         error = exceptions.AuthenticationFailed(str(error))
+    if isinstance(error, Http404):
+        error = exceptions.NotFound(_missing(context))
     known = views.exception_handler(error, dict(context))
     if known is not None:
         code = getattr(error, "default_code", "not_found")
@@ -57,9 +62,18 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:
         headers = {name: known[name] for name in ("WWW-Authenticate", "Retry-After", "Allow") if name in known}
         return Response(document, known.status_code, headers=headers, content_type=CONTENT_TYPE)
     status, code, detail = _classified(error)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Exhausted):
         log.error("request failed", status=status, error=type(error).__name__, exc_info=error)
     return Response(problem(status, code=code, detail=detail), status, content_type=CONTENT_TYPE)
+
+
+def _missing(context: Mapping[str, Any]) -> str:
+    """Say `there is no job 99` where a view looked for one."""
+    view, given = context.get("view"), list((context.get("kwargs") or {}).values())
+    queryset = getattr(view, "queryset", None)
+    if queryset is None or not given:
+        return "there is nothing at this address"
+    return f"there is no {queryset.model.__name__.lower()} {given[0]}"
 
 
 def problem(status: int, *, code: str, detail: str, errors: Any = None) -> dict[str, Any]:
@@ -122,9 +136,7 @@ def is_busy(error: OperationalError) -> bool:
 
 def _explained(data: Any) -> dict[str, Any]:
     """Return one sentence and, where single fields are at fault, what is wrong with each."""
-    if isinstance(data, dict) and set(data) == {"detail"}:
-        return {"detail": str(data["detail"])}
-    if isinstance(data, dict) and "detail" in data and "messages" in data:
+    if isinstance(data, dict) and "detail" in data and set(data) <= {"detail", "code", "messages"}:
         return {"detail": str(data["detail"])}
     return {"detail": "; ".join(_sentences(data)), "errors": data}
 
@@ -138,4 +150,5 @@ def _sentences(data: Any, name: str = "") -> list[str]:
         ][:10]
     if isinstance(data, (list, tuple)):
         return [text for value in data for text in _sentences(value, name)][:10]
-    return [f"{name}: {data}" if name else str(data)]
+    said = str(data).removesuffix(".")
+    return [f"{name}: {said}" if name else said]

@@ -89,8 +89,8 @@ class Delivery:
         while not self._stopped.wait(PERIOD):
             try:
                 self.sweep()
-            except Unavailable as error:
-                log.warning("sweep put off", reason=error.message)
+            except Unavailable:
+                pass  # put off; the recorder has logged why
             except Exception:
                 log.exception("sweep failed")
         connection.close()

@@ -13,10 +13,10 @@ from argosy.core.order import Order
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
-from argosy.hub.jobs.blobs import Carried
+from argosy.hub.jobs.blobs import Carried, unpack_noted
 from argosy.hub.jobs.known import Known, rules_of
 from argosy.hub.jobs.ledger import Ending, Ledger, chunks
-from argosy.hub.jobs.models import Queue, Task
+from argosy.hub.jobs.models import Queue, Result, Task
 from argosy.hub.sites.links import mapped
 from argosy.hub.workflows.rules import chosen
 
@@ -224,9 +224,18 @@ def _found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]
 
 
 def _unwalked(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Record paths that could not be looked at."""
-    ledger.count(task.job_id, numfiles=len(outcomes))
-    return ledger.note(task, [Ending(outcome, final=outcome.state) for outcome in outcomes])
+    """Record paths that could not be looked at, each once: an attempt says again what those before it said."""
+    said = _said_before(task) if outcomes and task.attempt > 1 else set()
+    endings = [Ending(outcome, final=outcome.state) for outcome in outcomes if outcome.entry.path not in said]
+    ledger.count(task.job_id, numfiles=len(endings))
+    return ledger.note(task, endings)
+
+
+def _said_before(task: Task) -> set[bytes]:
+    """Return the paths that earlier attempts could not look at."""
+    states = [state.value for state in FileState if not state.goes_on]
+    told = Result.objects.filter(task=task, attempt__lt=task.attempt, final__in=states).values_list("blob", flat=True)
+    return {noted.outcome.entry.path for blob in told if blob is not None for noted in unpack_noted(blob)}
 
 
 def _passed(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> tuple[list[Ending], list[Carried]]:

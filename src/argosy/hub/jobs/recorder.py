@@ -14,6 +14,7 @@ import structlog
 from django.db import DatabaseError, connection, transaction
 
 from argosy.core.errors import Unavailable
+from argosy.hub.common.disk import explained, is_full
 from argosy.hub.jobs.ledger import Ledger
 
 T = TypeVar("T")
@@ -110,6 +111,8 @@ class Recorder:
 def _translated(error: Exception) -> Exception:
     if isinstance(error, DatabaseError):
         connection.close()  # a server that went away and came back needs another
+        if is_full(error):
+            return Unavailable(f"the hub cannot record: {explained()}")
         log.error("not recorded", exc_info=error)
         return Unavailable(f"the hub cannot record: {error}")
     return error

@@ -97,7 +97,8 @@ def cancel(pk: int) -> Job:
 def _planned(asked: Asked) -> _Plan:
     workflow = runnable(asked.workflow)
     site = site_named(asked.site)
-    values = field_values.values(workflow.fields, asked.fields, aliases=ALIASES.get(workflow.name, {}))
+    aliases = ALIASES.get(workflow.name, {})
+    values = field_values.values(workflow.fields, asked.fields, aliases=aliases, home=site.name)
     rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
     discovery, options = _discovery(asked, workflow)
     given = _given(asked.paths, site)

@@ -54,8 +54,10 @@ def reset_password(username: str, password: str | None) -> str:
     return services.reset_password(username, password)
 
 
-def export_site(name: str) -> str:
-    """Return a site, its links and their datastores as TOML, secrets left out. Call `prepare` or `attach` first.
+def export_site(name: str | None) -> str:
+    """Return a site, or all of them, with links and their datastores as TOML, secrets left out.
+
+    Call `prepare` or `attach` first.
 
     Raises:
         NotFound: there is no such site.

@@ -12,6 +12,7 @@ KEYS = keys.at(Path(DATA_DIR) / "keys") if DATA_DIR else keys.ephemeral()
 SECRET_KEY = KEYS.secret
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # tokens travel in a header that no other site can make a browser send
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 << 20  # some 500,000 paths
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"

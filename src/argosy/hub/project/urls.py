@@ -1,6 +1,7 @@
 """Addresses. What the API answers is documented at /api/docs/."""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -28,7 +29,8 @@ api = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
     *router.urls,
 ]
-urlpatterns = [path("api/", include(api))]
+documentation = RedirectView.as_view(url="/api/docs/")
+urlpatterns = [path("", documentation), path("api/", documentation), path("api/", include(api))]
 
 handler400 = "argosy.hub.common.problems.bad_request"
 handler403 = "argosy.hub.common.problems.forbidden"

@@ -9,12 +9,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from argosy.core import paths
-from argosy.hub.common.fields import IdField, read_path
+from argosy.hub.common.fields import IdField, StrictSerializer, read_path
 from argosy.hub.sites import services
 from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
 
 MOST = 1_000_000
 _HTTP = ["get", "post", "patch", "delete", "head", "options"]
+
+
+def _optional(*names: str) -> dict[str, dict[str, Any]]:
+    """Let the texts be unset by sending them empty."""
+    return {name: {"allow_blank": True} for name in names}
 
 
 class SiteSummarySerializer(serializers.ModelSerializer[Site]):
@@ -27,7 +32,7 @@ class SiteSummarySerializer(serializers.ModelSerializer[Site]):
         fields = ("id", "name", "url")
 
 
-class SiteSerializer(serializers.ModelSerializer[Site]):
+class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
     """A site with its settings."""
 
     name = serializers.CharField(max_length=63)
@@ -47,6 +52,7 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
             "lock_threshold", "include", "exclude", "bandwidth", "elasticsearch_url", "gpfs_iscan_buckets",
             "gpfs_iscan_threads", "pixstor_search_url",
         )  # fmt: skip
+        extra_kwargs = _optional("elasticsearch_url", "pixstor_search_url")
 
 
 class SecretField(serializers.CharField):
@@ -56,7 +62,7 @@ class SecretField(serializers.CharField):
         super().__init__(write_only=True, required=False, allow_blank=True, trim_whitespace=False)
 
 
-class DatastoreSerializer(serializers.ModelSerializer[Datastore]):
+class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastore]):
     """A datastore; its secrets are written and never shown."""
 
     name = serializers.CharField(max_length=63)
@@ -75,6 +81,7 @@ class DatastoreSerializer(serializers.ModelSerializer[Datastore]):
             "id", "name", "url", "type", "layout", "bucket", "container", "storageaccount", "endpoint", "region",
             "accesskeyid", "path", "secretaccesskey", "accesskey", "credentialsfile",
         )  # fmt: skip
+        extra_kwargs = _optional("bucket", "container", "storageaccount", "endpoint", "region", "accesskeyid")
 
     def validate_type(self, value: str) -> str:
         """Return the type in upper case."""
@@ -90,13 +97,14 @@ class DatastoreSerializer(serializers.ModelSerializer[Datastore]):
         return attrs
 
 
-class SiteLinkSerializer(serializers.ModelSerializer[SiteLink]):
+class SiteLinkSerializer(StrictSerializer, serializers.ModelSerializer[SiteLink]):
     """A sitelink; site and datastore go by their names."""
 
     site = serializers.SlugRelatedField(slug_field="name", queryset=Site.objects.all())
     datastore = serializers.SlugRelatedField(slug_field="name", queryset=Datastore.objects.all())
     site_path = serializers.CharField()
     datastore_path = serializers.CharField(allow_blank=True)
+    also_known = ("site_path_b64", "datastore_path_b64")
 
     class Meta:
         """Fields."""

@@ -1,4 +1,4 @@
-"""A site as it stands, in the words of the configuration file."""
+"""Sites as they stand, in the words of the configuration file."""
 
 import json
 from collections.abc import Sequence
@@ -13,19 +13,24 @@ _SITE = ("name", "roots", "threads", "unguarded_stubs", "file_batch_size", "file
 _DATASTORE = ("name", "type", "layout", "bucket", "endpoint", "region", "accesskeyid", "path")
 
 
-def toml(name: str) -> str:
-    """Return the site, its links and the datastores they lead to; secrets are named and left out.
+def toml(name: str | None) -> str:
+    """Return the site, or all, with their links and the datastores they lead to; secrets are named and left out.
 
     Raises:
         NotFound: there is no such site.
     """
-    site = Site.objects.filter(name=name).first()
-    if site is None:
+    sites = list(Site.objects.filter(name=name) if name is not None else Site.objects.all())
+    if name is not None and not sites:
         raise NotFound(f"there is no site {name!r}: known are {', '.join(Site.objects.values_list('name', flat=True))}")
-    links = list(SiteLink.objects.filter(site=site).select_related("datastore"))
+    links = list(SiteLink.objects.filter(site__in=sites).select_related("datastore"))
     stores = {link.datastore_id: link.datastore for link in links}
-    tables = [*map(_datastore, stores.values()), _table("[[sites]]", {key: getattr(site, key) for key in _SITE})]
-    return "\n".join([*tables, *map(_link, links)])
+    return "\n".join([*map(_datastore, stores.values()), *(text for site in sites for text in _site(site, links))])
+
+
+def _site(site: Site, links: Sequence[SiteLink]) -> list[str]:
+    """Return the table of a site, and those of its links."""
+    own = [_link(link) for link in links if link.site_id == site.pk]
+    return [_table("[[sites]]", {key: getattr(site, key) for key in _SITE}), *own]
 
 
 def _datastore(store: Datastore) -> str:

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from argosy.core.paths import display
+
 
 class Declared(models.Model):
     """A row of which the configuration file may set keys; those cannot be changed elsewhere."""
@@ -81,4 +83,4 @@ class SiteLink(Declared):
         constraints = (models.UniqueConstraint(fields=["site", "site_path"], name="one_link_per_site_path"),)
 
     def __str__(self) -> str:
-        return f"{self.site_id} {bytes(self.site_path)!r}"
+        return f"{self.site.name}:{display(bytes(self.site_path))}"

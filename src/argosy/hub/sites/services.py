@@ -1,5 +1,6 @@
 """Decisions on sites, datastores and sitelinks."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +8,16 @@ from typing import Any
 import structlog
 from django.db import models, transaction
 
-from argosy.core.config import RESERVED_SUFFIXES, Config, DatastoreConfig, LinkConfig, SiteConfig
+from argosy.core.config import (
+    RESERVED_SUFFIXES,
+    Config,
+    DatastoreConfig,
+    LinkConfig,
+    SiteConfig,
+    check_apart,
+    check_store,
+    plain,
+)
 from argosy.core.errors import Exists, Invalid
 from argosy.core.order import StoreAccess
 from argosy.core.paths import PRIVATE, absolute, below, display
@@ -26,8 +36,11 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "POSIX": ("path",),
 }
 """What the plugin of each type is told."""
-NEEDED = {"S3": ("bucket",), "GCS": ("bucket",), "AZURE": ("container", "storageaccount"), "POSIX": ("path",)}
 
+_CHECKED = ("name", "type", "layout", "bucket", "endpoint", "region", "accesskeyid", "path")
+_LATER = ("container", "storageaccount", "accesskey", "credentialsfile")
+_OWN = {"hub.data_dir": os.path.abspath("data")}
+"""Where Argosy keeps its own data: what the configuration that was applied says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -36,12 +49,14 @@ def save_site(site: Site, values: Mapping[str, Any]) -> Site:
     """Record the values at a site, new or not.
 
     Raises:
-        Invalid: the name or a root cannot be.
+        Invalid: the name or a root cannot be; the message names the key.
         Exists: another site has the name.
         Conflict: the configuration file sets one of them.
     """
     _refuse_declared(site, values)
     _set_site(site, values)
+    if "roots" in values:
+        _check_roots(site)
     for link in SiteLink.objects.filter(site=site):
         _check_below_roots(bytes(link.site_path), site)
     return site
@@ -52,24 +67,38 @@ def save_datastore(datastore: Datastore, values: Mapping[str, Any]) -> Datastore
     """Record the values at a datastore, new or not; secrets are encrypted.
 
     Raises:
-        Invalid: the name cannot be, or a field that the type needs is missing.
+        Invalid: the name cannot be, or there cannot be such a datastore; the message names the key.
         Exists: another datastore has the name.
         Conflict: the configuration file sets one of them.
     """
     _refuse_declared(datastore, values)
+    _set_datastore(datastore, values)
+    _check_datastore(datastore, values)
+    datastore.save()
+    return datastore
+
+
+def _set_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:
     secrets = unseal(bytes(datastore.sealed)) | {key: values[key] for key in SECRETS if key in values}
     for key, value in values.items():
         if key not in SECRETS:
             setattr(datastore, key, value)
     check_name(datastore.name, noun="datastore")
     datastore.type = datastore.type.upper()
-    for key in NEEDED[datastore.type]:
-        if not getattr(datastore, key):
-            raise Invalid(f"datastore {datastore.name}: a datastore of type {datastore.type} needs {key}")
     _refuse_taken(datastore, Datastore.objects.filter(name=datastore.name), datastore.name)
     datastore.sealed = seal({key: value for key, value in secrets.items() if value})
-    datastore.save()
-    return datastore
+
+
+def _check_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:
+    """Hold the datastore against the rules of the configuration file."""
+    key = f"datastores.{datastore.name}"
+    secret = unseal(bytes(datastore.sealed)).get("secretaccesskey", "")
+    check_store(DatastoreConfig(**{name: getattr(datastore, name) for name in _CHECKED}, secretaccesskey=secret))
+    if unused := [name for name in _LATER if values.get(name)]:
+        raise Invalid(f"{key}.{unused[0]}: does not apply to a {datastore.type} datastore")
+    if "path" in values and datastore.path:
+        datastore.path = plain(datastore.path, f"{key}.path")
+        check_apart(_places(datastore), _others(datastore))
 
 
 @transaction.atomic
@@ -151,9 +180,27 @@ def _set_site(site: Site, values: Mapping[str, Any]) -> None:
     check_name(site.name, noun="site")
     if site.name.endswith(RESERVED_SUFFIXES):
         raise Invalid(f"a site's name may not end in {', '.join(RESERVED_SUFFIXES)}: they name the queues of a site")
-    site.roots = [absolute(root.encode()).decode() for root in site.roots]
+    site.roots = [plain(root, f"sites.{site.name}.roots.{index}") for index, root in enumerate(site.roots)]
     _refuse_taken(site, Site.objects.filter(name=site.name), site.name)
     site.save()
+
+
+def _check_roots(site: Site) -> None:
+    if not site.roots:
+        raise Invalid(f"sites.{site.name}.roots: is empty: name at least one directory")
+    check_apart(_places(site), _others(site))
+
+
+def _places(row: Site | Datastore) -> list[tuple[str, str]]:
+    """Return the directories of the row, each with the key that says it."""
+    if isinstance(row, Site):
+        return [(f"sites.{row.name}.roots.{index}", root) for index, root in enumerate(row.roots)]
+    return [(f"datastores.{row.name}.path", row.path)] if row.path else []
+
+
+def _others(row: Site | Datastore) -> list[tuple[str, str]]:
+    rows: list[Site | Datastore] = [*Datastore.objects.all(), *Site.objects.all()]
+    return [*_OWN.items(), *(place for other in rows if other != row for place in _places(other))]
 
 
 def _refuse_declared(row: Declared, values: Mapping[str, Any]) -> None:
@@ -180,6 +227,7 @@ def reconcile(config: Config) -> None:
     What the file no longer declares stays, and may be changed again; links that it no longer declares go.
     """
     file = _File(config)
+    _OWN["hub.data_dir"] = os.path.abspath(config.hub.data_dir)
     for model in (Site, Datastore):
         model.objects.update(file_keys=[], file_name="")
     for store in config.datastores:
@@ -209,7 +257,8 @@ def _declare_datastore(store: DatastoreConfig, file: _File) -> None:
     values = {field: getattr(store, field) for field in store.__struct_fields__ if field != "secretaccesskey_file"}
     keys = file.keys("datastores", store, values)
     row.file_keys = []
-    save_datastore(row, {key: values[key] for key in keys})
+    _set_datastore(row, {key: values[key] for key in keys})
+    row.save()
     _mark(row, keys, file)
 
 

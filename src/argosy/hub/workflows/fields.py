@@ -8,18 +8,26 @@ from argosy.hub.sites.queries import site_named
 
 Field = Mapping[str, Any]
 
+DESTINATION = "destinationsite"
+"""The field of a site that things go to; it is another than the job's."""
 
-def values(fields: Sequence[Field], given: Mapping[str, Any], *, aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return a value for every field: the given one, else its default.
+
+def values(
+    fields: Sequence[Field], given: Mapping[str, Any], *, aliases: Mapping[str, str], home: str
+) -> dict[str, Any]:
+    """Return a value for every field of a job of the site `home`: the given one, else its default.
 
     Raises:
-        Invalid: a field is unknown, missing, given twice, or its value does not fit.
+        Invalid: a field is unknown, missing, given twice, its value does not fit, or the destination is `home`.
     """
     named = _canonical(given, aliases)
     known = {field["name"]: field for field in fields}
     if unknown := sorted(set(named) - set(known)):
         raise Invalid(f"unknown field {unknown[0]!r}: the workflow takes {', '.join(sorted(known)) or 'none'}")
-    return {name: _value(field, named) for name, field in known.items()}
+    found = {name: _value(field, named) for name, field in known.items()}
+    if DESTINATION in known and known[DESTINATION]["type"] == "enum[site]" and found[DESTINATION] == home:
+        raise Invalid(f"field {DESTINATION!r}: {home!r} is the site itself: name another")
+    return found
 
 
 def _canonical(given: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
