@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
+from django.db.models import QuerySet
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Invalid
@@ -26,6 +27,10 @@ ATTEMPTS = 5
 """How many attempts of a task may end badly."""
 PATIENCE = 2.0
 """Seconds before the second attempt; three times as many before each later one."""
+STANDSTILL = timedelta(seconds=10)
+"""How long nothing of a kind must have got through before what waits is held back with a task that failed."""
+OUTAGE = timedelta(seconds=PATIENCE * (3 ** (ATTEMPTS - 1) - 1) / 2)
+"""How long a place must have been dead before what waits for it ends with the task that was tried for the last time."""
 
 
 def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float) -> Order | None:
@@ -106,6 +111,8 @@ def report(ledger: Ledger, told: Report) -> None:
         _retry(ledger, task, told)
     else:
         _end(ledger, task, told)
+        if told.error and told.retry and not task.finds and _place_is_dead(task, since=ledger.now - OUTAGE):
+            _end_alike(ledger, task, told)
 
 
 def expire(ledger: Ledger, task: Task) -> None:
@@ -145,7 +152,33 @@ def _retry(ledger: Ledger, task: Task, told: Report) -> None:
         ledger.change(task, ledger.note(task, endings))
         ledger.keep(task, rest)
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
+    if _place_is_dead(task, since=ledger.now - STANDSTILL):
+        due = ledger.now + timedelta(seconds=delay)
+        _waiting_alike(task).update(due=due, rung_at=None, error=told.error, reason=told.reason)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
+
+
+def _waiting_alike(task: Task) -> QuerySet[Task]:
+    """Return the tasks of the job that wait for the same place to do the same."""
+    alike = Task.objects.filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype, chain=task.chain)
+    return alike.filter(state=TaskState.PENDING).exclude(pk=task.pk)
+
+
+def _place_is_dead(task: Task, *, since: datetime) -> bool:
+    """Say whether none of the tasks like this one got through: it is the place then, and not something in the task."""
+    ended = Task.objects.filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype, completed__gte=since)
+    return not ended.filter(state__in=(TaskState.SUCCESS, TaskState.ERROR)).exists()
+
+
+def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:
+    """End what waits for a place that has been dead through all attempts, so that other work has the site's slots."""
+    for waiting in _waiting_alike(task):
+        ledger.known.hold([waiting])
+        counts = _all_failed(ledger, waiting, told)
+        ledger.change(
+            waiting, counts, state=TaskState.FAILURE.value, completed=ledger.now, error=told.error, reason=told.reason
+        )
+        ledger.count(waiting.job_id, numopen=-1, numbroken=1)
 
 
 def _end(ledger: Ledger, task: Task, told: Report) -> None:
