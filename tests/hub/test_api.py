@@ -516,3 +516,9 @@ def test_health_reports_the_hub_and_its_sites(api, two_sites):
             {"site": "london", "health": "ok", "nodes": []},
         ],
     }
+
+
+def test_a_key_that_a_submission_does_not_know_is_named(api, two_sites):
+    sent = {"paths": ["/srv/london/projects"], "site": "london", "workflow": "premigrate", "bogus": 1}
+    assert check_problem(api.post("/api/file/workflow/", sent), 400)["errors"] == {"bogus": ["Unknown key."]}
+    assert not Job.objects.exists()

@@ -410,3 +410,41 @@ def test_a_full_disk_costs_a_retry_and_one_line_of_the_log(agent, data_dir, monk
     assert "exc_info" not in logs[0]
     agent.delivery.report(all_processed(order))
     assert fresh(job).state == "SUCCESS"
+
+
+def many(agent: FakeAgent, count: int) -> Job:
+    """Return a job of `count` migrate tasks, all of them waiting."""
+    agent.tree = [file(f"/srv/london/projects/{number}") for number in range(count * 40)]
+    job = start("premigrate", "/srv/london/projects")
+    agent.do(agent.claim())
+    return job
+
+
+def test_a_store_that_does_not_answer_is_asked_by_one_task_at_a_time_and_ends_them_together(agent):
+    job = many(agent, 6)
+    asked, began = 0, agent.clock()
+    while fresh(job).state == "STARTED" or not asked:
+        order = agent.claim()
+        if order is None:
+            agent.clock.forward(1)
+            agent.delivery.sweep()
+            assert (agent.clock() - began).total_seconds() < 100, "the job waits longer than one task would"
+        else:
+            asked += 1
+            agent.delivery.report(report(order, error="unavailable", reason="no answer", retry=True))
+    assert (fresh(job).state, fresh(job).numfailedfiles) == ("FAILURE", 240)
+    assert {task.state for task in Task.objects.filter(job=job, chain__isnull=False)} == {"FAILURE"}
+    assert asked < 6 * 5
+
+
+def test_one_entry_that_breaks_its_store_does_not_take_the_others_with_it(agent):
+    job = many(agent, 3)
+    poisoned = agent.claim()
+    for _ in range(2):
+        agent.do(agent.claim())
+    while fresh(job).state == "STARTED":
+        agent.delivery.report(report(poisoned, error="unavailable", reason="no answer", retry=True))
+        while fresh(job).state == "STARTED" and (poisoned := agent.claim()) is None:
+            agent.clock.forward(1)
+            agent.delivery.sweep()
+    assert (fresh(job).numfailedfiles, fresh(job).numprocessedfiles) == (40, 80)

@@ -1,8 +1,8 @@
 """What the inode of a file says of its copy in a store: one binary value, written whole.
 
-Layout (big-endian): version 1 B, state 1 B, clean 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime as seconds
-8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth time ns
-8 B (signed), then the length (1 B each) and bytes of the entity tag and of the version id.
+Layout (big-endian): version 1 B, state 1 B, clean 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime
+as seconds 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth
+time ns 8 B (signed), then the length (1 B each) and bytes of the entity tag and of the version id.
 """
 
 import struct

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from argosy.core import paths
 from argosy.core.entry import Entry
 from argosy.core.states import FileState, JobState, TaskState
-from argosy.hub.common.fields import IdField, read_path
+from argosy.hub.common.fields import IdField, StrictSerializer, read_path
 from argosy.hub.jobs import queries, services
 from argosy.hub.jobs.models import Job, Task
 
@@ -45,7 +45,7 @@ class GivenSerializer(serializers.Serializer[Any]):
         return Entry(path=read_path(sent, "path"), state=state)
 
 
-class SubmitSerializer(serializers.Serializer[Any]):
+class SubmitSerializer(StrictSerializer):
     """A workflow to run over paths."""
 
     site = serializers.CharField()

@@ -38,6 +38,8 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
     task = ledger.known.task(taskid)
     if task is None or task.attempt != attempt or task.state != TaskState.PENDING:
         return None
+    if task.due is not None and task.due > ledger.now:  # held back since its site was told of it
+        return None
     until = ledger.now + timedelta(seconds=lease)
     started = task.started or ledger.now
     ledger.change(task, state=TaskState.STARTED.value, started=started, lease_until=until, node=node[:255])
@@ -154,7 +156,7 @@ def _retry(ledger: Ledger, task: Task, told: Report) -> None:
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
     if _place_is_dead(task, since=ledger.now - STANDSTILL):
         due = ledger.now + timedelta(seconds=delay)
-        _waiting_alike(task).update(due=due, rung_at=None, error=told.error, reason=told.reason)
+        _waiting_alike(task).filter(failures=0).update(due=due, rung_at=None, error=told.error, reason=told.reason)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
 
 
