@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -79,6 +80,26 @@ def test_a_symlink_replaces_a_file_only_with_overwrite(london: Side, dublin: Sid
     assert os.readlink(dublin.tree / "x") == "target"
     (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/[x]")
     assert kept.read_bytes() == b"old"
+
+
+def test_a_further_name_that_cannot_be_given_leaves_what_was_there(london: Side, dublin: Side) -> None:
+    first, second = london.tree / "f", london.tree / "g"
+    first.write_bytes(b"bytes")
+    os.link(first, second)
+    assert send(london, dublin, london.entry(first))[0].state is FileState.PROCESSED
+    (dublin.tree / "g").write_bytes(b"theirs")
+    subprocess.run(["chattr", "+i", dublin.tree / "f"], check=True)
+    try:
+        (outcome,) = send(london, dublin, london.entry(second), overwrite=True)
+        assert outcome.state is FileState.FAILED
+        assert (dublin.tree / "g").read_bytes() == b"theirs"
+    finally:
+        subprocess.run(["chattr", "-i", dublin.tree / "f"], check=True)
+    assert send(london, dublin, london.entry(second), overwrite=True)[0].state is FileState.PROCESSED
+    assert (dublin.tree / "g").stat().st_ino == (dublin.tree / "f").stat().st_ino
+    (kept,) = (dublin.root / ".argosy" / "versions").rglob("projects/[g]")
+    assert kept.read_bytes() == b"theirs"
+    assert list((dublin.root / ".argosy" / "staging").iterdir()) == []
 
 
 def test_equal_content_is_skipped_and_overwrite_brings_its_attributes(london: Side, dublin: Side) -> None:

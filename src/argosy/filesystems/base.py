@@ -189,18 +189,22 @@ class Filesystem(Protocol):
             Changed: what is there is not what was seen; it is left as it is.
         """
 
-    def make_symlink(self, path: bytes, target: bytes, attributes: Attributes) -> None:
-        """Make the symlink, atomically.
+    def make_symlink(
+        self, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
+    ) -> None:
+        """Make the symlink, atomically; `replacing`: in the place of what it describes, kept in the version store.
 
         Raises:
             Exists: the name is taken.
+            Changed: what is there is not what `replacing` describes; it is left as it is.
         """
 
-    def make_link(self, existing: bytes, path: bytes) -> None:
-        """Give the file at `existing` a further name.
+    def make_link(self, existing: bytes, path: bytes, *, replacing: Entry | None = None) -> None:
+        """Give the file at `existing` a further name, atomically; `replacing` as `make_symlink` has it.
 
         Raises:
             Exists: the name is taken.
+            Changed: what is there is not what `replacing` describes; it is left as it is.
         """
 
     def put_aside(self, path: bytes, seen: Entry) -> None:

@@ -89,15 +89,17 @@ class Posix:
                 inode.dress(descriptor, attributes)
                 return True
 
-    def make_symlink(self, path: bytes, target: bytes, attributes: Attributes) -> None:
+    def make_symlink(
+        self, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
+    ) -> None:
         """Make the symlink, atomically."""
         with translated(path):
-            making.make_symlink(self._root, path, target, attributes)
+            making.make_symlink(self._root, path, target, attributes, replacing=replacing)
 
-    def make_link(self, existing: bytes, path: bytes) -> None:
+    def make_link(self, existing: bytes, path: bytes, *, replacing: Entry | None = None) -> None:
         """Give the file at `existing` a further name."""
         with translated(path):
-            making.make_link(self._root, existing, path)
+            making.make_link(self._root, existing, path, replacing=replacing)
 
     def put_aside(self, path: bytes, seen: Entry) -> None:
         """Move what `seen` describes (not a directory) to the version store."""

@@ -59,22 +59,20 @@ class Hydration:
         if present is not None:
             if present.kind is Kind.SYMLINK and tree.readlink(entry.path) == link_target:
                 return Outcome.skipped(entry, "already there")
-            self._make_way(entry.path, present, tree)
-        tree.make_symlink(entry.path, link_target, _attributes(entry))
+            self._may_replace(present)
+        tree.make_symlink(entry.path, link_target, _attributes(entry), replacing=present)
         return Outcome.processed(entry)
 
-    def _make_way(self, path: bytes, present: Entry, tree: Filesystem) -> None:
+    def _may_replace(self, present: Entry) -> None:
         if not self.overwrite or present.kind is Kind.DIRECTORY:
             raise _in_the_way(present)
-        tree.put_aside(path, present)
 
     def _file(self, entry: Entry, stored: Stored, site: Site, tree: Filesystem) -> "Fetched | Outcome":
         present = _present(tree, entry.path)
         if present is not None:
             if present.kind is Kind.FILE and _same_content(tree, entry.path, stored):
                 return self._already(entry, present, site, tree)
-            if not self.overwrite or present.kind is Kind.DIRECTORY:
-                raise _in_the_way(present)
+            self._may_replace(present)
         site.check_lease()
         staged = tree.stage(entry.path)
         try:
@@ -118,8 +116,8 @@ class Hydration:
         if present is not None:
             if present.inode == tree.stat(twin).inode:
                 return Outcome.skipped(entry, "already there")
-            self._make_way(entry.path, present, tree)
-        tree.make_link(twin, entry.path)
+            self._may_replace(present)
+        tree.make_link(twin, entry.path, replacing=present)
         tree.sync_directory(entry.path)
         return Outcome.processed(entry)
 

@@ -7,15 +7,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from argosy.core.entry import Attributes
-from argosy.core.errors import Exists
+from argosy.core.entry import Attributes, Entry
+from argosy.core.errors import Changed, Exists
 from argosy.core.paths import display
-from argosy.filesystems._posix import inode, seal
+from argosy.filesystems._posix import inode, seal, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import STAGING, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.times import times_lock
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
-from argosy.linux.rename import noreplace
+from argosy.linux.rename import exchange, noreplace
 from argosy.linux.statx import statx
 
 
@@ -47,24 +47,25 @@ def make_directory(root: Root, path: bytes, attributes: Attributes, *, overwrite
             return _adopt(directory, attributes, overwrite=overwrite)
 
 
-def make_symlink(root: Root, path: bytes, target: bytes, attributes: Attributes) -> None:
+def make_symlink(
+    root: Root, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
+) -> None:
     """Make the symlink, atomically."""
     make_parents(root, path)
     with _unnamed(root) as made:
         os.symlink(target, made.name, dir_fd=made.directory)
         inode.dress_symlink(made.directory, made.name, attributes)
-        _appear(root, made, path)
+        _appear(root, made, path, replacing)
 
 
-def make_link(root: Root, existing: bytes, path: bytes) -> None:
+def make_link(root: Root, existing: bytes, path: bytes, *, replacing: Entry | None = None) -> None:
     """Give the file at `existing` a further name."""
     make_parents(root, path)
-    with translated(existing), root.spot(existing) as source:
+    with translated(existing), root.spot(existing) as source, _unnamed(root) as made:
         source.stat()
-        with translated(path), root.changing(path) as spot:
-            os.link(
-                source.name, spot.name, src_dir_fd=source.directory, dst_dir_fd=spot.directory, follow_symlinks=False
-            )
+        os.link(source.name, made.name, src_dir_fd=source.directory, dst_dir_fd=made.directory, follow_symlinks=False)
+        with translated(path):
+            _appear(root, made, path, replacing)
 
 
 def _make_new(root: Root, path: bytes, attributes: Attributes) -> None:
@@ -136,9 +137,43 @@ def remove(spot: Spot) -> None:
             os.unlink(spot.name, dir_fd=spot.directory)
 
 
-def _appear(root: Root, made: Spot, path: bytes) -> None:
+def _appear(root: Root, made: Spot, path: bytes, replacing: Entry | None = None) -> None:
+    if replacing is not None:
+        _take_place(root, made, path, replacing)
+        return
     with root.changing(path) as spot:
         noreplace(made.directory, made.name, spot.directory, spot.name)
+
+
+def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
+    """Swap what was made with what was seen, which is in the version store before; what is somebody else's goes back.
+
+    The name in staging tells both inodes, as that of a file that takes another's place does: see `staged`.
+    """
+    own = made.stat().st_ino
+    telling = Spot(made.directory, b"%s.%x.%x" % (made.name, own, seen.inode))
+    with versions.room(root, root.below(path)) as place, root.changing(path) as spot:
+        versions.keep(spot, place, seen)
+        os.rename(made.name, telling.name, src_dir_fd=made.directory, dst_dir_fd=telling.directory)
+        if _swapped(telling, spot, seen):
+            remove(telling)
+            return
+        versions.let_go(place)
+        if telling.stat().st_ino == own:
+            remove(telling)
+        else:  # somebody was quicker twice: what he lost by that is kept
+            versions.rescue(root, telling, root.below(path))
+        raise Changed(f"{display(path)}: was changed by somebody else; it was left as it is")
+
+
+def _swapped(telling: Spot, spot: Spot, seen: Entry) -> bool:
+    """Swap both names; swap them back, and say so, where what came was not what was seen."""
+    with contextlib.suppress(FileNotFoundError):
+        exchange(telling.directory, telling.name, spot.directory, spot.name)
+        if versions.stands(telling, seen):
+            return True
+        exchange(telling.directory, telling.name, spot.directory, spot.name)
+    return False
 
 
 def _refuse_elsewhere(top: int, parent: int) -> None:
