@@ -1,5 +1,6 @@
 """Pages of lists: count, next, previous, results."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -42,13 +43,13 @@ class Pages(PageNumberPagination):
 class Slices(Sequence[T], Generic[T]):
     """A list that is read only where somebody looks: subclasses count it, and read a part of it."""
 
+    @abstractmethod
     def count(self, _value: Any = None) -> int:
         """Return how many there are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, start: int, stop: int) -> list[T]:
         """Return those from `start` up to `stop`."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return self.count()
