@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,10 @@ _MAKE = {
 LoopMount = Callable[..., Path]
 
 
-def mounted(kind: str, directory: Path, size: int | None = None) -> Path:
-    """Make a filesystem in a sparse file and mount it; return where."""
+def mounted(
+    kind: str, directory: Path, size: int | None = None, *, make: Sequence[str] = (), options: str = "loop"
+) -> Path:
+    """Make a filesystem in a sparse file, with further arguments of its maker, and mount it; return where."""
     command, usual, package = _MAKE[kind]
     if shutil.which(command[0]) is None:
         pytest.fail(f"{command[0]} is missing: apt-get install {package} (see tools/debian-packages.txt)")
@@ -27,8 +29,8 @@ def mounted(kind: str, directory: Path, size: int | None = None) -> Path:
     with image.open("wb") as file:
         file.truncate(size or usual)
     point.mkdir()
-    _run([*command, str(image)])
-    _run(["mount", "-o", "loop", str(image), str(point)])
+    _run([*command, *make, str(image)])
+    _run(["mount", "-o", options, str(image), str(point)])
     if (point / "lost+found").is_dir():
         (point / "lost+found").rmdir()
     return point

@@ -3,9 +3,11 @@
 import random
 import re
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from argosy.core.errors import Changed, Exists, NotFound
@@ -68,7 +70,9 @@ class StoreContract:
         data = random.Random(size).randbytes(size)
         made = put(store, "dir/file", data, argosyuuid="1f", mtime="1.000000002")
         assert (made.key, made.size, made.metadata) == ("dir/file", size, {"argosyuuid": "1f", "mtime": "1.000000002"})
-        assert store.head("dir/file") == made
+        found = store.head("dir/file")
+        assert abs(found.modified_ns - time.time_ns()) < 3600 * 10**9
+        assert found == msgspec.structs.replace(made, modified_ns=found.modified_ns)
         chunks = list(store.get("dir/file"))
         assert b"".join(chunks) == data
         assert all(0 < len(chunk) <= CHUNK for chunk in chunks)

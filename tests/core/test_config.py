@@ -12,6 +12,8 @@ STORE = '[[datastores]]\nname = "cloud"\ntype = "POSIX"\npath = "/srv/store"\n'
 SITE = '[[sites]]\nname = "london"\nroots = ["/srv/london"]\n'
 LINK = '[[sites.links]]\nsite_path = "/srv/london/projects"\ndatastore = "cloud"\n'
 S3 = '[[datastores]]\nname = "cloud"\ntype = "S3"\nbucket = "bkt"\n'
+GCS = '[[datastores]]\nname = "cloud"\ntype = "GCS"\nbucket = "bkt"\n'
+AZURE = '[[datastores]]\nname = "cloud"\ntype = "AZURE"\ncontainer = "vault"\nstorageaccount = "acme"\n'
 
 EXAMPLE = """
 [hub]
@@ -82,15 +84,45 @@ REFUSED = [
     (STORE + SITE + LINK + 'datastore_path = "a\\u0001"', "links.0.datastore_path: 'a\\x01' holds control"),
     (STORE + STORE, "datastores.1.name: 'cloud' is taken"),
     ('[[datastores]]\nname = "cloud"', "datastores.cloud.type: is missing"),
-    ('[[datastores]]\nname = "cloud"\ntype = "s3"', "datastores.cloud.type: 's3' is not one of S3, POSIX"),
-    ('[[datastores]]\nname = "cloud"\ntype = "GCS"\nbucket = "bkt"', "datastores.cloud.type: GCS is not available yet"),
-    ('[[datastores]]\nname = "x"\ntype = "AZURE"\ncontainer = "b"', "datastores.x.type: AZURE is not available yet"),
+    ('[[datastores]]\nname = "cloud"\ntype = "s3"', "datastores.cloud.type: 's3' is not one of S3, GCS, AZURE, POSIX"),
+    (GCS.replace('"bkt"', '""'), "datastores.cloud.bucket: is missing: a GCS datastore is a bucket"),
+    (GCS + 'credentialsfile = "nowhere.json"', "nowhere.json cannot be read: No such file or directory"),
+    (GCS + """credentialsfile = '["s3cr3t"]'""", "datastores.cloud.credentialsfile: is not the JSON of a service"),
+    (GCS + """credentialsfile = '{"s3cr3t'""", "datastores.cloud.credentialsfile: is not the JSON of a service"),
+    (GCS + """credentialsfile = '"private_key": "s3cr3t"'""", "datastores.cloud.credentialsfile: is not the JSON of"),
+    (GCS + f'credentialsfile = "{1024 * "x"}s3cr3t"', "datastores.cloud.credentialsfile: is not the JSON of"),
+    (GCS + 'region = "eu"', "datastores.cloud.region: does not apply to a GCS datastore"),
+    (GCS + 'container = "c"', "datastores.cloud.container: does not apply to a GCS datastore"),
+    (AZURE.replace('"vault"', '""'), "datastores.cloud.container: is missing: an AZURE datastore is a container"),
+    (AZURE.replace("vault", "Vault"), "datastores.cloud.container: 'Vault': the name of a container is"),
+    (AZURE.replace("vault", "a--b"), "datastores.cloud.container: 'a--b': the name of a container is"),
+    (AZURE.replace('"acme"', '""'), "datastores.cloud.storageaccount: is missing"),
+    (AZURE.replace("acme", "ac-me"), "datastores.cloud.storageaccount: 'ac-me': use 3 to 24"),
+    (AZURE, "datastores.cloud.accesskey: is missing: set accesskey, accesskey_file or the environment variable"),
+    (AZURE + 'accesskey = "s3cr3t"\naccesskey_file = "f"', "accesskey_file: accesskey is given too"),
+    (AZURE + 'accesskey = "k"\nbucket = "bkt"', "datastores.cloud.bucket: does not apply to an AZURE datastore"),
+    (AZURE + 'accesskey = "k"\nencryption = "AES256"', "datastores.cloud.encryption: does not apply to an AZURE"),
+    (S3 + 'accesskey_file = "k"', "datastores.cloud.accesskey_file: does not apply to an S3 datastore"),
+    (S3 + 'prefix = "a/../b"', "datastores.cloud.prefix: 'a/../b' holds"),
+    (S3 + 'prefix = ".argosy"', "datastores.cloud.prefix: '.argosy' holds"),
+    (S3 + 'ca_file = "nowhere.pem"', "nowhere.pem cannot be read: No such file or directory"),
+    (S3 + 'ca_file = "one\\ntwo"', "datastores.cloud.ca_file: holds no certificates in PEM form"),
+    (S3 + 'addressing = "host"', "datastores.cloud.addressing: 'host' is not one of auto, path, virtual"),
+    (S3.replace("bkt", "b.kt") + 'endpoint = "https://h"\naddressing = "virtual"', "addressing: the bucket has a dot"),
+    (S3 + 'encryption = "rot13"', "datastores.cloud.encryption: 'rot13' is not one of none, AES256, aws:kms"),
+    (S3 + 'kms_key_id = "k"', "datastores.cloud.kms_key_id: does not apply without encryption aws:kms"),
+    (S3 + 'restore_tier = "Soon"', "restore_tier: 'Soon' is not one of Standard, Bulk, Expedited"),
+    (S3 + "restore_days = 0", "datastores.cloud.restore_days: must be at least 1"),
+    (S3 + "tries = 21", "datastores.cloud.tries: must be at most 20"),
+    (S3 + "timeout = 0", "datastores.cloud.timeout: must be at least 1"),
+    *((STORE + said, f"datastores.cloud.{said.partition(' ')[0]}: does not apply to a POSIX datastore") for said in
+      ('prefix = "a"', 'ca_file = "a"', "tries = 3", "timeout = 3", 'storage_class = "X"', 'accesskey_file = "f"')),
     ('[[datastores]]\nname = "cloud"\ntype = "S3"', "datastores.cloud.bucket: is missing"),
     ('[[datastores]]\nname = "cloud"\ntype = "POSIX"', "datastores.cloud.path: is missing"),
     (STORE + 'bucket = "bkt"', "datastores.cloud.bucket: does not apply to a POSIX datastore"),
     *((S3.replace("bkt", name), f"datastores.cloud.bucket: {name!r}: the name of a bucket is 3 to 63 lower-case")
       for name in ("b", "Bucket 01/../x", "..", "../x", 64 * "b", "bucket\u00e9")),
-    (S3 + 'path = "/x"', "datastores.cloud.path: does not apply to a S3 datastore"),
+    (S3 + 'path = "/x"', "datastores.cloud.path: does not apply to an S3 datastore"),
     (S3 + 'layout = "flat"', "datastores.cloud.layout: 'flat' is not one of native, immutable"),
     (S3 + 'endpoint = "localhost:8333"', "datastores.cloud.endpoint: is not a web address"),
     (S3 + 'endpoint = "http://[::1"', "datastores.cloud.endpoint: is not a web address"),
@@ -190,6 +222,43 @@ def test_a_secret_comes_from_the_file_a_file_of_its_own_or_the_environment(
     file = written(tmp_path, f'{S3}accesskeyid = "k"\n{text}\n')
     store = load(file, environment=environment).datastores[0]
     assert store.secretaccesskey == "s3cr3t"
+    assert "s3cr3t" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ('accesskey = "s3cr3t"', {}),
+        ('accesskey_file = "secret"', {}),
+        ("", {"ARGOSY_DATASTORE_CLOUD_ACCESSKEY": "s3cr3t"}),
+    ],
+)
+def test_the_access_key_of_azure_comes_from_where_secrets_come_from(
+    tmp_path: Path, text: str, environment: dict[str, str]
+) -> None:
+    (tmp_path / "secret").write_text("s3cr3t\n")
+    store = load(written(tmp_path, f"{AZURE}{text}\n"), environment=environment).datastores[0]
+    assert (store.accesskey, store.accesskey_file) == ("s3cr3t", "")
+
+
+CREDENTIALS = '{"type": "service_account", "private_key": "s3cr3t"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ('credentialsfile = "gcs.json"', {}),
+        (f"credentialsfile = '{CREDENTIALS}'", {}),
+        ("", {"ARGOSY_DATASTORE_CLOUD_CREDENTIALSFILE": "gcs.json"}),
+        ("", {"ARGOSY_DATASTORE_CLOUD_CREDENTIALSFILE": CREDENTIALS}),
+    ],
+)
+def test_the_credentials_of_google_are_what_is_in_their_file(
+    tmp_path: Path, text: str, environment: dict[str, str]
+) -> None:
+    (tmp_path / "gcs.json").write_text(CREDENTIALS + "\n")
+    store = load(written(tmp_path, f"{GCS}{text}\n"), environment=environment).datastores[0]
+    assert store.credentialsfile == CREDENTIALS
     assert "s3cr3t" not in repr(store)
 
 

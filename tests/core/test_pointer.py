@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ POINTER = st.builds(
     binding=st.builds(Binding, filesystem=BYTES16, subvolume=U64, inode=U64, born_ns=I64),
     etag=st.text(max_size=40),
     version=st.text(max_size=40),
+    kept=st.just(0) | U64,
 )
 
 
@@ -36,6 +38,27 @@ def test_a_cut_or_lengthened_pointer_is_refused(pointer: Pointer, data: st.DataO
         Pointer.decode(value[: data.draw(st.integers(0, len(value) - 1))])
     with pytest.raises(Corrupt):
         Pointer.decode(value + b"x")
+
+
+@given(POINTER)
+def test_a_pointer_without_a_kept_head_is_as_it_was_before_there_were_any(pointer: Pointer) -> None:
+    whole = msgspec.structs.replace(pointer, kept=0)
+    value = whole.encode()
+    assert value[2] == whole.clean
+    assert len(value) == 133 + len(whole.etag.encode()) + len(whole.version.encode())
+    assert Pointer.decode(value) == whole
+
+
+def test_a_pointer_written_before_heads_were_kept_can_still_be_read() -> None:
+    value = bytes.fromhex(
+        "010400" + "0f" * 16 + "00000007" + "0a" * 16 + "0000000000100000" + "fffffffffffffffe" + "3b9ac9ff"
+        + "0d" * 32 + "0b" * 16 + "0000000000000005" + "0000000000000101" + "0000000000000009" + "0322652203763132"
+    )  # fmt: skip
+    pointer = Pointer.decode(value)
+    assert (pointer.state, pointer.clean, pointer.datastore, pointer.size) == (StubState.STUB, False, 7, 1 << 20)
+    assert (pointer.mtime_ns, pointer.etag, pointer.version) == (-1_000_000_001, '"e"', "v12")
+    assert (pointer.kept, pointer.binding.inode, pointer.binding.born_ns) == (0, 257, 9)
+    assert pointer.encode() == value
 
 
 def test_a_pointer_of_a_newer_version_is_left_alone() -> None:

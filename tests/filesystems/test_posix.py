@@ -8,22 +8,23 @@ import pytest
 from argosy.filesystems.base import FILESYSTEMS
 from argosy.filesystems.posix import Posix
 from tests.contracts.filesystem import FilesystemContract
+from tests.contracts.open_file import OpenFileContract
 from tests.filesystems.conftest import DirectoryOn
 
 
-class TestOnExt4(FilesystemContract):
+class TestOnExt4(FilesystemContract, OpenFileContract):
     @pytest.fixture
     def tree(self, tmp_path: Path) -> Posix:
         return made(tmp_path / "root")
 
 
-class TestOnXfs(FilesystemContract):
+class TestOnXfs(FilesystemContract, OpenFileContract):
     @pytest.fixture
     def tree(self, directory_on: DirectoryOn) -> Posix:
         return made(directory_on("xfs") / "root")
 
 
-class TestOnBtrfs(FilesystemContract):
+class TestOnBtrfs(FilesystemContract, OpenFileContract):
     @pytest.fixture
     def tree(self, directory_on: DirectoryOn) -> Posix:
         return made(directory_on("btrfs") / "root")

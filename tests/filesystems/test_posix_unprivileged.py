@@ -197,3 +197,15 @@ def _pointed(tree: Posix):
 
 def _mine(attributes: Attributes) -> Attributes:
     return Attributes(mode=attributes.mode, uid=NOBODY, gid=NOBODY, mtime_ns=attributes.mtime_ns)
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(NOBODY, 0o600), (0, 0o620), (0, 0o602)])
+def test_a_file_of_locks_that_others_could_hold_up_is_refused(tree: Posix, owner: int, mode: int) -> None:
+    publish(tree, tree.root + b"/f")
+    with tree.locked(tree.root + b"/f"):
+        pass
+    locks = tree.root + b"/.argosy/locks/inodes"
+    os.chown(locks, owner, owner)
+    os.chmod(locks, mode)
+    with pytest.raises(Denied, match=r"\.argosy: is not Argosy's own"), tree.locked(tree.root + b"/f"):
+        pass

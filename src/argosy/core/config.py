@@ -1,13 +1,14 @@
 """The configuration file: what it may say, and how it is read and refused.
 
 The secret of a datastore comes from `secretaccesskey`, from the file that `secretaccesskey_file` names, or from the
-environment variable `ARGOSY_DATASTORE_<NAME>_SECRETACCESSKEY` (the name in upper case, other characters as `_`).
+environment variable `ARGOSY_DATASTORE_<NAME>_SECRETACCESSKEY` (the name in upper case, other characters as `_`). So
+do `accesskey` (`accesskey_file`, `..._ACCESSKEY`) and `credentialsfile` (`..._CREDENTIALSFILE`).
 """
 
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_type_hints
 from urllib.parse import urlsplit
@@ -20,21 +21,46 @@ from argosy.core.errors import Invalid
 RESERVED_SUFFIXES = (".interactive", ".transfer", ".discovery", ".sync", ".custom")
 """How no site name may end: they name the queues of a site."""
 
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "S3": (
+        "layout", "bucket", "endpoint", "region", "accesskeyid", "secretaccesskey", "prefix", "ca_file", "addressing",
+        "encryption", "kms_key_id", "storage_class", "restore_tier", "restore_days", "tries", "timeout",
+    ),
+    "GCS": (
+        "bucket", "endpoint", "credentialsfile", "prefix", "ca_file", "kms_key_id", "storage_class", "tries", "timeout",
+    ),
+    "AZURE": ("container", "storageaccount", "accesskey", "endpoint", "prefix", "ca_file", "tries", "timeout"),
+    "POSIX": ("path",),
+}  # fmt: skip
+"""Which keys say how a datastore of each type is reached: those its plugin is told. All else does not apply to it."""
+SECRETS = ("secretaccesskey", "accesskey", "credentialsfile")
+"""Keys whose values are secrets."""
+
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Threads = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
+Retention = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
+Tries = Annotated[int, msgspec.Meta(ge=1, le=20)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=365)]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
-_LATER = {"GCS", "AZURE"}
+_CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_IN_FILES = ("secretaccesskey", "accesskey")
+"""Secrets that a key of their own, `..._file`, may read from a file."""
+_LONGEST_NAME = 1024
+"""Characters beyond which what should be the name of a file is taken for a secret, and never told."""
 _WANTED = {
     "int": "a whole number",
+    "float": "a number",
     "str": "text",
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
 }
 _BOUNDS = {">=": "at least", "<=": "at most"}
-_S3_ONLY = ("bucket", "endpoint", "region", "accesskeyid", "secretaccesskey", "secretaccesskey_file")
 
 
 class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +68,9 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data_dir: str = "data"
     """Where hub and agents keep their data; relative to the configuration file. Lies in no root and no datastore."""
+    garbage_days: Retention = 90.0
+    """For how many days an object is kept in its datastore after the last file that pointed to it went. As long as your
+    oldest backup, at least: stubs that it brings back need their objects."""
 
 
 class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -50,13 +79,19 @@ class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     name: str
     """1 to 63 letters, digits, `.` `_` `-`; begins with a letter or digit."""
     type: Literal["S3", "GCS", "AZURE", "POSIX"]
-    """S3: a bucket on AWS or any server that speaks S3. POSIX: a directory. GCS and AZURE are to come, and refused."""
+    """S3: a bucket on AWS or any server that speaks S3. GCS: a bucket of Google Cloud Storage. AZURE: a container of
+    Azure Blob Storage. POSIX: a directory."""
     layout: Literal["native", "immutable"] = "native"
-    """native: objects are called as the files are. immutable: after their uuids, so that nothing is ever replaced."""
+    """native: objects are called as the files are. immutable: after their uuids, so that nothing is ever replaced; the
+    only layout for a store that honours no conditions."""
     bucket: str = ""
-    """S3: the bucket. It must exist."""
+    """S3, GCS: the bucket. It must exist."""
+    container: str = ""
+    """AZURE: the container. It must exist."""
+    storageaccount: str = ""
+    """AZURE: the storage account."""
     endpoint: str = ""
-    """S3: address of the server, such as `https://s3.example.org`. Empty: AWS."""
+    """S3, GCS, AZURE: address of the server, such as `https://s3.example.org`. Empty: AWS, Google or Azure."""
     region: str = ""
     """S3: region of the bucket."""
     accesskeyid: str = ""
@@ -65,8 +100,37 @@ class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     """S3: the secret itself. Better in a file or in the environment, see below."""
     secretaccesskey_file: str = ""
     """S3: a file that holds the secret and nothing else; relative to the configuration file."""
+    accesskey: str = ""
+    """AZURE: the access key itself. Better in a file or in the environment, see below."""
+    accesskey_file: str = ""
+    """AZURE: a file that holds the access key and nothing else; relative to the configuration file."""
+    credentialsfile: str = ""
+    """GCS: the JSON file of a service account; relative to the configuration file. Or what is in it. Empty: what the
+    machine provides."""
     path: str = ""
     """POSIX: the directory; relative to the configuration file. It must exist, and keep user attributes of files."""
+    prefix: str = ""
+    """S3, GCS, AZURE: folder of the bucket or container that holds everything. Empty: all of it."""
+    ca_file: str = ""
+    """S3, GCS, AZURE: file with certificates (PEM) of authorities to trust besides the usual; relative to the
+    configuration file. Or what is in it."""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    """S3: where the name of the bucket goes. path: into the path. virtual: into the name of the host. auto: path where
+    there is an endpoint."""
+    encryption: Literal["none", "AES256", "aws:kms"] = "none"
+    """S3: how the server is asked to encrypt what it keeps. none: it is not asked, and does as the bucket says."""
+    kms_key_id: str = ""
+    """S3 with aws:kms, GCS: the key to encrypt with. Empty: the bucket's."""
+    storage_class: str = ""
+    """S3, GCS: class of new objects, such as STANDARD_IA. Empty: the usual."""
+    restore_tier: Literal["Standard", "Bulk", "Expedited"] = "Standard"
+    """S3: how soon objects are brought back from an archive class. Bulk takes longest, Expedited costs most."""
+    restore_days: Days = 7
+    """S3: for how many days an object that was brought back can be read."""
+    tries: Tries = 5
+    """S3, GCS, AZURE: how often a request is made, at most, while the store does not answer."""
+    timeout: Seconds = 60
+    """S3, GCS, AZURE: for how many seconds an answer is awaited, and a part of an object may be on its way."""
 
     def __repr__(self) -> str:
         """Name the datastore and nothing that is secret."""
@@ -94,7 +158,11 @@ class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     threads: Threads = 10
     """Entries that are worked on at once."""
     unguarded_stubs: bool = False
-    """Let there be stubs that nothing guards. Stubs are to come; leave it."""
+    """Let there be stubs where nothing keeps programs that read them from reading zeros. A risk."""
+    min_stub_size: Bytes = 65536
+    """Files smaller than this, in bytes, are not made stubs: they are premigrated and stay as they are."""
+    trash_days: Retention = 30.0
+    """For how many days removed entries and replaced contents are kept in `.argosy` of their root. 0: not at all."""
     file_batch_size: Count = 40
     """Most entries of one task."""
     file_batch_gb: Count = 1
@@ -136,9 +204,9 @@ def load(file: Path, *, data_dir: Path | None = None, environment: Mapping[str, 
     return msgspec.structs.replace(config, file=str(file.absolute()), declared=tuple(_declared(raw)))
 
 
-def secret_variable(datastore: str) -> str:
-    """Return the environment variable that may hold the secret of a datastore."""
-    return f"ARGOSY_DATASTORE_{re.sub('[^A-Z0-9]', '_', datastore.upper())}_SECRETACCESSKEY"
+def secret_variable(datastore: str, key: str = "secretaccesskey") -> str:
+    """Return the environment variable that may hold a secret of a datastore."""
+    return f"ARGOSY_DATASTORE_{re.sub('[^A-Z0-9]', '_', datastore.upper())}_{key.upper()}"
 
 
 def check_store(store: DatastoreConfig) -> None:
@@ -148,16 +216,12 @@ def check_store(store: DatastoreConfig) -> None:
         Invalid: there cannot; the message names key and reason, never a secret.
     """
     key = f"datastores.{store.name}"
-    if store.type in _LATER:
-        _refuse(f"{key}.type", f"{store.type} is not available yet: use S3 or POSIX")
-    if store.type == "POSIX":
-        if not store.path:
-            _refuse(f"{key}.path", "is missing: a POSIX datastore is a directory")
-        _check_unused(store, key, _S3_ONLY)
-        return
-    _check_bucket(store, f"{key}.bucket")
-    _check_unused(store, key, ("path",))
-    _check_access(store, key)
+    _check_unused(store, key)
+    _CHECKS[store.type](store, key)
+    if store.endpoint:
+        _check_endpoint(store.endpoint, f"{key}.endpoint")
+    _prefix(store.prefix, f"{key}.prefix")
+    _check_authorities(store.ca_file, f"{key}.ca_file")
 
 
 def check_apart(places: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]] = ()) -> None:
@@ -207,7 +271,6 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _converted(raw: dict[str, Any]) -> Config:
-    _refuse_later_types(raw)
     if ours := {"file", "declared"} & set(raw):
         _refuse(min(ours), "unknown key")
     try:
@@ -220,15 +283,6 @@ def _declared(raw: dict[str, Any]) -> Iterator[str]:
     yield from (f"hub.{key}" for key in raw.get("hub", ()))
     for table in ("datastores", "sites"):
         yield from (f"{table}.{row['name']}.{key}" for row in raw.get(table, ()) for key in row)
-
-
-def _refuse_later_types(raw: dict[str, Any]) -> None:
-    stores = raw.get("datastores")
-    for index, store in enumerate(stores if isinstance(stores, list) else []):
-        if isinstance(store, dict) and store.get("type") in _LATER:
-            _refuse(
-                f"datastores.{store.get('name', index)}.type", f"{store['type']} is not available yet: use S3 or POSIX"
-            )
 
 
 def _translated(message: str, raw: dict[str, Any]) -> _Refused:
@@ -245,9 +299,8 @@ def _translated(message: str, raw: dict[str, Any]) -> _Refused:
 def _worded(reason: str, name: str) -> str:
     """Say `Expected int, got str` and its like in the words of whoever writes the file."""
     if value := re.fullmatch(r"Invalid enum value (.*)", reason):
-        allowed = get_args(get_type_hints(DatastoreConfig)[name])
-        return f"{value[1]} is not one of {', '.join(word for word in allowed if word not in _LATER)}"
-    if bound := re.fullmatch(r"Expected int (>=|<=) (\d+)", reason):
+        return f"{value[1]} is not one of {', '.join(get_args(get_type_hints(DatastoreConfig)[name]))}"
+    if bound := re.fullmatch(r"Expected (?:int|float) (>=|<=) (\d+)(?:\.0)?", reason):
         return f"must be {_BOUNDS[bound[1]]} {bound[2]}"
     if kind := re.fullmatch(r"Expected (\w+), got \w+", reason):
         return f"must be {_WANTED.get(kind[1], kind[1])}"
@@ -267,7 +320,7 @@ def _dotted(where: str, raw: Any) -> str:
 def _resolved(config: Config, base: Path, data_dir: Path | None, environment: Mapping[str, str]) -> Config:
     return msgspec.structs.replace(
         config,
-        hub=HubConfig(data_dir=_own(config.hub.data_dir, base, data_dir)),
+        hub=msgspec.structs.replace(config.hub, data_dir=_own(config.hub.data_dir, base, data_dir)),
         datastores=tuple(_resolved_store(store, base, environment) for store in config.datastores),
         sites=tuple(_resolved_site(site) for site in config.sites),
     )
@@ -284,27 +337,46 @@ def _absolute(path: str, base: Path) -> str:
 
 
 def _resolved_store(store: DatastoreConfig, base: Path, environment: Mapping[str, str]) -> DatastoreConfig:
-    if store.type == "POSIX":
-        return msgspec.structs.replace(store, path=_absolute(store.path, base) if store.path else "")
-    return msgspec.structs.replace(store, secretaccesskey=_secret(store, base, environment), secretaccesskey_file="")
+    secrets = {name: _secret(store, name, base, environment) for name in SECRETS if name in SETTINGS[store.type]}
+    files = dict.fromkeys((f"{name}_file" for name in secrets if name in _IN_FILES), "")
+    return msgspec.structs.replace(
+        store,
+        path=_absolute(store.path, base) if store.type == "POSIX" and store.path else store.path,
+        ca_file=_authorities(store, base),
+        **secrets,
+        **files,
+    )
 
 
-def _secret(store: DatastoreConfig, base: Path, environment: Mapping[str, str]) -> str:
-    if store.secretaccesskey and store.secretaccesskey_file:
-        _refuse(f"datastores.{store.name}.secretaccesskey_file", "secretaccesskey is given too: keep one of them")
-    if store.secretaccesskey_file:
-        return _secret_from(base / store.secretaccesskey_file, f"datastores.{store.name}.secretaccesskey_file")
-    return store.secretaccesskey or environment.get(secret_variable(store.name), "")
+def _secret(store: DatastoreConfig, name: str, base: Path, environment: Mapping[str, str]) -> str:
+    said, file = getattr(store, name), getattr(store, f"{name}_file", "")
+    if said and file:
+        _refuse(f"datastores.{store.name}.{name}_file", f"{name} is given too: keep one of them")
+    if file:
+        return _read_from(base / file, f"datastores.{store.name}.{name}_file")
+    found = said or environment.get(secret_variable(store.name, name), "")
+    return found if name in _IN_FILES else _content(found, base, f"datastores.{store.name}.{name}")
 
 
-def _secret_from(file: Path, key: str) -> str:
+def _authorities(store: DatastoreConfig, base: Path) -> str:
+    applies = "ca_file" in SETTINGS[store.type]
+    return _content(store.ca_file, base, f"datastores.{store.name}.ca_file") if applies else store.ca_file
+
+
+def _content(said: str, base: Path, key: str) -> str:
+    """Return what is in the file that is named, or what was said where that is no name but the content."""
+    is_content = not said or len(said) > _LONGEST_NAME or set(said) & set('{"\n')
+    return said if is_content else _read_from(base / said, key)
+
+
+def _read_from(file: Path, key: str) -> str:
     try:
-        secret = file.read_bytes().decode().strip()
+        text = file.read_bytes().decode().strip()
     except OSError as error:
         _refuse(key, f"{file} cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, ValueError):
         _refuse(key, f"{file} is not text")
-    return secret or _refuse(key, f"{file} is empty")
+    return text or _refuse(key, f"{file} is empty")
 
 
 def _resolved_site(site: SiteConfig) -> SiteConfig:
@@ -356,28 +428,94 @@ def _check_names(table: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
+def _check_posix(store: DatastoreConfig, key: str) -> None:
+    if not store.path:
+        _refuse(f"{key}.path", "is missing: a POSIX datastore is a directory")
+
+
+def _check_s3(store: DatastoreConfig, key: str) -> None:
+    _check_bucket(store, f"{key}.bucket")
+    if store.accesskeyid and not store.secretaccesskey:
+        _refuse_without(store, key, "secretaccesskey")
+    if store.secretaccesskey and not store.accesskeyid:
+        _refuse(f"{key}.accesskeyid", "is missing: a secret was given without it")
+    if store.kms_key_id and store.encryption != "aws:kms":
+        _refuse(f"{key}.kms_key_id", "does not apply without encryption aws:kms")
+    if store.addressing == "virtual" and store.endpoint and "." in store.bucket:
+        _refuse(
+            f"{key}.addressing", "the bucket has a dot in its name, which no certificate of a host covers: use path"
+        )
+
+
+def _check_gcs(store: DatastoreConfig, key: str) -> None:
+    _check_bucket(store, f"{key}.bucket")
+    if store.credentialsfile:
+        try:
+            known = msgspec.json.decode(store.credentialsfile)
+        except msgspec.DecodeError:
+            known = None
+        if not isinstance(known, dict):
+            _refuse(f"{key}.credentialsfile", "is not the JSON of a service account")
+
+
+def _check_azure(store: DatastoreConfig, key: str) -> None:
+    if not store.container:
+        _refuse(f"{key}.container", "is missing: an AZURE datastore is a container")
+    if not _CONTAINER.fullmatch(store.container):
+        named = "is 3 to 63 lower-case letters, digits and single -, and begins and ends with a letter or digit"
+        _refuse(f"{key}.container", f"{store.container!r}: the name of a container {named}")
+    if not store.storageaccount:
+        _refuse(f"{key}.storageaccount", "is missing: a container belongs to a storage account")
+    if not _ACCOUNT.fullmatch(store.storageaccount):
+        _refuse(f"{key}.storageaccount", f"{store.storageaccount!r}: use 3 to 24 lower-case letters and digits")
+    if not store.accesskey:
+        _refuse_without(store, key, "accesskey")
+
+
+_CHECKS: dict[str, Callable[[DatastoreConfig, str], None]] = {
+    "S3": _check_s3,
+    "GCS": _check_gcs,
+    "AZURE": _check_azure,
+    "POSIX": _check_posix,
+}
+
+
 def _check_bucket(store: DatastoreConfig, key: str) -> None:
     if not store.bucket:
-        _refuse(key, f"is missing: an {store.type} datastore is a bucket")
+        _refuse(key, f"is missing: {_article(store.type)} datastore is a bucket")
     if not _BUCKET.fullmatch(store.bucket):
         named = "is 3 to 63 lower-case letters, digits, . - _, and begins and ends with a letter or digit"
         _refuse(key, f"{store.bucket!r}: the name of a bucket {named}")
 
 
-def _check_unused(store: DatastoreConfig, key: str, names: tuple[str, ...]) -> None:
-    for name in names:
-        if getattr(store, name):
-            _refuse(f"{key}.{name}", f"does not apply to a {store.type} datastore")
+def _check_unused(store: DatastoreConfig, key: str) -> None:
+    """Refuse what is set and does not apply to the type: nobody shall believe that it has an effect."""
+    applies = {"name", "type", "layout", *SETTINGS[store.type]}
+    usual = DatastoreConfig(name=store.name, type=store.type)
+    for name in store.__struct_fields__:
+        owner = name if name in applies else name.removesuffix("_file")
+        if owner not in applies and getattr(store, name) != getattr(usual, name):
+            _refuse(f"{key}.{name}", f"does not apply to {_article(store.type)} datastore")
 
 
-def _check_access(store: DatastoreConfig, key: str) -> None:
-    if store.endpoint:
-        _check_endpoint(store.endpoint, f"{key}.endpoint")
-    if store.accesskeyid and not store.secretaccesskey:
-        sources = f"secretaccesskey, secretaccesskey_file or the environment variable {secret_variable(store.name)}"
-        _refuse(f"{key}.secretaccesskey", f"is missing: set {sources}")
-    if store.secretaccesskey and not store.accesskeyid:
-        _refuse(f"{key}.accesskeyid", "is missing: a secret was given without it")
+def _article(kind: str) -> str:
+    return f"{'an' if kind in {'S3', 'AZURE'} else 'a'} {kind}"
+
+
+def _refuse_without(store: DatastoreConfig, key: str, secret: str) -> NoReturn:
+    sources = f"{secret}, {secret}_file or the environment variable {secret_variable(store.name, secret)}"
+    _refuse(f"{key}.{secret}", f"is missing: set {sources}")
+
+
+def _check_authorities(text: str, key: str) -> None:
+    """Refuse what the libraries would: they say so only when a connection is made."""
+    if text:
+        import ssl
+
+        try:
+            ssl.create_default_context(cadata=text)
+        except (ssl.SSLError, ValueError):
+            _refuse(key, "holds no certificates in PEM form")
 
 
 def _check_endpoint(endpoint: str, key: str) -> None:

@@ -64,6 +64,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inode: int = 0
     state: str = ""
     """What discovery, or the submission, says happened to it; matched by rules."""
+    source: bytes | None = None
+    """Where it was before: what moves entries moves them from here to `path`."""
     facts: Facts = Facts()
 
     def learned(self, **facts: object) -> "Entry":

@@ -31,6 +31,12 @@ class Denied(ArgosyError):
     code = "denied"
 
 
+class Protected(Denied):
+    """The thing stays where it is, whoever asks: a root, a fileset, or marked immutable or append-only."""
+
+    code = "protected"
+
+
 class Exists(ArgosyError):
     """Something else already holds the name."""
 
@@ -47,6 +53,12 @@ class Busy(Changed):
     """Somebody is using the thing right now. A later run is expected to succeed."""
 
     code = "busy"
+
+
+class Restoring(ArgosyError):
+    """The object is in an archive tier; its restore has been requested. Ask again in some hours."""
+
+    code = "restoring"
 
 
 class Corrupt(ArgosyError):

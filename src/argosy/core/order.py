@@ -25,10 +25,23 @@ class StoreAccess(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     layout: str = "native"
     settings: dict[str, Any] = {}
+    seal: bytes = b""
+    """Secret under which the metadata of objects is described; b"": none is believed in what grants rights."""
 
     def __repr__(self) -> str:
         """Name the datastore and nothing that is secret."""
         return f"StoreAccess(name={self.name!r}, type={self.type!r})"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a site has settled for its files."""
+
+    unguarded_stubs: bool = False
+    """Whether there may be stubs where nothing keeps programs from reading zeros."""
+    min_stub_size: int = 65536
+    """Files below it, in bytes, are not made stubs: they stay premigrated."""
+    trash_days: float = 30.0
+    """How long removed entries and replaced contents are kept; 0: not at all."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,6 +60,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds this attempt may run before it must have been renewed."""
     links: tuple[Link, ...] = ()
     stores: tuple[StoreAccess, ...] = ()
+    policy: Policy = Policy()
     batch_files: int = 40
     batch_bytes: int = 1 << 30
     sequence: int = 0

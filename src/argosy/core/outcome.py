@@ -2,7 +2,7 @@
 
 import msgspec
 
-from argosy.core.entry import Entry
+from argosy.core.entry import Entry, Stored
 from argosy.core.errors import ArgosyError, Changed
 from argosy.core.states import FileState
 
@@ -17,6 +17,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Code of the error, "" for none."""
     moved: int = 0
     """Bytes of content that crossed between filesystem and store."""
+    unneeded: tuple[Stored, ...] = ()
+    """Objects the entry needs no more; the hub has them deleted once it knows that nothing else refers to them."""
 
     @classmethod
     def processed(cls, entry: Entry, *, moved: int = 0) -> "Outcome":

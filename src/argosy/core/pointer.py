@@ -1,8 +1,10 @@
 """What the inode of a file says of its copy in a store: one binary value, written whole.
 
-Layout (big-endian): version 1 B, state 1 B, clean 1 B, operation 16 B, datastore 4 B, object uuid 16 B, size 8 B, mtime
-as seconds 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid 16 B, subvolume 8 B, inode 8 B, birth
-time ns 8 B (signed), then the length (1 B each) and bytes of the entity tag and of the version id.
+Layout (big-endian): version 1 B, state 1 B, flags 1 B (1: clean, 2: keeps its head), operation 16 B, datastore 4 B,
+object uuid 16 B, size 8 B, mtime as seconds 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid
+16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the length (1 B each) and bytes of the entity tag and
+of the version id. Of a stub that keeps its head, 8 B follow: how much of it. A digest or a uuid of zeros stands for one
+that is not known.
 """
 
 import struct
@@ -14,6 +16,9 @@ from argosy.core.errors import Corrupt, Unsupported
 
 VERSION = 1
 _FIXED = struct.Struct(">BBB16sI16sQqI32s16sQQq")
+_KEPT = struct.Struct(">Q")
+_CLEAN = 1
+_KEEPS = 2
 
 
 _SECOND = 10**9
@@ -58,16 +63,19 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     binding: Binding
     etag: str = ""
     version: str = ""
+    kept: int = 0
+    """Bytes of a stub that stay on disk, from its beginning."""
 
     def encode(self) -> bytes:
         """Return the value of the attribute."""
         bound = self.binding
+        flags = _CLEAN * self.clean | _KEEPS * bool(self.kept)
         fixed = _FIXED.pack(
-            VERSION, self.state, self.clean, self.operation, self.datastore, self.uuid, self.size,
+            VERSION, self.state, flags, self.operation, self.datastore, self.uuid, self.size,
             *divmod(self.mtime_ns, _SECOND), self.digest,
             bound.filesystem, bound.subvolume, bound.inode, bound.born_ns,
         )  # fmt: skip
-        return fixed + _short(self.etag) + _short(self.version)
+        return fixed + _short(self.etag) + _short(self.version) + (_KEPT.pack(self.kept) if self.kept else b"")
 
     @classmethod
     def decode(cls, value: bytes) -> "Pointer":
@@ -80,20 +88,20 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         if value[:1] and value[0] > VERSION:
             raise Unsupported(f"the file's attribute is of version {value[0]}: this Argosy reads {VERSION}")
         try:
-            _, state, clean, operation, store, uuid, size, seconds, ns, digest, fs, subvolume, inode, born = (
+            _, state, flags, operation, store, uuid, size, seconds, ns, digest, fs, subvolume, inode, born = (
                 _FIXED.unpack_from(value)
             )
             etag, rest = _long(value[_FIXED.size :])
             version, rest = _long(rest)
+            kept = _head(rest) if flags & _KEEPS else _nothing(rest)
             bound = Binding(filesystem=fs, subvolume=subvolume, inode=inode, born_ns=born)
             pointer = cls(
-                state=StubState(state), clean=bool(clean), operation=operation, datastore=store, uuid=uuid, size=size,
-                mtime_ns=seconds * _SECOND + ns, digest=digest, binding=bound, etag=etag, version=version,
+                state=StubState(state), clean=bool(flags & _CLEAN), operation=operation, datastore=store, uuid=uuid,
+                size=size, mtime_ns=seconds * _SECOND + ns, digest=digest, binding=bound, etag=etag, version=version,
+                kept=kept,
             )  # fmt: skip
         except (struct.error, ValueError, IndexError) as error:
             raise Corrupt("the file's attribute cannot be read: it was cut or changed") from error
-        if rest:
-            raise Corrupt("the file's attribute cannot be read: it is longer than it should be")
         return pointer
 
 
@@ -108,3 +116,16 @@ def _long(value: bytes) -> tuple[str, bytes]:
     if len(data) != length:
         raise ValueError("cut short")
     return data.decode(), value[1 + length :]
+
+
+def _head(rest: bytes) -> int:
+    (kept,) = _KEPT.unpack(rest)
+    if not kept:
+        raise ValueError("keeps a head of nothing")
+    return int(kept)
+
+
+def _nothing(rest: bytes) -> int:
+    if rest:
+        raise ValueError("longer than it should be")
+    return 0

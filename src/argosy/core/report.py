@@ -1,9 +1,11 @@
 """What a site tells the hub."""
 
+import blake3
 import msgspec
 
+from argosy.core import wire
 from argosy.core.entry import Entry
-from argosy.core.order import WIRE_VERSION
+from argosy.core.order import WIRE_VERSION, StoreAccess
 from argosy.core.outcome import Outcome
 
 
@@ -32,3 +34,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry: bool = False
     """Whether another attempt may succeed (a store that did not answer, say)."""
     seconds: float = 0.0
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was found at a datastore."""
+
+    v: int = WIRE_VERSION
+    datastore: str
+    fingerprint: str
+    """Of how it was reached."""
+    abilities: dict[str, bool] | None = None
+    """What it can do, by the names of `argosy.stores.base.Abilities`; None where that could not be found out."""
+    trouble: str = ""
+    """Why not."""
+
+
+def fingerprint(access: StoreAccess) -> str:
+    """Return what tells one way of reaching a datastore from another."""
+    return blake3.blake3(wire.dump(access)).hexdigest()

@@ -8,10 +8,14 @@ nothing a user puts into the tree makes Argosy touch what lies outside. Errors o
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from typing import Protocol, Self
 
+import msgspec
+
 from argosy.core.entry import Attributes, Entry
-from argosy.core.errors import ArgosyError
+from argosy.core.errors import ArgosyError, Invalid
+from argosy.core.paths import PRIVATE, display, join, relative
 from argosy.core.pointer import Binding, Pointer
 from argosy.core.room import Room
 
@@ -20,6 +24,51 @@ Version = tuple[int, int]
 
 OnError = Callable[[bytes, ArgosyError], None]
 """Told of each path a scan could not look at."""
+
+
+Extents = tuple[tuple[int, int], ...]
+"""(offset, length) of data, in order."""
+
+
+class Shelf(StrEnum):
+    """Where a tree keeps what is no longer in it."""
+
+    TRASH = "trash"
+    """Entries that were removed."""
+    VERSIONS = "versions"
+    """Contents that were replaced."""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry on a shelf."""
+
+    shelf: Shelf
+    id: str
+    """Names it on its shelf: `<time>-<random>`; what was removed in one go shares it."""
+    since_ns: int
+    """When it came there, ns since 1970."""
+    entry: Entry
+    """As it lies there; `path` is where it was in the tree."""
+
+    def place(self, root: bytes) -> bytes:
+        """Return the path at which it lies, below the root of its tree."""
+        shelf = join(join(root, PRIVATE), self.shelf.encode())
+        return join(join(shelf, self.id.encode()), relative(self.entry.path, root))
+
+    @classmethod
+    def at(cls, place: bytes, root: bytes, entry: Entry) -> Self:
+        """Return what `place` says of the entry that lies there.
+
+        Raises:
+            Invalid: it is no place on a shelf.
+        """
+        names = relative(place, root).split(b"/", 3)
+        shelves = {shelf.encode(): shelf for shelf in Shelf}
+        if len(names) < 4 or names[0] != PRIVATE or names[1] not in shelves:
+            raise Invalid(f"{display(place)}: is no place in a trash or version store")
+        _, shelf, name, rest = names
+        lying = msgspec.structs.replace(entry, path=join(root, rest), source=None)
+        return cls(shelf=shelves[shelf], id=name.decode("utf-8", "replace"), since_ns=0, entry=lying)
 
 
 class File(Protocol):
@@ -31,6 +80,10 @@ class File(Protocol):
     @property
     def size(self) -> int:
         """Bytes it had when last looked at."""
+
+    @property
+    def block(self) -> int:
+        """Bytes of a block: `punch` frees whole ones."""
 
     def look(self) -> None:
         """Look again: `entry` and `size` are afterwards as the file is now, and its extents not older than they."""
@@ -58,6 +111,13 @@ class File(Protocol):
             Corrupt: the attribute cannot be read, or its MAC does not fit.
         """
 
+    def stray(self) -> Pointer | None:
+        """Return what the attribute says, of whichever inode it says it: that of a copy is not to be believed.
+
+        Raises:
+            Corrupt: as `pointer`.
+        """
+
     def point(self, pointer: Pointer) -> None:
         """Write the attribute whole. It is durable after `sync`."""
 
@@ -73,8 +133,88 @@ class File(Protocol):
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
 
+    def changed_ns(self) -> int:
+        """Return its ctime as it is now."""
+
+    def data(self) -> Extents:
+        """Return where it has data as it is now, block by block as the filesystem tells; () for a hole of any size."""
+
+    def seize(self) -> None:
+        """Have the file to ourselves, for writing: whoever opens it from now on waits, for some 45 s at most.
+
+        Afterwards the methods below may be used.
+
+        Raises:
+            Busy: somebody else has it open or mapped.
+            Unsupported: the filesystem has no leases.
+        """
+
+    def is_seized(self) -> bool:
+        """Say whether we have it to ourselves and nobody waits for it."""
+
+    def let_go(self) -> None:
+        """Let others have it again; harmless when repeated. `close` does so too."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put bytes at `offset`, within the quota of the file's owner. Needs `writing`, or `seize`.
+
+        Raises:
+            Exhausted: disk or quota is full.
+        """
+
+    def reserve(self, size: int) -> None:
+        """Make sure that `size` bytes from the beginning can be written; holes stay holes to those who read.
+
+        Raises:
+            Exhausted: disk or quota is full; nothing is kept reserved.
+        """
+
+    def punch(self, keep: int, *, upto: int | None = None) -> None:
+        """Free the blocks from `keep`, rounded up to a block, to `upto` or the end. The size stays; mtime changes.
+
+        A block that ends behind `upto` is left as it is, unless the file ends within it.
+        """
+
+    def truncate(self, size: int) -> None:
+        """Give it another size: what is beyond goes, and what is added is a hole. As `write`."""
+
+    def stamp(self, mtime_ns: int | None, *, atime_ns: int | None = None) -> None:
+        """Give it these times; None leaves one as it is."""
+
+    def dress(self, attributes: Attributes) -> None:
+        """Give it mode, owner, xattrs and ACLs, and last its mtime."""
+
     def close(self) -> None:
         """Let go; harmless when repeated."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Parked(Protocol):
+    """An entry on its way from one name to another, out of sight.
+
+    A context manager: what was not placed goes back; so does, at the next `sweep`, what a killed agent left.
+    """
+
+    entry: Entry
+    """As it was when it was parked."""
+
+    def place(self, path: bytes, *, replacing: Entry | None = None) -> None:
+        """Give it the name, durably; `replacing`: in the place of what it describes, kept in the version store.
+
+        Raises:
+            Exists: the name is taken, or `replacing` describes a directory that holds something.
+            Changed: what is there is not what `replacing` describes; it is left as it is.
+            Invalid: it is a directory, and the name lies in itself.
+            Protected: what `replacing` describes may not be displaced.
+        """
+
+    def put_back(self) -> None:
+        """Give it its old name again, if it was not placed; where that was taken, the one it was bound for.
+
+        Where both are taken, the version store has it. Harmless when repeated.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *error: object) -> None: ...
@@ -152,11 +292,22 @@ class Filesystem(Protocol):
             NotFound: a parent does not exist.
         """
 
-    def open(self, path: bytes) -> File:
-        """Open a regular file for reading.
+    def locked(self, path: bytes) -> AbstractContextManager[int]:
+        """Hold the lock on the inode that `path` names, and yield its number: one verb of Argosy at a time on each.
+
+        It holds against every process that serves this root. Take it before the file is opened, since a file that
+        somebody waits for with an open descriptor cannot be seized; and take no second one while you hold one.
+
+        Raises:
+            NotFound: nothing has the name.
+        """
+
+    def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> File:
+        """Open a regular file for reading, or for `writing` as well.
 
         Raises:
             Invalid: it is not a regular file.
+            Changed: it is not the inode `inode`.
         """
 
     def attributes(self, path: bytes) -> Attributes:
@@ -214,11 +365,72 @@ class Filesystem(Protocol):
             Changed: what is there is not what was seen; it is left as it is.
         """
 
+    def remove(self, path: bytes, seen: Entry, *, together: str | None = None) -> str:
+        """Move what `seen` describes to the trash, durably; return its id there. A directory must be empty.
+
+        `together`: the id of what was removed in the same go, which it is to share.
+
+        Raises:
+            Changed: what is there is not what was seen; it is left as it is.
+            Exists: it is a directory that holds something.
+            Protected: it is the root, a mount point or subvolume or in one, or marked immutable or append-only.
+        """
+
+    def park(self, path: bytes, seen: Entry, *, bound_for: bytes | None = None) -> Parked:
+        """Take what `seen` describes, a directory with all it holds, from its name, on its way to another.
+
+        `bound_for`: the name it is to have, which it gets where it is not placed and its own was taken meanwhile.
+
+        Raises:
+            Changed: what is there is not what was seen; it is left as it is.
+            Protected: it is the root, a mount point or subvolume or in one, or marked immutable or append-only.
+        """
+
+    def move(self, source: bytes, seen: Entry, path: bytes, *, replacing: Entry | None = None) -> None:
+        """Give what `seen` describes another name in one step, durably; parents are made as `stage` makes them.
+
+        Raises:
+            Exists, Invalid, Protected: as `park` and `Parked.place`.
+            Changed: what is at `source` is not `seen`, or what is at `path` not `replacing`; both are left.
+        """
+
+    def kept(self, shelf: Shelf, below: bytes | None = None) -> Iterator[Kept]:
+        """Yield what lies on a shelf, the oldest first, directories after what they held.
+
+        `below`: only what has that path, or was beneath it.
+        """
+
+    def restore(self, kept: Kept, path: bytes | None = None) -> bytes:
+        """Give it the name it had, or `path`, durably; return that name. Missing parents are made.
+
+        A directory of that name is the one: it gets the attributes if it was made for want of better only. What a
+        directory still holds on its shelf stays there.
+
+        Raises:
+            Exists: the name is taken; it is left as it is.
+            NotFound: it is no longer on its shelf.
+        """
+
+    def purge(self, kept: Kept) -> None:
+        """Remove it from its shelf for good; that it is gone is no error."""
+
+    def every_pointer(self) -> Iterator[tuple[bytes, Pointer]]:
+        """Yield each file that has an attribute, and what it says whichever inode it says it of.
+
+        In the tree, on the shelves and in what is being made or moved. A file that cannot be read ends it.
+
+        Raises:
+            Denied, Corrupt, Unavailable: there is something that cannot be told; what was yielded is not all.
+        """
+
+    def free(self) -> tuple[int, int]:
+        """Return the bytes that are free on the filesystem, and all it has."""
+
     def sync_directory(self, path: bytes) -> None:
         """Return when the name at `path` is on the disk; a directory's own names and attributes, too."""
 
     def sweep(self) -> None:
-        """Remove what a killed agent left in staging. Call it before anything is staged."""
+        """Remove what a killed agent left in staging, and put back what it had parked; before anything is staged."""
 
 
 FILESYSTEMS: Room[Filesystem] = Room("argosy.filesystems", noun="filesystem type")

@@ -3,20 +3,35 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated
 
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import absolute, display
-from argosy.filesystems._posix import inode, making, resolve, scan, staged, versions
+from argosy.core.pointer import Pointer
+from argosy.filesystems._posix import (
+    inode,
+    locks,
+    making,
+    moving,
+    pointers,
+    removing,
+    resolve,
+    restoring,
+    scan,
+    shelves,
+    staged,
+    versions,
+)
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
-from argosy.filesystems.base import FILESYSTEMS, OnError
+from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 
@@ -48,9 +63,17 @@ class Posix:
         """Return the path with symlinks among its parents followed, as long as they stay beneath the root."""
         return resolve.resolve(self._root, path)
 
-    def open(self, path: bytes) -> OpenFile:
-        """Open a regular file for reading."""
-        return OpenFile.open(self._root, path, self._seal)
+    def locked(self, path: bytes) -> AbstractContextManager[int]:
+        """Hold the lock on the inode that `path` names, and yield its number.
+
+        Raises:
+            Unsupported: the filesystem has no byte-range locks; a lock of this process alone would not do.
+        """
+        return locks.locked(self._root, path)
+
+    def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> OpenFile:
+        """Open a regular file for reading, or for `writing` as well."""
+        return OpenFile.open(self._root, path, self._seal, inode=inode, writing=writing)
 
     def attributes(self, path: bytes) -> Attributes:
         """Return the attributes of a directory or symlink; a symlink has neither user xattrs nor ACLs on Linux."""
@@ -104,8 +127,51 @@ class Posix:
     def put_aside(self, path: bytes, seen: Entry) -> None:
         """Move what `seen` describes (not a directory) to the version store."""
         root = self._root
-        with translated(path), versions.room(root, root.below(path)) as place, root.changing(path) as spot:
+        with (
+            translated(path),
+            shelves.room(root, Shelf.VERSIONS, root.below(path)) as place,
+            root.changing(path) as spot,
+        ):
             versions.put_aside(spot, place, seen)
+
+    def remove(self, path: bytes, seen: Entry, *, together: str | None = None) -> str:
+        """Move what `seen` describes to the trash, durably; the parent's mtime stays as it was."""
+        return removing.remove(self._root, path, seen, together)
+
+    def park(self, path: bytes, seen: Entry, *, bound_for: bytes | None = None) -> moving.ParkedEntry:
+        """Take what `seen` describes from its name, on its way to another."""
+        return moving.ParkedEntry(self._root, path, seen, bound_for)
+
+    def move(self, source: bytes, seen: Entry, path: bytes, *, replacing: Entry | None = None) -> None:
+        """Give what `seen` describes another name; what it replaces is displaced in one step too, after a parking."""
+        moving.move(self._root, source, seen, path, replacing)
+
+    def kept(self, shelf: Shelf, below: bytes | None = None) -> Iterator[Kept]:
+        """Yield what lies on a shelf, the oldest first; memory does not grow with what lies there."""
+        with translated(self.root):
+            yield from shelves.kept(self._root, shelf, below)
+
+    def restore(self, kept: Kept, path: bytes | None = None) -> bytes:
+        """Give it the name it had, or `path`; a directory of that name is the one, and what it was given it keeps."""
+        name = kept.entry.path if path is None else path
+        restoring.restore(self._root, kept, name)
+        return name
+
+    def purge(self, kept: Kept) -> None:
+        """Remove it from its shelf for good; a directory that still holds something stays for that, unlisted."""
+        with translated(kept.entry.path):
+            shelves.purge(self._root, kept)
+
+    def every_pointer(self) -> Iterator[tuple[bytes, Pointer]]:
+        """Yield each file that has an attribute, and what that says; no file is opened, what is mounted below is in."""
+        with translated(self.root):
+            yield from pointers.every_pointer(self._root, self._seal)
+
+    def free(self) -> tuple[int, int]:
+        """Return the bytes that are free to others than root, and all there are."""
+        with translated(self.root), self._root.top() as top:
+            found = os.fstatvfs(top)
+            return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
     def sync_directory(self, path: bytes) -> None:
         """Return when the name at `path` is on the disk and, where it is a directory, what it holds and is."""
@@ -116,9 +182,10 @@ class Posix:
                     os.fsync(directory)
 
     def sweep(self) -> None:
-        """Remove what a killed agent left in staging."""
+        """Remove what a killed agent left in staging, and put back what it had on its way to another name."""
         with translated(self.root):
             staged.sweep(self._root)
+            moving.sweep(self._root)
 
     @property
     def _root(self) -> Root:

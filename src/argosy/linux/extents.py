@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from typing import Final
 
 Extents = tuple[tuple[int, int], ...]
@@ -17,22 +18,30 @@ def extents(descriptor: int) -> Extents | None:
     found = os.fstat(descriptor)
     if found.st_blocks * _BLOCK >= found.st_size:
         return None
-    ranges = _ranges(descriptor, found.st_size)
+    ranges: list[tuple[int, int]] = []
+    for one in _ranges(descriptor, found.st_size):
+        ranges.append(one)
+        if len(ranges) > _MOST:
+            ranges = merged(ranges)
     return None if ranges == [(0, found.st_size)] else tuple(ranges)
 
 
-def _ranges(descriptor: int, size: int) -> list[tuple[int, int]]:
-    ranges: list[tuple[int, int]] = []
+def data(descriptor: int) -> Extents:
+    """Return (offset, length) of all the data of an open file, in order; () where there is none.
+
+    Blocks are not counted as `extents` counts them, to be quicker: those of attributes are blocks of the file, too.
+    """
+    return tuple(_ranges(descriptor, os.fstat(descriptor).st_size))
+
+
+def _ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     end = 0
     while end < size:
         start = _seek(descriptor, end, os.SEEK_DATA, size)
         if start >= size:
-            break
+            return
         end = min(_seek(descriptor, start, os.SEEK_HOLE, size), size)
-        ranges.append((start, end - start))
-        if len(ranges) > _MOST:
-            ranges = merged(ranges)
-    return ranges
+        yield start, end - start
 
 
 def _seek(descriptor: int, offset: int, whence: int, size: int) -> int:

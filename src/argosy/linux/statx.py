@@ -11,8 +11,10 @@ _BASIC: Final = 0x07FF
 _BTIME: Final = 0x0800
 _MNT_ID: Final = 0x1000
 _SUBVOL: Final = 0x8000
+_FIXED: Final = 0x10 | 0x20
 _SIZE: Final = 256
 _MASK: Final = struct.Struct("=I")
+_ATTRIBUTES: Final = struct.Struct("=Q")
 _INODE: Final = struct.Struct("=Q")
 _TIME: Final = struct.Struct("=qI")
 _DEVICE: Final = struct.Struct("=II")
@@ -26,6 +28,8 @@ class Statx(NamedTuple):
     device: tuple[int, int]
     mount: int
     subvolume: int
+    fixed: bool
+    """Whether it is marked immutable or append-only."""
 
 
 def statx(descriptor: int) -> Statx:
@@ -42,4 +46,5 @@ def statx(descriptor: int) -> Statx:
         device=_DEVICE.unpack_from(data, 136),
         mount=_INODE.unpack_from(data, 144)[0] if mask & _MNT_ID else 0,
         subvolume=_INODE.unpack_from(data, 160)[0] if mask & _SUBVOL else 0,
+        fixed=bool(_ATTRIBUTES.unpack_from(data, 8)[0] & _FIXED),
     )

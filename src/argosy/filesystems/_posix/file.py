@@ -1,45 +1,46 @@
 """A regular file held open."""
 
+import contextlib
 import errno
 import os
-import stat
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Self
 
 from argosy.core.entry import Attributes, Entry
-from argosy.core.errors import Changed, Invalid
+from argosy.core.errors import ArgosyError, Busy, Changed, Unsupported
 from argosy.core.paths import display
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems._posix import inode
+from argosy.filesystems._posix import blocks, inode, opening
 from argosy.filesystems._posix.entry import binding_of, entry_of, with_extents
-from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.root import Root, Spot
+from argosy.filesystems._posix.errors import ours, translated
+from argosy.filesystems._posix.root import Root
 from argosy.filesystems._posix.seal import Seal
+from argosy.filesystems.base import Extents
 from argosy.linux import leases
-from argosy.linux.extents import extents
-
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+from argosy.linux.extents import data, extents
 
 
 class OpenFile:
     """`argosy.filesystems.base.File` of any Linux filesystem."""
 
-    def __init__(self, path: bytes, descriptor: int, seal: Seal) -> None:
+    def __init__(self, path: bytes, descriptor: int, seal: Seal, *, writing: bool) -> None:
         self._path = path
         self._descriptor = descriptor
         self._seal = seal
+        self._writing = writing
+        self._seized = False
         self._binding: Binding | None = None
         self.entry: Entry
         self.look()
 
     @classmethod
-    def open(cls, root: Root, path: bytes, seal: Seal) -> Self:
-        """Open a regular file for reading, without touching its atime where we may."""
+    def open(cls, root: Root, path: bytes, seal: Seal, *, inode: int | None, writing: bool) -> Self:
+        """Open a regular file, without touching its atime where we may."""
         with translated(path), root.spot(path) as spot:
-            descriptor = _open(spot, path)
+            descriptor = opening.regular(spot, path, os.O_RDWR if writing else os.O_RDONLY, inode)
             try:
-                return cls(path, descriptor, seal)
+                return cls(path, descriptor, seal, writing=writing)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -54,6 +55,12 @@ class OpenFile:
     def size(self) -> int:
         """Bytes it had when last looked at."""
         return self.entry.size
+
+    @property
+    def block(self) -> int:
+        """Bytes of a block."""
+        with translated(self._path):
+            return blocks.block_of(self._descriptor)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`."""
@@ -89,6 +96,11 @@ class OpenFile:
         with translated(self._path):
             return self._seal.read(self._descriptor, self.binding())
 
+    def stray(self) -> Pointer | None:
+        """Return what the attribute says, of whichever inode."""
+        with translated(self._path):
+            return self._seal.said(self._descriptor)
+
     def point(self, pointer: Pointer) -> None:
         """Write the attribute whole."""
         with translated(self._path):
@@ -119,6 +131,72 @@ class OpenFile:
         with translated(self._path):
             os.fsync(self._descriptor)
 
+    def changed_ns(self) -> int:
+        """Return its ctime as it is now."""
+        with translated(self._path):
+            return os.fstat(self._descriptor).st_ctime_ns
+
+    def data(self) -> Extents:
+        """Return where it has data as it is now."""
+        with translated(self._path):
+            return data(self._descriptor)
+
+    def seize(self) -> None:
+        """Have the file to ourselves; where that cannot be, it is open for reading as it was before."""
+        with translated(self._path):
+            if not self._writing:
+                self._reopen(os.O_RDWR)
+            try:
+                leases.take(self._descriptor, leases.WRITE)
+            except OSError as error:
+                self._read_only()
+                raise self._refusal(error) from error
+            self._seized = True
+
+    def is_seized(self) -> bool:
+        """Say whether the write lease stands and nobody waits for it."""
+        with translated(self._path):
+            return self._seized and leases.standing(self._descriptor) == leases.WRITE
+
+    def let_go(self) -> None:
+        """Let others have it again; what was opened for reading is afterwards open for reading only."""
+        if self._seized:
+            self._seized = False
+            leases.release(self._descriptor)
+            self._read_only()
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put bytes at `offset`, within the quota of the file's owner."""
+        with translated(self._path):
+            blocks.write(self._descriptor, offset, data)
+
+    def reserve(self, size: int) -> None:
+        """Make sure that `size` bytes from the beginning can be written; mtime and atime stay."""
+        with translated(self._path):
+            blocks.reserve(self._descriptor, size)
+
+    def punch(self, keep: int, *, upto: int | None = None) -> None:
+        """Free the blocks from `keep` to `upto` (both inwards to a block), or to the end. The size and atime stay."""
+        with translated(self._path):
+            blocks.punch(self._descriptor, keep, upto)
+
+    def truncate(self, size: int) -> None:
+        """Give it another size."""
+        with translated(self._path):
+            os.ftruncate(self._descriptor, size)
+
+    def stamp(self, mtime_ns: int | None, *, atime_ns: int | None = None) -> None:
+        """Give it these times; None leaves one as it is."""
+        with translated(self._path):
+            found = os.fstat(self._descriptor)
+            atime = found.st_atime_ns if atime_ns is None else atime_ns
+            os.utime(self._descriptor, ns=(atime, found.st_mtime_ns if mtime_ns is None else mtime_ns))
+
+    def dress(self, attributes: Attributes) -> None:
+        """Give it its attributes."""
+        with translated(self._path):
+            inode.dress(self._descriptor, attributes)
+
     def close(self) -> None:
         """Let go; harmless when repeated."""
         descriptor, self._descriptor = self._descriptor, -1
@@ -131,30 +209,22 @@ class OpenFile:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _reopen(self, mode: int) -> None:
+        """Have another descriptor in the place of ours: a lease on a file counts every one there is."""
+        descriptor = opening.again(self._descriptor, mode)
+        os.close(self._descriptor)
+        self._descriptor = descriptor
 
-def _open(spot: Spot, path: bytes) -> int:
-    """Look before opening: to open a device may start it."""
-    _refuse_irregular(spot.stat(), path)
-    descriptor = _open_quietly(spot)
-    try:
-        _refuse_irregular(os.fstat(descriptor), path)
-    except Invalid:
-        os.close(descriptor)
-        raise
-    return descriptor
+    def _read_only(self) -> None:
+        """Be open for reading only, so that others may run it; as we are, where somebody has leased it meanwhile."""
+        if not self._writing:
+            with contextlib.suppress(OSError):
+                self._reopen(os.O_RDONLY)
 
-
-def _open_quietly(spot: Spot) -> int:
-    try:
-        return os.open(spot.name, _FLAGS | os.O_NOATIME, dir_fd=spot.directory)
-    except PermissionError:
-        return os.open(spot.name, _FLAGS, dir_fd=spot.directory)
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # it has become a symlink since we looked
-            raise Changed(f"{error.filename!r}") from error
-        raise
-
-
-def _refuse_irregular(found: os.stat_result, path: bytes) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise Invalid(f"{display(path)}: is not a regular file")
+    def _refusal(self, error: OSError) -> ArgosyError:
+        where = display(self._path)
+        if error.errno == errno.EAGAIN:
+            return Busy(f"{where}: somebody has it open or mapped; it is left as it is until he has done")
+        if error.errno == errno.EINVAL:
+            return Unsupported(f"{where}: the filesystem has no leases, which keep others out while blocks are freed")
+        return ours(self._path, error)

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Exists
 from argosy.core.paths import display
-from argosy.filesystems._posix import inode, seal, versions
+from argosy.filesystems._posix import inode, seal, shelves, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import STAGING, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.times import times_lock
+from argosy.filesystems.base import Shelf
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.rename import exchange, noreplace
 from argosy.linux.statx import statx
@@ -111,7 +112,7 @@ def _make_like(root: Root, above: int, names: list[bytes]) -> int:
         with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
             inode.liken(directory, os.fstat(above))
             seal.mark_made(directory)
-        with contextlib.suppress(FileExistsError), root.keeping_times(above, b"/".join(middle)):
+        with contextlib.suppress(FileExistsError), root.keeping_times((above, b"/".join(middle))):
             noreplace(made.directory, made.name, above, name)
         os.fsync(above)
     return open_beneath(above, name, DIRECTORY)
@@ -152,7 +153,7 @@ def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
     """
     own = made.stat().st_ino
     telling = Spot(made.directory, b"%s.%x.%x" % (made.name, own, seen.inode))
-    with versions.room(root, root.below(path)) as place, root.changing(path) as spot:
+    with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.changing(path) as spot:
         versions.keep(spot, place, seen)
         os.rename(made.name, telling.name, src_dir_fd=made.directory, dst_dir_fd=telling.directory)
         if _swapped(telling, spot, seen):
@@ -162,7 +163,7 @@ def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
         if telling.stat().st_ino == own:
             remove(telling)
         else:  # somebody was quicker twice: what he lost by that is kept
-            versions.rescue(root, telling, root.below(path))
+            shelves.rescue(root, telling, root.below(path))
         raise Changed(f"{display(path)}: was changed by somebody else; it was left as it is")
 
 

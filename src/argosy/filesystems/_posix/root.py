@@ -7,7 +7,7 @@ name within that descriptor, so that it does not matter what becomes of the path
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -18,8 +18,9 @@ from argosy.filesystems._posix import times
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 
 STAGING: Final = b"staging"
-VERSIONS: Final = b"versions"
+MOVING: Final = b"moving"
 TIMES: Final = b"times"
+LOCKS: Final = b"locks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ class Root:
     def changing(self, path: bytes) -> Iterator[Spot]:
         """Hold the parent of the path for a change of names in it; its times are afterwards what they were."""
         parent = self.below(path).rpartition(b"/")[0]
-        with self.spot(path, DIRECTORY) as spot, self.keeping_times(spot.directory, parent):
+        with self.spot(path, DIRECTORY) as spot, self.keeping_times((spot.directory, parent)):
             yield spot
 
     @contextmanager
-    def keeping_times(self, directory: int, relative: bytes) -> Iterator[None]:
-        """Give an open directory its times back after a change of names in it."""
-        with closing(self.private(TIMES)) as notes, times.keeping(directory, notes, relative):
+    def keeping_times(self, *directories: tuple[int, bytes]) -> Iterator[None]:
+        """Give open directories, told with their paths below the root, their times back after a change of names."""
+        with closing(self.private(TIMES)) as notes, times.keeping(notes, *directories):
             yield
 
     def has_private(self) -> bool:
@@ -150,12 +151,15 @@ class closing:  # noqa: N801 - used as a statement; a class, because a generator
         os.close(self._descriptor)
 
 
-def make_private(top: int, names: list[bytes]) -> int:
-    """Return a descriptor of the directory that the names lead to from `top`; those missing are made and synced."""
+def make_private(top: int, names: list[bytes], *, on_new: Callable[[int], None] = lambda _: None) -> int:
+    """Return a descriptor of the directory that the names lead to from `top`; those missing are made and synced.
+
+    `on_new` is called with each that is new.
+    """
     at = os.dup(top)
     try:
         for name in names:
-            made = _make_one(at, name)
+            made = _make_one(at, name, on_new)
             os.close(at)
             at = made
         return os.dup(at)
@@ -163,11 +167,13 @@ def make_private(top: int, names: list[bytes]) -> int:
         os.close(at)
 
 
-def _make_one(at: int, name: bytes) -> int:
+def _make_one(at: int, name: bytes, tell: Callable[[int], None]) -> int:
     with contextlib.suppress(FileNotFoundError):
         return open_beneath(at, name, DIRECTORY)
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=at)
+        with closing(open_beneath(at, name, DIRECTORY)) as made:
+            tell(made)
     os.fsync(at)
     return open_beneath(at, name, DIRECTORY)
 

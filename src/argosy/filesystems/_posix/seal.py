@@ -30,14 +30,22 @@ class Seal:
         Raises:
             Corrupt: it cannot be read, or the MAC does not fit.
         """
+        pointer = self.said(descriptor)
+        return pointer if pointer is not None and pointer.binding == binding else None
+
+    def said(self, descriptor: int | bytes) -> Pointer | None:
+        """Return what the inode, open or named, says of itself or of the one it was copied from.
+
+        Raises:
+            Corrupt: as `read`.
+        """
         try:
             value = os.getxattr(descriptor, _name())
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
             raise
-        pointer = Pointer.decode(self._opened(value))
-        return pointer if pointer.binding == binding else None
+        return Pointer.decode(self._opened(value))
 
     def write(self, descriptor: int, pointer: Pointer) -> None:
         """Write the value whole."""

@@ -15,12 +15,13 @@ from argosy.core.errors import Changed, Denied
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import PRIVATE, display, join
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems._posix import inode, times, versions
+from argosy.filesystems._posix import inode, shelves, times, versions
 from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents, remove
 from argosy.filesystems._posix.root import STAGING, TIMES, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.seal import Seal
+from argosy.filesystems.base import Shelf
 from argosy.linux.rename import exchange, noreplace
 
 _OURS: Final = re.compile(rb"[0-9a-f]{32}(\.[0-9a-f]+\.[0-9a-f]+)?")
@@ -97,7 +98,7 @@ class StagedFile:
         """Take the place of what was seen: keep that, swap, look at what was displaced, and swap back if need be."""
         with (
             translated(path),
-            versions.room(self._root, self._root.below(path)) as place,
+            shelves.room(self._root, Shelf.VERSIONS, self._root.below(path)) as place,
             self._root.changing(path) as spot,
         ):
             versions.keep(spot, place, seen)
@@ -154,7 +155,7 @@ class StagedFile:
                 noreplace(staged.directory, staged.name, spot.directory, spot.name)
         with contextlib.suppress(FileNotFoundError):
             if staged.stat().st_ino != self._inode:
-                versions.rescue(self._root, staged, self._root.below(seen.path))
+                shelves.rescue(self._root, staged, self._root.below(seen.path))
 
     def _let_go(self) -> None:
         if self._spot is not None:
@@ -186,7 +187,7 @@ def _sweep_one(root: Root, left: Spot) -> None:
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:  # a directory of ours is empty
             raise
-    versions.rescue(root, left, left.name)
+    shelves.rescue(root, left, left.name)
 
 
 def _is_ours(left: Spot) -> bool:

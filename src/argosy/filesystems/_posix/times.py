@@ -23,21 +23,29 @@ _NEAR: Final = 2_000_000_000
 
 
 @contextmanager
-def keeping(directory: int, notes: int, path: bytes) -> Iterator[None]:
-    """Give the directory at `path` below the root its times back after a change of names in it.
+def keeping(notes: int, *directories: tuple[int, bytes]) -> Iterator[None]:
+    """Give the directories, each told with its path below the root, their times back after a change of names in them.
 
     One such change at a time in this process. Not to be nested: two directories may share a lock.
     """
-    with times_lock(directory):
-        found = os.fstat(directory)
-        name = b"%d-%d" % (os.getpid(), _slot(directory))
-        _write(notes, name, _NOTE.pack(time.time_ns(), found.st_atime_ns, found.st_mtime_ns, len(path)) + path)
-        try:
-            yield
-        finally:
-            restore(directory, found)
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=notes)
+    with contextlib.ExitStack() as held:
+        for slot in sorted({_slot(directory) for directory, _ in directories}):
+            held.enter_context(_LOCKS[slot])
+        for number, (directory, path) in enumerate(directories):
+            held.enter_context(_kept(directory, notes, path, b"%d-%d-%d" % (os.getpid(), _slot(directory), number)))
+        yield
+
+
+@contextmanager
+def _kept(directory: int, notes: int, path: bytes, name: bytes) -> Iterator[None]:
+    found = os.fstat(directory)
+    _write(notes, name, _NOTE.pack(time.time_ns(), found.st_atime_ns, found.st_mtime_ns, len(path)) + path)
+    try:
+        yield
+    finally:
+        restore(directory, found)
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=notes)
 
 
 def times_lock(directory: int) -> threading.Lock:

@@ -1,21 +1,15 @@
-"""The version store: what was replaced or put aside.
-
-It lies at `<root>/.argosy/versions/<time>-<random>/<path below the root>`.
-"""
+"""Taking what was seen, and nothing else, from its name: compare, move, and look again at what was moved."""
 
 import contextlib
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Changed, Invalid
+from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
-from argosy.filesystems._posix.entry import same
-from argosy.filesystems._posix.root import VERSIONS, Root, Spot, closing, make_private
-from argosy.linux.openat2 import DIRECTORY, open_beneath
+from argosy.filesystems._posix.entry import entry_of, same
+from argosy.filesystems._posix.root import Spot
 from argosy.linux.rename import noreplace
 
 
@@ -28,16 +22,29 @@ def expect(spot: Spot, seen: Entry) -> None:
     """
     if seen.kind is Kind.DIRECTORY:
         raise Invalid(f"{display(seen.path)}: is a directory: only files and symlinks are replaced or put aside")
+    expect_any(spot, seen)
+
+
+def expect_any(spot: Spot, seen: Entry) -> None:
+    """Return where the name stands for what was seen, which may be a directory.
+
+    Raises:
+        Changed: it does not.
+    """
     if not stands(spot, seen):
         raise Changed(f"{display(seen.path)}: is not what was seen before; it was left as it is")
 
 
 def stands(spot: Spot, seen: Entry) -> bool:
-    """Say whether the name stands for what was seen."""
+    """Say whether the name stands for what was seen. A directory is the same whatever it holds by now."""
     try:
-        return same(spot.stat(), seen)
+        found = spot.stat()
     except FileNotFoundError:
         return False
+    if seen.kind is Kind.DIRECTORY:
+        now = entry_of(seen.path, found)
+        return (now.kind, now.inode) == (seen.kind, seen.inode)
+    return same(found, seen)
 
 
 def keep(spot: Spot, place: Spot, seen: Entry) -> None:
@@ -67,55 +74,37 @@ def let_go(place: Spot) -> None:
 
 
 def put_aside(spot: Spot, place: Spot, seen: Entry) -> None:
-    """Move what was seen to the version store, durably there.
+    """Move what was seen, no directory, to a shelf, durably there.
 
     Raises:
         Changed: what is there is not what was seen; it is left as it is.
     """
     expect(spot, seen)
-    try:
-        noreplace(spot.directory, spot.name, place.directory, place.name)
-    except FileNotFoundError:
-        expect(spot, seen)
-        raise
-    try:
-        expect(place, seen)
-    except Changed:
-        with contextlib.suppress(FileExistsError):  # the name is taken again: then it stays in the version store
-            noreplace(place.directory, place.name, spot.directory, spot.name)
-        raise
+    take(spot, place, seen)
     os.fsync(place.directory)
 
 
-def rescue(root: Root, spot: Spot, relative: bytes) -> None:
-    """Move something nobody has looked at to the version store, durably there."""
-    with room(root, relative) as place:
+def take(
+    spot: Spot, place: Spot, seen: Entry, *, lost: Callable[[], None] = lambda: None, point: str = "hsm:trash"
+) -> None:
+    """Move what was seen; where something else was moved, put that back.
+
+    `lost`: called where that cannot be, because its name was taken again; it stays where it was moved to.
+
+    Raises:
+        Changed: what was there is not what was seen.
+    """
+    try:
         noreplace(spot.directory, spot.name, place.directory, place.name)
-        os.fsync(place.directory)
-
-
-@contextmanager
-def room(root: Root, relative: bytes) -> Iterator[Spot]:
-    """Make a place for one more version of a path below the root; where the block fails, an empty one goes."""
-    parent, _, name = relative.rpartition(b"/")
-    names = [_stamp(), *(part for part in parent.split(b"/") if part)]
-    with closing(root.private(VERSIONS)) as top:
+    except FileNotFoundError:
+        expect_any(spot, seen)
+        raise
+    failpoint(point)
+    try:
+        expect_any(place, seen)
+    except Changed:
         try:
-            with closing(make_private(top, names)) as directory:
-                yield Spot(directory, name)
-        except BaseException:
-            _remove_empty(top, names)
-            raise
-
-
-def _stamp() -> bytes:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}".encode()
-
-
-def _remove_empty(top: int, names: list[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        while names:
-            *above, name = names
-            with closing(open_beneath(top, b"/".join(above), DIRECTORY)) as directory:
-                os.rmdir(name, dir_fd=directory)
-            names = above
+            noreplace(place.directory, place.name, spot.directory, spot.name)
+        except (FileExistsError, FileNotFoundError):
+            lost()
+        raise
