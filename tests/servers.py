@@ -19,10 +19,13 @@ from pathlib import Path
 
 import boto3
 import pytest
+from azure.storage.blob import BlobServiceClient
 from botocore.config import Config
 
 ACCESS_KEY = "argosytests"
 SECRET_KEY = "argosytestssecret"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""What the server's manual says; it is no secret."""
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 """In front of a command: the kernel kills it when the thread that started it ends."""
 
@@ -153,5 +156,78 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     """A real S3 server for the whole run; each test makes itself a bucket."""
     directory = tmp_path_factory.mktemp("seaweedfs")
     with running_seaweedfs(directory) as server:
+        yield server
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Azurite:
+    """A running server of Azure Blob Storage that knows one account, the one all its users know."""
+
+    endpoint: str
+    storageaccount: str = "devstoreaccount1"
+    accesskey: str = AZURITE_KEY
+    log: Path
+
+    def client(self) -> BlobServiceClient:
+        """Return a client of Microsoft's, to look at the server behind Argosy's back."""
+        return BlobServiceClient(
+            self.endpoint, credential={"account_name": self.storageaccount, "account_key": self.accesskey}
+        )
+
+    def container(self) -> str:
+        """Make a fresh container and return its name."""
+        name = f"test-{uuid.uuid4().hex[:16]}"
+        self.client().create_container(name)
+        return name
+
+    def settings(self, container: str) -> dict[str, str]:
+        """Return the settings of a datastore in that container, as a configuration holds them."""
+        return {
+            "container": container,
+            "storageaccount": self.storageaccount,
+            "accesskey": self.accesskey,
+            "endpoint": self.endpoint,
+        }
+
+
+@contextmanager
+def running_azurite(directory: Path) -> Iterator[Azurite]:
+    """Run an Azurite server with its data in memory and its log in `directory`; yields when it answers."""
+    port = free_ports(1)[0]
+    log = directory / "azurite.log"
+    command = Path(__file__).parent / "azurite" / "node_modules" / ".bin" / "azurite-blob"
+    options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*DIES_WITH_US, str(command), *options, f"--blobPort={port}"],
+            cwd=directory,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _until_ready(lambda: _speaks(port), server, log)
+        yield Azurite(endpoint=f"http://127.0.0.1:{port}/devstoreaccount1", log=log)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _speaks(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/devstoreaccount1?comp=list")
+        return connection.getresponse().status in {400, 403}
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """A real server of Azure Blob Storage for the whole run; each test makes itself a container."""
+    directory = tmp_path_factory.mktemp("azurite")
+    with running_azurite(directory) as server:
         yield server
     shutil.rmtree(directory, ignore_errors=True)

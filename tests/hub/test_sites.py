@@ -4,15 +4,20 @@ import msgspec
 import pytest
 
 from argosy.core import config as configuration
-from argosy.core.config import HubConfig, LinkConfig
+from argosy.core.config import SECRETS, SETTINGS, DatastoreConfig, HubConfig, LinkConfig
 from argosy.core.errors import Invalid, NotFound
+from argosy.core.options import options
 from argosy.core.order import Link
+from argosy.core.report import Probed, fingerprint
+from argosy.hub.common import keys
 from argosy.hub.project import boot
 from argosy.hub.sites.links import Linked, mapped
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.sites.services import access, reconcile
+from argosy.stores.base import STORES
 from tests.hub.fake import config, start
 from tests.hub.test_api import check_problem
+from tests.hub.test_boot import START, python
 
 SITE = {"name": "paris", "roots": ["/srv/paris"]}
 LINK = {"site": "paris", "datastore": "shelf", "site_path": "/srv/paris", "datastore_path": ""}
@@ -95,6 +100,157 @@ def test_a_setting_that_cannot_be_is_refused(api, change):
     assert not Site.objects.exists()
 
 
+SERVED = {
+    "S3": {"bucket": "bkt", "accesskeyid": "k", "secretaccesskey": "vErYsEcReT", "prefix": "a/b", "addressing": "path",
+           "encryption": "aws:kms", "kms_key_id": "key", "storage_class": "GLACIER", "restore_tier": "Bulk",
+           "restore_days": 3, "tries": 2, "timeout": 7},
+    "GCS": {"bucket": "bkt", "credentialsfile": '{"key": "vErYsEcReT"}', "endpoint": "https://h", "tries": 2},
+    "AZURE": {"container": "vault", "storageaccount": "acme", "accesskey": "vErYsEcReT", "prefix": "a", "timeout": 7},
+}  # fmt: skip
+
+
+@pytest.mark.feature("HUB-BW-001")
+@pytest.mark.parametrize("kind", SERVED)
+def test_datastores_of_each_kind_are_registered_read_changed_and_deleted(api, data_dir, kind):
+    sent = {"name": "cloud", "type": kind} | SERVED[kind]
+    made = api.post("/api/datastores/", sent)
+    assert made.status_code == 201, made.content
+    url, shown = made.json()["url"], made.json()
+    for answer in (made, api.get(url), api.get("/api/datastores/")):
+        assert "vErYsEcReT" not in answer.content.decode()
+    assert {key: shown[key] for key in sent if key in shown} == {k: v for k, v in sent.items() if k not in SECRETS}
+    assert access(Datastore.objects.get()).settings == SERVED[kind]
+    assert b"vErYsEcReT" not in b"".join(file.read_bytes() for file in data_dir.glob("hub.sqlite3*"))
+    assert api.patch(url, {"tries": 9}).json()["tries"] == 9
+    assert access(Datastore.objects.get()).settings == SERVED[kind] | {"tries": 9}
+    assert api.delete(url).status_code == 204
+    check_problem(api.get(url), 404)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"addressing": "host"}, {"encryption": "rot13"}, {"restore_tier": "Soon"}, {"restore_days": 0}, {"tries": 0},
+     {"tries": 21}, {"timeout": 0}, {"timeout": "x"}, {"ca_file": 3}, {"prefix": None}],
+)  # fmt: skip
+def test_a_setting_of_a_datastore_that_cannot_be_is_refused(api, change):
+    check_problem(api.post("/api/datastores/", {"name": "cloud", "type": "S3", "bucket": "bkt"} | change), 400)
+    assert not Datastore.objects.exists()
+
+
+def test_the_usual_settings_are_those_of_the_plugin_as_of_the_configuration():
+    for kind, settings in SETTINGS.items():
+        said = DatastoreConfig(name="x", type=kind)
+        usual = {option.name: option.default for option in options(STORES.get(kind.lower())) if not option.required}
+        assert {key: getattr(said, key) for key in settings if key in usual} == usual
+
+
+def test_the_number_of_a_datastore_is_made_of_its_name_and_kept(api):
+    first = api.post("/api/datastores/", STORE).json()
+    number = access(Datastore.objects.get()).id
+    assert 0 < number < 2**32
+    assert number != first["id"]
+    api.patch(first["url"], {"name": "rack"})
+    assert access(Datastore.objects.get()).id == number
+    api.delete(first["url"])
+    api.post("/api/datastores/", STORE | {"name": "other", "path": "/srv/other"})
+    api.post("/api/datastores/", STORE)
+    assert access(Datastore.objects.get(name="shelf")).id == number
+
+
+def test_two_datastores_never_have_one_number(api):
+    api.post("/api/datastores/", STORE)
+    number = Datastore.objects.get().number
+    Datastore.objects.update(name="rack")
+    api.post("/api/datastores/", STORE | {"path": "/srv/other"})
+    assert set(Datastore.objects.values_list("number", flat=True)) == {number, (number + 1) % 2**32}
+
+
+def test_datastores_that_there_were_keep_the_numbers_that_inodes_hold(tmp_path):
+    then = """
+from django.core.management import call_command
+from django.db import connection
+call_command("migrate", "sites", "0001", verbosity=0)
+connection.cursor().execute(
+    "INSERT INTO sites_datastore (id, name, type, file_keys, file_name, layout, bucket, container, storageaccount,"
+    " endpoint, region, accesskeyid, path, sealed)"
+    " VALUES (41, 'old', 'POSIX', '[]', '', 'native', '', '', '', '', '', '', '/srv/old', x'')"
+)
+call_command("migrate", verbosity=0)
+from argosy.hub.sites.models import Datastore
+from argosy.hub.sites.services import access
+print(access(Datastore.objects.get()).id)
+"""
+    assert python(START.format(then=then), str(tmp_path), "x")[-1] == "41"
+
+
+def test_the_seal_of_a_datastore_outlives_the_database_and_is_no_others(api, settings):
+    def seals():
+        return {store.name: access(store).seal for store in Datastore.objects.all()}
+
+    reconcile(config(hub=HubConfig(data_dir="/var/argosy")))
+    api.post("/api/datastores/", STORE)
+    before = seals()
+    assert len(set(before.values())) == 2
+    assert {len(seal) for seal in before.values()} == {32}
+    for model in (SiteLink, Site, Datastore):
+        model.objects.all().delete()
+    api.post("/api/datastores/", STORE)
+    assert seals()["shelf"] == before["shelf"]
+    settings.KEYS = keys.ephemeral()
+    Datastore.objects.update(sealed=b"")
+    assert seals()["shelf"] != before["shelf"]
+
+
+CAN = {"conditions": True, "checksums": True, "versions": False, "copies": True, "multipart": True}
+
+
+def asked(agent, site="london"):
+    return [one.name for one in agent.delivery.unprobed(site)]
+
+
+def tell(agent, **found):
+    (one,) = agent.delivery.unprobed("london")
+    agent.delivery.probed(Probed(datastore=one.name, fingerprint=fingerprint(one), **found))
+
+
+def test_what_an_agent_found_at_a_datastore_is_shown_and_asked_once(api, agent, two_sites):
+    url = f"/api/datastores/{Datastore.objects.get().pk}/"
+    assert api.get(url).json()["abilities"] is None
+    assert (asked(agent), asked(agent, "dublin"), asked(agent, "paris")) == (["cloud"], ["cloud"], [])
+    tell(agent, abilities=CAN)
+    shown = api.get(url).json()
+    assert (shown["abilities"], shown["trouble"]) == (CAN, "")
+    agent.clock.forward(3600)
+    assert asked(agent) == []
+
+
+def test_a_datastore_that_did_not_answer_is_asked_again_a_minute_later(api, agent, two_sites):
+    tell(agent, trouble="bucket bkt does not answer")
+    assert api.get(f"/api/datastores/{Datastore.objects.get().pk}/").json()["trouble"] == "bucket bkt does not answer"
+    assert asked(agent) == []
+    agent.clock.forward(61)
+    tell(agent, abilities=CAN)
+    assert (Datastore.objects.get().trouble, Datastore.objects.get().abilities) == ("", CAN)
+
+
+def test_a_datastore_that_was_changed_is_probed_anew_and_what_was_found_before_is_not_taken(api, agent, declared):
+    (before,) = agent.delivery.unprobed("london")
+    tell(agent, abilities=CAN)
+    api.patch(f"/api/datastores/{Datastore.objects.get().pk}/", {"storage_class": "STANDARD_IA"})
+    assert asked(agent) == ["cloud"]
+    agent.delivery.probed(Probed(datastore="cloud", fingerprint=fingerprint(before), abilities=CAN))
+    assert Datastore.objects.get().abilities is None
+
+
+def test_a_store_without_conditions_is_said_to_need_the_immutable_layout(api, agent, declared):
+    tell(agent, abilities=CAN | {"conditions": False})
+    url = f"/api/datastores/{Datastore.objects.get().pk}/"
+    assert 'set layout = "immutable"' in api.get(url).json()["trouble"]
+    api.patch(url, {"layout": "immutable"})
+    tell(agent, abilities=CAN | {"conditions": False})
+    assert api.get(url).json()["trouble"] == ""
+
+
 def test_two_sites_cannot_have_one_name(api, two_sites):
     check_problem(api.post("/api/sites/", SITE | {"name": "london"}), 409)
 
@@ -161,8 +317,12 @@ def test_a_datastore_that_cannot_be_is_refused(api, change):
         ({"type": "POSIX", "path": "shelf"}, "datastores.x.path: path 'shelf' is not absolute"),
         ({"type": "POSIX"}, "datastores.x.path: is missing"),
         ({"type": "POSIX", "path": "/x", "bucket": "bkt"}, "datastores.x.bucket: does not apply"),
-        ({"type": "GCS", "bucket": "bkt"}, "datastores.x.type: GCS is not available yet"),
-        ({"type": "AZURE", "container": "c", "storageaccount": "s"}, "datastores.x.type: AZURE is not available yet"),
+        ({"type": "GCS", "bucket": "bkt", "credentialsfile": "/etc/gcs.json"}, "credentialsfile: is not the JSON"),
+        ({"type": "AZURE", "container": "vault", "storageaccount": "acme"}, "datastores.x.accesskey: is missing"),
+        ({"type": "S3", "bucket": "bkt", "ca_file": "/etc/ca.pem"}, "datastores.x.ca_file: holds no certificates"),
+        ({"type": "S3", "bucket": "bkt", "kms_key_id": "k"}, "datastores.x.kms_key_id: does not apply"),
+        ({"type": "S3", "bucket": "bkt", "prefix": "../x"}, "datastores.x.prefix: '../x' holds"),
+        ({"type": "POSIX", "path": "/x", "tries": 3}, "datastores.x.tries: does not apply to a POSIX datastore"),
         ({"type": "S3", "bucket": "bkt", "container": "c"}, "datastores.x.container: does not apply"),
         ({"type": "S3", "bucket": "bkt", "endpoint": "ftp://h"}, "datastores.x.endpoint: is not a web address"),
         ({"type": "S3", "bucket": "Bucket 01/../x"}, "datastores.x.bucket: 'Bucket 01/../x': the name of a bucket"),
@@ -342,6 +502,18 @@ def test_an_exported_site_reads_back_as_it_stands_without_its_secrets(declared, 
     again.write_text(text)
     loaded = configuration.load(again, environment={configuration.secret_variable("cloud"): "s3cret"})
     assert loaded.sites == configuration.load(declared).sites
+    assert loaded.datastores == configuration.load(declared).datastores
+
+
+def test_an_export_says_every_setting_of_a_datastore_and_no_usual_one(declared, tmp_path):
+    more = 'prefix = "a/b"\nencryption = "AES256"\nstorage_class = "GLACIER"\ntries = 3\nrestore_days = 2\n'
+    declared.write_text(FILE.replace("[[sites]]", more + "[[sites]]"))
+    reconcile(configuration.load(declared))
+    text = boot.export_site("london")
+    assert "timeout" not in text
+    again = tmp_path / "again.toml"
+    again.write_text(text)
+    loaded = configuration.load(again, environment={configuration.secret_variable("cloud"): "s3cret"})
     assert loaded.datastores == configuration.load(declared).datastores
 
 

@@ -141,3 +141,46 @@ def test_rclone_restores_the_modification_time(seaweedfs: SeaweedFS, tmp_path: P
     found = (tmp_path / "a").stat()
     assert found.st_mtime_ns == PLAIN.attributes.mtime_ns
     assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o640, 1000, 100)
+
+
+SEAL = b"a secret of the datastore's"
+
+
+@given(things)
+def test_what_was_described_under_a_secret_is_told_by_it_and_by_no_other(thing: Described) -> None:
+    described, sidecar = metadata.describe(**msgspec.structs.asdict(thing), seal=SEAL)
+    read = metadata.described(described, sidecar)
+    assert read == thing
+    assert metadata.is_sealed(described, read, SEAL)
+    assert not metadata.is_sealed(described, read, b"another")
+    assert not metadata.is_sealed(described, read, b"")
+    assert not metadata.is_sealed(written(thing)[0], read, SEAL)
+    assert sum(11 + len(name) + len(value) for name, value in described.items()) <= metadata.LIMIT
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"uuid": bytes(16)},
+        {"digest": bytes(32)},
+        {"path": b"elsewhere"},
+        {"kind": Kind.SYMLINK},
+        {"links": 2},
+        {"target": b"there"},
+        *(
+            {"attributes": msgspec.structs.replace(PLAIN.attributes, **field)}
+            for field in (
+                {"mode": 0o104755},
+                {"uid": 0},
+                {"gid": 0},
+                {"user": "root"},
+                {"group": "root"},
+                {"mtime_ns": 0},
+                {"xattrs": ((b"user.a", b"b"),)},
+            )
+        ),
+    ],
+)
+def test_a_seal_covers_all_that_is_described(other: dict[str, object]) -> None:
+    described, _ = metadata.describe(**msgspec.structs.asdict(PLAIN), seal=SEAL)
+    assert not metadata.is_sealed(described, msgspec.structs.replace(PLAIN, **other), SEAL)

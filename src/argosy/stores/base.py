@@ -35,6 +35,8 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     metadata: Mapping[str, str] = {}
     """What was put with it; names are lower case letters and digits. Empty in listings."""
+    modified_ns: int = 0
+    """When the store says it was written, ns since 1970; 0 where it does not say, as in the reply to a put."""
 
 
 class Absent(msgspec.Struct, frozen=True):
@@ -48,6 +50,21 @@ class Unchanged(msgspec.Struct, frozen=True):
 
 
 Condition = Absent | Unchanged
+
+
+class Abilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store can do, found out by having it done: what a server says of itself proves nothing."""
+
+    conditions: bool
+    """Puts happen only under their conditions. Without, objects are never replaced: layout `immutable` alone."""
+    checksums: bool
+    """Bytes that do not fit the checksum sent with them are refused. Without, what was put is read back."""
+    versions: bool
+    """What is replaced or deleted is kept, and read by its version."""
+    copies: bool
+    """Objects are copied within the store."""
+    multipart: bool
+    """Objects are sent in parts. Without, none can be larger than what goes in one request."""
 
 
 @runtime_checkable
@@ -110,8 +127,8 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove the object; that there was none is no error."""
 
-    def probe(self) -> None:
-        """Return where the store answers and lets us write.
+    def probe(self) -> Abilities:
+        """Return what the store can do; it answers and lets us write. What was made to find out is removed again.
 
         Raises:
             Unavailable: it does not; the message says what to look at.

@@ -21,6 +21,9 @@ MARKER = ".argosy-dir"
 
 _PRIVATE = PRIVATE.decode() + "/"
 _LONG = _PRIVATE + "long/"
+_VERSIONS = _PRIVATE + "versions/"
+ELSEWHERE = (_LONG, _VERSIONS)
+"""What the keys of objects begin with that lie elsewhere than their paths say."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\\%\ufffe\uffff\udc80-\udcff]|\A/|(?<=/)/|/\Z")
 
 
@@ -59,12 +62,27 @@ def immutable(prefix: str, uuid: bytes) -> str:
 
 def version_key(uuid: bytes) -> str:
     """Return where an object is kept that was replaced under its own key."""
-    return f"{_PRIVATE}versions/{UUID(bytes=uuid)}"
+    return f"{_VERSIONS}{UUID(bytes=uuid)}"
 
 
 def sidecar(uuid: bytes) -> str:
     """Return where the metadata of an object is kept that did not fit on it."""
     return f"{_PRIVATE}meta/{UUID(bytes=uuid)}"
+
+
+def is_sidecar(key: str) -> bool:
+    """Say whether metadata is kept there that did not fit on its object."""
+    return key.startswith(f"{_PRIVATE}meta/")
+
+
+def doomed(key: str, uuid: bytes) -> str:
+    """Return where it is said that an object is about to be removed: nobody is to come to refer to it any more."""
+    return f"{_PRIVATE}doomed/{blake3.blake3(uuid + key.encode()).hexdigest()}"
+
+
+def may_hold_entry(key: str) -> bool:
+    """Say whether an entry's object may lie there: what Argosy keeps beside them has keys of its own."""
+    return key.startswith(ELSEWHERE) or not is_private(key)
 
 
 def is_private(key: str) -> bool:

@@ -1,6 +1,7 @@
 """A store in memory, gone with the process: tests use it, and it is the plainest reading of the contract."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,7 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from argosy.core.errors import Changed, Exists, NotFound
-from argosy.stores.base import CHUNK, STORES, Absent, Condition, Object, Source
+from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source
 
 
 @STORES.register
@@ -27,7 +28,7 @@ class MemoryStore:
         data = b"".join(
             source.read(offset, min(CHUNK, source.size - offset)) for offset in range(0, source.size, CHUNK)
         )
-        made = Object(key=key, size=len(data), etag=uuid4().hex, metadata=dict(metadata))
+        made = Object(key=key, size=len(data), etag=uuid4().hex, metadata=dict(metadata), modified_ns=time.time_ns())
         with self._lock:
             self._check(key, condition)
             self._held[key] = made, data
@@ -77,7 +78,7 @@ class MemoryStore:
     def copy(self, source: str, target: str, *, etag: str) -> Object:
         """Copy an object with its metadata."""
         found, data = self._find(source)
-        made = msgspec.structs.replace(found, key=target, etag=uuid4().hex)
+        made = msgspec.structs.replace(found, key=target, etag=uuid4().hex, modified_ns=time.time_ns())
         if found.etag != etag:
             raise Changed(f"object {source} is not the one that was asked for")
         with self._lock:
@@ -90,5 +91,6 @@ class MemoryStore:
         with self._lock:
             self._held.pop(key, None)
 
-    def probe(self) -> None:
-        """Return: memory is always there."""
+    def probe(self) -> Abilities:
+        """Return what can be done in memory, which is always there."""
+        return Abilities(conditions=True, checksums=True, versions=False, copies=True, multipart=True)

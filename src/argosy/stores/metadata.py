@@ -4,12 +4,14 @@ Names are lower-case letters and digits, values ASCII, all under 2 KiB. `mtime`,
 rclone writes them, so that `rclone copy --metadata` brings them back without Argosy; the rest is ours:
 
 * `argosyv` version, `argosyuuid`, `argosyhash` (BLAKE3), `argosykind`,
+* `argosymac`, where the datastore has a secret: a keyed BLAKE3 over all that is described, wherever it is written,
 * `argosypath` percent-encoded, `argosymore` (user, group, xattrs, links, target; MessagePack in base64), or instead of
   these two `argosysidecar`: the BLAKE3 of a JSON document kept at `.argosy/meta/<uuid>` that holds everything.
 """
 
 import base64
 import binascii
+import hmac
 from collections.abc import Mapping
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -66,12 +68,16 @@ def describe(
     attributes: Attributes,
     links: int = 1,
     target: bytes | None = None,
+    seal: bytes = b"",
 ) -> tuple[Mapping[str, str], bytes | None]:
-    """Return the metadata of an object, and the sidecar to be stored at `keys.sidecar(uuid)` if not all fits."""
+    """Return the metadata of an object, and the sidecar to be stored at `keys.sidecar(uuid)` if not all fits.
+
+    `seal`: the datastore's secret; what is described under it can be told from what others wrote (`is_sealed`).
+    """
     described = Described(
         uuid=uuid, digest=digest, path=path, kind=kind, attributes=attributes, links=links, target=target
     )
-    common = _common(described)
+    common = _common(described) | ({"argosymac": _mac(described, seal)} if seal else {})
     whole = common | _rest(described)
     if sum(11 + len(name) + len(value) for name, value in whole.items()) <= LIMIT:
         return whole, None
@@ -96,6 +102,11 @@ def described(metadata: Mapping[str, str], sidecar: bytes | None = None) -> Desc
         raise Corrupt(f"the object's metadata cannot be read: it was cut or changed ({error})") from error
 
 
+def is_sealed(metadata: Mapping[str, str], described: Described, seal: bytes) -> bool:
+    """Say whether what was read from the metadata, or its sidecar, was described under this secret."""
+    return bool(seal) and hmac.compare_digest(metadata.get("argosymac", "").encode(), _mac(described, seal).encode())
+
+
 def uuid_of(metadata: Mapping[str, str]) -> bytes | None:
     """Return the uuid of the object; None where the metadata is not ours."""
     try:
@@ -108,6 +119,13 @@ def uuid_of(metadata: Mapping[str, str]) -> bytes | None:
 def sidecar_of(metadata: Mapping[str, str]) -> bytes | None:
     """Return the uuid under which the sidecar is kept; None where there is none."""
     return uuid_of(metadata) if "argosysidecar" in metadata else None
+
+
+def _mac(entry: Described, seal: bytes) -> str:
+    attributes = msgspec.structs.astuple(entry.attributes)
+    described = entry.uuid, entry.digest, entry.path, entry.kind, attributes, entry.links, entry.target
+    content = msgspec.msgpack.encode((VERSION, *described))
+    return blake3.blake3(content, key=blake3.blake3(seal).digest()).hexdigest()
 
 
 def _common(entry: Described) -> dict[str, str]:

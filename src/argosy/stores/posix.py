@@ -43,7 +43,7 @@ from argosy.core.errors import (
     NotFound,
     Unavailable,
 )
-from argosy.stores.base import CHUNK, STORES, Absent, Condition, Object, Source
+from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source
 
 _XATTR = "user.argosy.object"
 _STAGING = (".argosy", "staging")
@@ -171,11 +171,26 @@ class PosixStore:
                 os.fsync(directory)
             self._prune(parents)
 
-    def probe(self) -> None:
-        """Return where the directory is there, is ours to write, and keeps user xattrs."""
+    def probe(self) -> Abilities:
+        """Return what can be done in the directory: it is there, is ours to write, and keeps user xattrs."""
         with self._translated("probe"), self._staged() as staged:
             _keep(staged.fd, {})
             os.fsync(staged.fd)
+        return Abilities(
+            conditions=self._keeps_what_is_there(), checksums=False, versions=False, copies=True, multipart=True
+        )
+
+    def _keeps_what_is_there(self) -> bool:
+        """Say whether a name that is taken cannot be taken again: some network filesystems do not know of it."""
+        key, nothing = f".argosy/probe/{uuid4()}", _Opened(-1, 0)
+        try:
+            self.put(key, nothing, metadata={}, condition=Absent())
+            self.put(key, nothing, metadata={}, condition=Absent())
+        except Exists:
+            return True
+        finally:
+            self.delete(key)
+        return False
 
     def sweep(self) -> None:
         """Remove what killed writers left in staging; what a living one holds stays."""
@@ -485,7 +500,7 @@ def _describe(key: str, fd: int) -> Object:
     """Describe an open file. Its tag alone would not tell that somebody wrote into it behind our back."""
     found, record = os.fstat(fd), _record(key, fd)
     etag = f"{record.tag or format(found.st_ino, 'x')}-{found.st_mtime_ns:x}-{found.st_size:x}"
-    return Object(key=key, size=found.st_size, etag=etag, metadata=record.metadata)
+    return Object(key=key, size=found.st_size, etag=etag, metadata=record.metadata, modified_ns=found.st_mtime_ns)
 
 
 def _etag_at(key: str, directory: int, name: str) -> str:

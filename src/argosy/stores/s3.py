@@ -1,80 +1,91 @@
 """S3 and what speaks it: obstore for objects up to 64 MiB and for reading, boto3 for multipart, copies and listings.
 
 Every put carries a checksum: SHA-256, or CRC32C for each part. Whether the store looks at it is found out once, by
-sending one that is wrong; from a store that takes it, what was put is read back and compared. Neither library
-retries: one loop here does, because a conditional put that is repeated may meet what it wrote itself when only the
-reply was lost.
+sending one that is wrong; from a store that takes it, what was put is read back and compared.
+
+Whether it honours conditions is found out the same way, before the first conditional put. To a store that does not, an
+object goes only under a key that nobody else can be writing: with `layout = "immutable"`, after a look.
 
 The libraries are imported when a store is first used, so that agents without S3 need neither.
 """
 
 import base64
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property, partial
-from itertools import count
-from random import SystemRandom
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Exists, Invalid, NotFound, Unavailable
-from argosy.stores._s3 import answers, multipart
-from argosy.stores.base import CHUNK, STORES, Absent, Condition, Object, Source, Unchanged
+import msgspec
+
+from argosy.core.errors import (
+    ArgosyError,
+    Changed,
+    Corrupt,
+    Exists,
+    Invalid,
+    NotFound,
+    Restoring,
+    Unavailable,
+    Unsupported,
+)
+from argosy.stores import keys
+from argosy.stores._http.answers import Beyond
+from argosy.stores._http.parts import spans
+from argosy.stores._http.patience import Passing, Patience
+from argosy.stores._http.sources import Bytes
+from argosy.stores._http.store import HttpStore
+from argosy.stores._http.times import nanoseconds
+from argosy.stores._s3 import answers, archive, clients, multipart
+from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source, Unchanged
 
 SINGLE = 64 << 20
 """Largest object that is sent in one request."""
 
 _COPY = 5 << 30
 """Largest object that S3 copies in one request."""
-
-T = TypeVar("T")
-
-
-class Patience(NamedTuple):
-    """How long to wait, in seconds, and how often to try. `answer` must suffice for one part to cross the line."""
-
-    connect: float = 5
-    answer: float = 60
-    tries: int = 5
-    pause: float = 0.5
-
-    def pauses(self) -> Iterator[float]:
-        """Yield the waits between tries: doubling, and scattered so that agents do not come back as one."""
-        for number in range(self.tries - 1):
-            yield self.pause * 2**number * SystemRandom().uniform(0.5, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """A source in memory."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self.data[offset : offset + length]
+_TRIALS = ".argosy/probe/"
+"""Where experiments are made."""
+_FOUND_OUT = ("conditions", "sums", "parts")
+_NO_VERSION = "null"
+"""What a bucket whose versions are suspended calls the version that the next put destroys."""
+_NO_TAG = '"0123456789abcdef0123456789abcdef"'
+"""An entity tag that no object has."""
 
 
 @STORES.register
 @dataclass(frozen=True, kw_only=True)
-class S3Store:
-    """A bucket on AWS, or on any server that speaks S3 and honours conditional writes."""
+class S3Store(HttpStore):
+    """A bucket on AWS, or on any server that speaks S3."""
 
+    layout: Annotated[Literal["native", "immutable"], "What keys are made of; native takes conditional writes"] = (
+        "native"
+    )
     bucket: Annotated[str, "Name of the bucket; it must exist"]
     endpoint: Annotated[str, "URL of the server; empty for AWS"] = ""
     region: Annotated[str, "Region of the bucket"] = ""
     accesskeyid: Annotated[str, "Access key id; empty to use what the machine provides"] = ""
     secretaccesskey: Annotated[str, "Secret access key"] = field(default="", repr=False)
     prefix: Annotated[str, "Folder of the bucket that holds everything"] = ""
+    ca_file: Annotated[str, "Certificates (PEM) of authorities to trust besides the usual"] = ""
+    addressing: Annotated[
+        Literal["auto", "path", "virtual"],
+        "Where the bucket's name goes; auto: into the path where there is an endpoint",
+    ] = "auto"
+    encryption: Annotated[
+        Literal["none", "AES256", "aws:kms"], "How the server is asked to encrypt; none: as the bucket says"
+    ] = "none"
+    kms_key_id: Annotated[str, "Key for aws:kms; empty: the bucket's"] = ""
+    storage_class: Annotated[str, "Class of new objects; empty: the usual"] = ""
+    restore_tier: Annotated[
+        Literal["Standard", "Bulk", "Expedited"], "How soon objects are brought back from an archive class"
+    ] = "Standard"
+    restore_days: Annotated[int, "For how many days an object that was brought back can be read"] = 7
+    tries: Annotated[int, "How often a request is made, at most, while the store does not answer"] = 5
+    timeout: Annotated[int, "Seconds an answer is awaited, and a part of an object may be on its way"] = 60
 
-    patience: ClassVar[Patience] = Patience()
     single: ClassVar[int] = SINGLE
     whole_copy: ClassVar[int] = _COPY
 
@@ -82,20 +93,20 @@ class S3Store:
         self, key: str, source: Source, *, metadata: Mapping[str, str], condition: Condition | None = None
     ) -> Object:
         """Store all of `source` under `key`."""
-        if source.size > self.single:
-            verified = self._verifies("parts", self._refuses_wrong_parts)
-            made = self._put_parts(key, source, metadata, condition)
-        else:
-            verified = self._verifies("sums", self._refuses_wrong_sums)
-            made = self._put_single(key, source, metadata, condition)
-        if not verified and not self._holds(made, source):
+        condition = self._guarded(key, condition)
+        large = source.size > self.single
+        verified = self._verifies_parts() if large else self._verifies_sums()
+        if not verified:
+            self._check_readable(key, source)
+        made = (self._put_parts if large else self._put_single)(key, source, metadata, condition)
+        if not verified and not self.holds(made, source):
             self.delete(key)
-            raise Corrupt(f"object {key}: {self._where} does not give back what was sent; it was removed")
+            raise Corrupt(f"object {key}: {self.where} does not give back what was sent; it was removed")
         return made
 
     def head(self, key: str) -> Object:
         """Return the object's description."""
-        reply = self._retried(partial(self._look, key))
+        reply = self.waiting.call(partial(self._look, key))
         return self._object(key, reply.meta, reply.attributes)
 
     def get(
@@ -104,8 +115,9 @@ class S3Store:
         """Yield the object's bytes; where a reply breaks off, the rest is asked for, of the same object."""
         end = None if length is None else offset + length
         stalled = 0
-        while (end is None or offset < end) and stalled < self.patience.tries:
-            reply = self._retried(partial(self._ask, key, offset, end, etag, version))
+        while (end is None or offset < end) and stalled < self.waiting.tries:
+            with self._asked_back(key, version):
+                reply = self.waiting.call(partial(self._ask, key, offset, end, etag, version))
             if reply is None:
                 return
             etag, end, before = reply.meta["e_tag"] or etag, min(end or reply.meta["size"], reply.meta["size"]), offset
@@ -113,20 +125,25 @@ class S3Store:
                 for chunk in self._chunks(key, reply):
                     offset += len(chunk)
                     yield chunk
-            except answers.Passing:
+            except Passing:
                 pass
             stalled = 0 if offset > before else stalled + 1
         if end is not None and offset < end:
-            raise Unavailable(f"object {key}: {self._where} breaks off again and again while it is read")
+            raise Unavailable(f"object {key}: {self.where} breaks off again and again while it is read")
 
     def list(self, prefix: str) -> Iterator[Object]:
         """Yield the objects whose keys begin with `prefix`."""
         page: dict[str, Any] = {}
         while True:
-            ask = partial(self._boto.list_objects_v2, Bucket=self.bucket, Prefix=self._name(prefix), **page)
-            reply = self._asked(prefix, ask)
+            ask = partial(self._boto.list_objects_v2, Bucket=self.bucket, Prefix=self.name(prefix), **page)
+            reply = self.asked(prefix, ask)
             for found in reply.get("Contents", ()):
-                yield Object(key=found["Key"][len(self._folder) :], size=found["Size"], etag=found["ETag"])
+                yield Object(
+                    key=found["Key"][len(self.folder) :],
+                    size=found["Size"],
+                    etag=found["ETag"],
+                    modified_ns=nanoseconds(found["LastModified"]),
+                )
             if not reply.get("IsTruncated"):
                 return
             page = {"ContinuationToken": reply["NextContinuationToken"]}
@@ -135,168 +152,227 @@ class S3Store:
         """Copy an object with its metadata inside the store, and verify the copy."""
         found = self.head(source)
         if found.etag != etag:
-            raise Changed(f"object {source} in {self._where} is not the one that was asked for")
-        self._check_free(target)
+            raise Changed(f"object {source} in {self.where} is not the one that was asked for")
+        self.check_free(target)
         origin = self._origin(found)
-        if found.size <= self.whole_copy:
-            copied = partial(self._boto.copy_object, Bucket=self.bucket, Key=self._name(target), **origin)
-            self._asked(source, copied)
-        else:
-            self._copy_parts(found, target, origin)
-        return self._verified_copy(found, self.head(target))
-
-    def _check_free(self, key: str) -> None:
-        with suppress(NotFound):
-            self.head(key)
-            raise Exists(f"object {key} exists in {self._where}")
+        with self._asked_back(source, found.version):
+            if found.size <= self.whole_copy:
+                kept_as = self._kept_as(target, found.size, copy=True)
+                copied = partial(self._boto.copy_object, **self._place(target), **origin, **kept_as)
+                self.asked(source, copied)
+            else:
+                self._copy_parts(found, target, origin)
+        return self.verified_copy(found, self.head(target))
 
     def delete(self, key: str) -> None:
         """Remove the object."""
         with suppress(NotFound):
-            self._asked(key, partial(self._obstore.delete, self._name(key)))
+            self.asked(key, partial(self._obstore.delete, self.name(key)))
 
-    def probe(self) -> None:
-        """Return where the bucket lets us write and honours conditions."""
-        key = f".argosy/probe/{uuid4()}"
-        self.put(key, _Bytes(b"one"), metadata={}, condition=Absent())
-        try:
-            self.put(key, _Bytes(b"two"), metadata={}, condition=Absent())
-        except Exists:
-            return
-        finally:
-            self.delete(key)
-        raise Unavailable(
-            f"{self._where} ignores conditional writes (If-None-Match): writers would destroy each other's"
+    def probe(self) -> Abilities:
+        """Return what the server does, which it is known for from now on."""
+        for name in _FOUND_OUT:
+            self.__dict__.pop(name, None)
+        versions, multipart = self._keeps_versions(), self._takes_parts()
+        return Abilities(
+            conditions=self._honours_conditions(),
+            checksums=self._verifies_sums() and (not multipart or self._verifies_parts()),
+            versions=versions,
+            copies=self._copies(),
+            multipart=multipart,
         )
 
     # One request, or one object made of several.
 
     def _put_single(self, key: str, source: Source, metadata: Mapping[str, str], condition: Condition | None) -> Object:
-        data = source.read(0, source.size)
+        data, kind = source.read(0, source.size), self._class(key, source.size)
+        attributes: Any = {**metadata, **({"Storage-Class": kind} if kind else {})}
 
         def request() -> Object:
             reply = self._obstore.put(
-                self._name(key), data, attributes=dict(metadata), mode=_mode(condition), use_multipart=False
+                self.name(key), data, attributes=attributes, mode=_mode(condition), use_multipart=False
             )
             return _made(key, source.size, reply["e_tag"], reply["version"], metadata)
 
-        return self._settled(key, request, source, metadata, condition)
+        return self.settled(key, request, source, metadata, condition)
 
     def _put_parts(self, key: str, source: Source, metadata: Mapping[str, str], condition: Condition | None) -> Object:
-        with self._begun(key, metadata, ChecksumAlgorithm="CRC32C") as upload:
+        kept_as = self._kept_as(key, source.size)
+        with self._begun(key, metadata, ChecksumAlgorithm="CRC32C", **kept_as) as upload:
             parts = multipart.send_all(upload, source)
 
             def request() -> Object:
                 reply = upload.complete(parts, **_headers(condition))
                 return _made(key, source.size, reply["ETag"], reply.get("VersionId"), metadata)
 
-            return self._settled(key, request, source, metadata, condition)
-
-    def _settled(
-        self,
-        key: str,
-        request: Callable[[], Object],
-        source: Source,
-        metadata: Mapping[str, str],
-        condition: Condition | None,
-    ) -> Object:
-        """Make the request that makes the object appear; if it is repeated and meets its own work, that is success."""
-        tries = count()
-
-        def once() -> Object:
-            again = next(tries) > 0
-            try:
-                with answers.translated(key, self._where):
-                    return request()
-            except (Changed, NotFound):
-                if again and (landed := self._landed(key, source, metadata)):
-                    return landed
-                raise
-
-        try:
-            return self._retried(once)
-        except (Changed, NotFound) as error:
-            if isinstance(condition, Absent):
-                raise Exists(f"object {key} exists in {self._where}") from error
-            raise Changed(error.message) from error
-
-    def _landed(self, key: str, source: Source, metadata: Mapping[str, str]) -> Object | None:
-        """Return what is there if it is what we sent."""
-        try:
-            found = self.head(key)
-        except NotFound:
-            return None
-        return found if found.metadata == dict(metadata) and self._holds(found, source) else None
-
-    def _holds(self, made: Object, source: Source) -> bool:
-        """Say whether the store gives back the bytes of the source."""
-        offset = 0
-        for chunk in self.get(made.key, etag=made.etag, version=made.version):
-            if offset + len(chunk) > source.size or chunk != source.read(offset, len(chunk)):
-                return False
-            offset += len(chunk)
-        return offset == source.size
+            return self.settled(key, request, source, metadata, condition)
 
     @contextmanager
     def _begun(self, key: str, metadata: Mapping[str, str], **options: str) -> Iterator[multipart.Upload]:
-        name, call = self._name(key), partial(self._asked, key)
+        name, call = self.name(key), partial(self.asked, key)
         with multipart.begun(
             self._boto, bucket=self.bucket, name=name, call=call, metadata=metadata, **options
         ) as upload:
             yield upload
 
     def _origin(self, found: Object) -> dict[str, Any]:
-        place = {"Bucket": self.bucket, "Key": self._name(found.key)}
-        if found.version:
-            place["VersionId"] = found.version
-        return {"CopySource": place, "CopySourceIfMatch": found.etag}
+        return {"CopySource": self._place(found.key, found.version), "CopySourceIfMatch": found.etag}
+
+    def _place(self, key: str, version: str = "") -> dict[str, str]:
+        """Return where the object is, in the words of boto3."""
+        return {"Bucket": self.bucket, "Key": self.name(key)} | ({"VersionId": version} if version else {})
 
     def _copy_parts(self, found: Object, target: str, origin: Mapping[str, Any]) -> None:
         step = multipart.part_size(found.size, min(512 << 20, self.whole_copy))
-        with self._begun(target, found.metadata) as upload:
-            numbered = enumerate(multipart.spans(found.size, step), start=1)
+        with self._begun(target, found.metadata, **self._kept_as(target, found.size, copy=True)) as upload:
+            numbered = enumerate(spans(found.size, step), start=1)
             parts = [upload.copy(number, origin, span) for number, span in numbered]
-            self._asked(target, partial(upload.complete, parts))
+            self.asked(target, partial(upload.complete, parts))
 
-    def _verified_copy(self, found: Object, made: Object) -> Object:
-        """Return the copy where it is one; else remove it, so that nobody takes it for one: its key was free."""
+    # Classes of objects, and how they are brought back.
+
+    def _class(self, key: str, size: int, *, copy: bool = False) -> str:
+        """Return the class of an object that is to be made.
+
+        What stands for a directory or holds metadata is needed to find one's way, and copies are compared with what
+        they were made of: neither may lie in an archive. Experiments are not worth a class.
+        """
+        archived = self.storage_class in archive.CLASSES
+        usual = not size or keys.is_sidecar(key) or key.startswith(_TRIALS) or (copy and archived)
+        return "" if usual else self.storage_class
+
+    def _kept_as(self, key: str, size: int, *, copy: bool = False) -> dict[str, str]:
+        """Return how a new object is to be kept, in the words of boto3."""
+        kind = self._class(key, size, copy=copy)
+        return self._encrypted | ({"StorageClass": kind} if kind else {})
+
+    @property
+    def _encrypted(self) -> dict[str, str]:
+        wanted = {} if self.encryption == "none" else {"ServerSideEncryption": self.encryption}
+        return wanted | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
+
+    def _check_readable(self, key: str, source: Source) -> None:
+        """Refuse to send what would have to be read back and could not be."""
+        if self._class(key, source.size) in archive.CLASSES:
+            raise Unsupported(
+                f"object {key}: {self.where} verifies nothing, and what is in class {self.storage_class} cannot be read"
+                " back: choose another storage_class"
+            )
+
+    def _landed(self, key: str, source: Source, metadata: Mapping[str, str]) -> Object | None:
+        """Return what is there if it is what we sent; what lies in an archive class the store has verified."""
+        if self._class(key, source.size) not in archive.CLASSES:
+            return super()._landed(key, source, metadata)
+        with suppress(NotFound):
+            found = self.head(key)
+            return found if (found.size, found.metadata) == (source.size, dict(metadata)) else None
+        return None
+
+    @contextmanager
+    def _asked_back(self, key: str, version: str) -> Iterator[None]:
+        """Have the object brought back where it turns out to be in an archive class."""
         try:
-            if self._is_copy(found, made):
-                return made
-            raise Corrupt(f"{self._where} did not copy object {found.key} as it is to {made.key}; the copy was removed")
-        except ArgosyError:
+            yield
+        except answers.Archived:
+            tier, days, call = self.restore_tier, self.restore_days, partial(self.asked, key)
+            said = archive.ask_back(self._boto, self._place(key, version), tier=tier, days=days, call=call)
+            raise Restoring(f"object {key} in {self.where} {said}") from None
+
+    # What the store does, found out by having it done.
+
+    def _guarded(self, key: str, condition: Condition | None) -> Condition | None:
+        """Return the condition to send. A store that ignores it is sent none, and only what nobody else writes."""
+        if condition is None or self._honours_conditions():
+            return condition
+        if self.layout == "native" or isinstance(condition, Unchanged):
+            raise Unsupported(
+                f"object {key}: {self.where} ignores conditional writes, so writers would destroy each other's: "
+                'use layout = "immutable"'
+            )
+        self.check_free(key)
+        return None
+
+    def _honours_conditions(self) -> bool:
+        return self.verifies("conditions", self._keeps_what_is_there)
+
+    def _verifies_sums(self) -> bool:
+        return self.verifies("sums", self._refuses_wrong_sums)
+
+    def _verifies_parts(self) -> bool:
+        return self.verifies("parts", self._refuses_wrong_parts)
+
+    @contextmanager
+    def _trial(self) -> Iterator[str]:
+        """Yield a key for an experiment; whatever is there afterwards is removed, in all its versions."""
+        key = f"{_TRIALS}{uuid4()}"
+        try:
+            yield key
+        finally:
             with suppress(ArgosyError):
-                self.delete(made.key)
-            raise
+                self._forget(key)
 
-    def _is_copy(self, found: Object, made: Object) -> bool:
-        """Say whether it is, by its entity tag, or else byte by byte."""
-        same = made.size == found.size and made.metadata == found.metadata
-        return same and (made.etag == found.etag or self._holds(made, _Remote(self, found)))
+    def _forget(self, key: str) -> None:
+        """Remove the object in all its versions; to delete what is gone would leave a mark of it."""
+        with suppress(ArgosyError):
+            ask = partial(self._boto.list_object_versions, Bucket=self.bucket, Prefix=self.name(key))
+            known = self.asked(key, ask)
+            for one in (*known.get("Versions", ()), *known.get("DeleteMarkers", ())):
+                self.asked(key, partial(self._boto.delete_object, **self._place(key, one["VersionId"])))
+        self.head(key)
+        self.delete(key)
 
-    # What the store verifies.
+    def _tried(self, key: str, data: bytes, condition: Condition | None = None) -> Object:
+        return self._put_single(key, Bytes(data), {}, condition)
 
-    def _verifies(self, name: str, find_out: Callable[[], bool]) -> bool:
-        """Return what was found out; threads that ask at the same time may all ask the store, and wait for no other."""
-        if name not in self.__dict__:
-            self.__dict__[name] = find_out()
-        return bool(self.__dict__[name])
+    def _keeps_what_is_there(self) -> bool:
+        """Say whether the store refuses puts under conditions that are not met, those in parts too."""
+        with self._trial() as key:
+            self._tried(key, b"one")
+            return (
+                _refused(partial(self._tried, key, b"two", Absent()))
+                and _refused(partial(self._tried, key, b"two", Unchanged(_NO_TAG)))
+                and _refused(partial(self._put_parts, key, Bytes(b"two"), {}, Absent()))
+            )
+
+    def _keeps_versions(self) -> bool:
+        """Say whether what was replaced is read by its version."""
+        with self._trial() as key:
+            first, second = self._tried(key, b"one"), self._tried(key, b"two")
+            if first.version in {"", second.version}:
+                return False
+            return b"".join(self.get(key, etag=first.etag, version=first.version)) == b"one"
+
+    def _copies(self) -> bool:
+        """Say whether the store makes a copy that is one."""
+        with self._trial() as key, self._trial() as target:
+            made = self._tried(key, b"one")
+            try:
+                self.copy(key, target, etag=made.etag)
+            except (Invalid, Corrupt, Changed, NotFound):
+                return False
+        return True
+
+    def _takes_parts(self) -> bool:
+        """Say whether the store makes an object of parts."""
+        with self._trial() as key:
+            try:
+                return self.holds(self._put_parts(key, Bytes(b"one"), {}, None), Bytes(b"one"))
+            except (Invalid, Changed, NotFound):
+                return False
 
     def _refuses_wrong_sums(self) -> bool:
         """Say whether the store refuses an object whose SHA-256 does not fit."""
-        key = f".argosy/probe/{uuid4()}"
         wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
-        put = partial(self._boto.put_object, Bucket=self.bucket, Key=self._name(key), Body=b"bytes")
-        try:
-            self._asked(key, partial(put, ChecksumSHA256=wrong))
-        except (Corrupt, Invalid):
-            return True
-        self.delete(key)
+        with self._trial() as key:
+            try:
+                self.asked(key, partial(self._boto.put_object, **self._place(key), Body=b"bytes", ChecksumSHA256=wrong))
+            except (Corrupt, Invalid):
+                return True
         return False
 
     def _refuses_wrong_parts(self) -> bool:
         """Say whether the store refuses a part whose CRC32C does not fit."""
-        key = f".argosy/probe/{uuid4()}"
+        key = f"{_TRIALS}{uuid4()}"
         try:
             with self._begun(key, {}, ChecksumAlgorithm="CRC32C") as upload:
                 upload.send(1, b"bytes", multipart.checksum(b"other"))
@@ -310,8 +386,8 @@ class S3Store:
     def _look(self, key: str) -> Any:
         """Ask for the description only; a HEAD does not say whether it is the object or the bucket that is missing."""
         try:
-            with answers.translated(key, self._where):
-                return self._obstore.get(self._name(key), options={"head": True})
+            with self.translated(key):
+                return self._obstore.get(self.name(key), options={"head": True})
         except NotFound:
             return self._ask(key, 0, None, "", "")
 
@@ -325,13 +401,13 @@ class S3Store:
         elif start:
             options["range"] = {"offset": start}
         try:
-            with answers.translated(key, self._where):
-                return self._obstore.get(self._name(key), options=options)
-        except answers.Beyond:
+            with self.translated(key):
+                return self._obstore.get(self.name(key), options=options)
+        except Beyond:
             return None
 
     def _chunks(self, key: str, reply: Any) -> Iterator[bytes]:
-        with answers.translated(key, self._where):
+        with self.translated(key):
             for data in reply.stream(CHUNK // 2):
                 for start in range(0, len(data), CHUNK):  # once, as a rule
                     yield data[start : start + CHUNK]
@@ -340,119 +416,52 @@ class S3Store:
         ours = {
             name: value for name, value in attributes.items() if not name[:1].isupper()
         }  # not Content-Type and such
-        return _made(key, meta["size"], meta["e_tag"], meta["version"], ours)
-
-    def _asked(self, key: str, request: Callable[[], T]) -> T:
-        """Return what the request returns, tried again while that may help."""
-
-        def once() -> T:
-            with answers.translated(key, self._where):
-                return request()
-
-        return self._retried(once)
-
-    def _retried(self, request: Callable[[], T]) -> T:
-        for pause in self.patience.pauses():
-            try:
-                return request()
-            except answers.Passing:
-                time.sleep(pause)
-        return request()
+        made = _made(key, meta["size"], meta["e_tag"], meta["version"], ours)
+        return msgspec.structs.replace(made, modified_ns=nanoseconds(meta["last_modified"]))
 
     # Names and connections.
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The bucket, as messages name it."""
         return f"bucket {self.bucket} at {self.endpoint or 'AWS'}"
 
     @property
-    def _folder(self) -> str:
-        return self.prefix.strip("/") + "/" if self.prefix.strip("/") else ""
+    def waiting(self) -> Patience:
+        """How long to wait for the store, and how often to ask."""
+        return Patience(answer=self.timeout, tries=self.tries)
 
-    def _name(self, key: str) -> str:
-        return self._folder + key
+    def translated(self, key: str) -> AbstractContextManager[None]:
+        """Turn the errors of both libraries into ours."""
+        return answers.translated(key, self.where)
 
     @cached_property
     def _obstore(self) -> Any:
-        with _needed():
-            from obstore.store import S3Store as Client
-
-            return Client(
-                self.bucket,
-                config=self._known(
-                    {
-                        "endpoint": self.endpoint,
-                        "region": self._region,
-                        "access_key_id": self.accesskeyid,
-                        "secret_access_key": self.secretaccesskey,
-                        "checksum_algorithm": "SHA256",
-                        "disable_bulk_delete": True,
-                    }
-                ),
-                client_options={
-                    "allow_http": self.endpoint.startswith("http://"),
-                    "connect_timeout": timedelta(seconds=self.patience.connect),
-                    "timeout": timedelta(seconds=self.patience.answer),
-                },
-                retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=self.patience.answer)},
-            )
+        return clients.obstore_client(self._reach)
 
     @cached_property
     def _boto(self) -> Any:
-        with _needed():
-            import boto3
-            from botocore.config import Config
-
-            return boto3.session.Session().client(
-                "s3",
-                **self._known(
-                    {
-                        "endpoint_url": self.endpoint,
-                        "region_name": self._region,
-                        "aws_access_key_id": self.accesskeyid,
-                        "aws_secret_access_key": self.secretaccesskey,
-                    }
-                ),
-                config=Config(
-                    connect_timeout=self.patience.connect,
-                    read_timeout=self.patience.answer,
-                    retries={"total_max_attempts": 1},
-                    max_pool_connections=64,
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                    # The checksums we send are signed; hashing all bytes once more would only cost time.
-                    s3={"addressing_style": "path" if self.endpoint else "auto", "payload_signing_enabled": False},
-                ),
-            )
+        return clients.boto_client(self._reach)
 
     @property
-    def _region(self) -> str:
-        return self.region or ("us-east-1" if self.endpoint else "")
-
-    @staticmethod
-    def _known(settings: dict[str, Any]) -> Any:
-        """Return the settings that are given; the libraries look for the others where AWS keeps them."""
-        return {name: value for name, value in settings.items() if value != ""}
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """An object of a store as a source."""
-
-    store: S3Store
-    found: Object
-
-    @property
-    def size(self) -> int:
-        return self.found.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        found = self.found
-        return b"".join(self.store.get(found.key, offset=offset, length=length, etag=found.etag, version=found.version))
+    def _reach(self) -> clients.Reach:
+        return clients.Reach(
+            bucket=self.bucket,
+            endpoint=self.endpoint,
+            region=self.region,
+            accesskeyid=self.accesskeyid,
+            secretaccesskey=self.secretaccesskey,
+            ca=self.ca_file,
+            addressing=self.addressing,
+            encryption=self._encrypted,
+            connect=self.waiting.connect,
+            answer=self.waiting.answer,
+        )
 
 
 def _made(key: str, size: int, etag: str | None, version: str | None, metadata: Mapping[str, str]) -> Object:
-    return Object(key=key, size=size, etag=etag or "", version=version or "", metadata=dict(metadata))
+    kept = version if version not in {None, _NO_VERSION} else ""
+    return Object(key=key, size=size, etag=etag or "", version=kept or "", metadata=dict(metadata))
 
 
 def _mode(condition: Condition | None) -> Any:
@@ -467,10 +476,12 @@ def _headers(condition: Condition | None) -> dict[str, str]:
     return {"IfNoneMatch": "*"} if condition else {}
 
 
-@contextmanager
-def _needed() -> Iterator[None]:
-    """Say what to install where a library is missing."""
+def _refused(request: Callable[[], Object]) -> bool:
+    """Say whether a put was refused because its condition is not met."""
     try:
-        yield
-    except ImportError as error:
-        raise Unavailable("S3 datastores need more libraries: pip install 'argosy[s3]'") from error
+        request()
+    except (Exists, Changed):
+        return True
+    except Invalid:
+        return False
+    return False

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from argosy.core import paths
+from argosy.core.config import SETTINGS
 from argosy.hub.common.fields import IdField, StrictSerializer, read_path
 from argosy.hub.sites import services
 from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
@@ -40,6 +41,8 @@ class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
     include = serializers.ListField(child=serializers.CharField(), allow_null=True, required=False)
     exclude = serializers.ListField(child=serializers.CharField(), allow_null=True, required=False)
     threads = serializers.IntegerField(min_value=1, max_value=1024, required=False)
+    min_stub_size = serializers.IntegerField(min_value=0, max_value=1 << 50, required=False)
+    trash_days = serializers.FloatField(min_value=0, max_value=36_500, required=False)
     file_batch_size = serializers.IntegerField(min_value=1, max_value=MOST, required=False)
     file_batch_gb = serializers.IntegerField(min_value=1, max_value=MOST, required=False)
 
@@ -48,9 +51,9 @@ class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
 
         model = Site
         fields = (
-            "id", "name", "url", "roots", "threads", "unguarded_stubs", "file_batch_size", "file_batch_gb",
-            "lock_threshold", "include", "exclude", "bandwidth", "elasticsearch_url", "gpfs_iscan_buckets",
-            "gpfs_iscan_threads", "pixstor_search_url",
+            "id", "name", "url", "roots", "threads", "unguarded_stubs", "min_stub_size", "trash_days",
+            "file_batch_size", "file_batch_gb", "lock_threshold", "include", "exclude", "bandwidth",
+            "elasticsearch_url", "gpfs_iscan_buckets", "gpfs_iscan_threads", "pixstor_search_url",
         )  # fmt: skip
         extra_kwargs = _optional("elasticsearch_url", "pixstor_search_url")
 
@@ -68,6 +71,19 @@ class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastor
     name = serializers.CharField(max_length=63)
     type = serializers.CharField()
     layout = serializers.ChoiceField(choices=["native", "immutable"], required=False)
+    addressing = serializers.ChoiceField(choices=["auto", "path", "virtual"], required=False)
+    encryption = serializers.ChoiceField(choices=["none", "AES256", "aws:kms"], required=False)
+    restore_tier = serializers.ChoiceField(choices=["Standard", "Bulk", "Expedited"], required=False)
+    restore_days = serializers.IntegerField(min_value=1, max_value=365, required=False)
+    tries = serializers.IntegerField(min_value=1, max_value=20, required=False)
+    timeout = serializers.IntegerField(min_value=1, max_value=3600, required=False)
+    ca_file = serializers.CharField(
+        max_length=1 << 20,
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Certificates as PEM text.",
+    )
     path = serializers.CharField(max_length=4096, required=False, allow_blank=True, trim_whitespace=False)
     secretaccesskey = SecretField()
     accesskey = SecretField()
@@ -79,14 +95,20 @@ class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastor
         model = Datastore
         fields = (
             "id", "name", "url", "type", "layout", "bucket", "container", "storageaccount", "endpoint", "region",
-            "accesskeyid", "path", "secretaccesskey", "accesskey", "credentialsfile",
+            "accesskeyid", "path", "secretaccesskey", "accesskey", "credentialsfile", "prefix", "ca_file", "addressing",
+            "encryption", "kms_key_id", "storage_class", "restore_tier", "restore_days", "tries", "timeout",
+            "abilities", "trouble", "probed",
         )  # fmt: skip
-        extra_kwargs = _optional("bucket", "container", "storageaccount", "endpoint", "region", "accesskeyid")
+        read_only_fields = ("abilities", "trouble", "probed")
+        extra_kwargs = _optional(
+            "bucket", "container", "storageaccount", "endpoint", "region", "accesskeyid", "prefix", "kms_key_id",
+            "storage_class",
+        )  # fmt: skip
 
     def validate_type(self, value: str) -> str:
         """Return the type in upper case."""
-        if value.upper() not in services.SETTINGS:
-            raise serializers.ValidationError(f"{value!r} is not one of {', '.join(services.SETTINGS)}.")
+        if value.upper() not in SETTINGS:
+            raise serializers.ValidationError(f"{value!r} is not one of {', '.join(SETTINGS)}.")
         return value.upper()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

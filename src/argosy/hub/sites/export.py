@@ -4,13 +4,23 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from argosy.core.config import DatastoreConfig
 from argosy.core.errors import NotFound
 from argosy.core.paths import display
 from argosy.hub.common.crypto import unseal
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 
-_SITE = ("name", "roots", "threads", "unguarded_stubs", "file_batch_size", "file_batch_gb")
-_DATASTORE = ("name", "type", "layout", "bucket", "endpoint", "region", "accesskeyid", "path")
+_SITE = (
+    "name",
+    "roots",
+    "threads",
+    "unguarded_stubs",
+    "min_stub_size",
+    "trash_days",
+    "file_batch_size",
+    "file_batch_gb",
+)
+_DATASTORE = tuple(key for key in DatastoreConfig.__struct_fields__ if hasattr(Datastore, key))
 
 
 def toml(name: str | None) -> str:
@@ -34,7 +44,9 @@ def _site(site: Site, links: Sequence[SiteLink]) -> list[str]:
 
 
 def _datastore(store: Datastore) -> str:
-    known = {key: getattr(store, key) for key in _DATASTORE if getattr(store, key)}
+    usual = DatastoreConfig(name="", type="POSIX")
+    said = {key: getattr(store, key) for key in _DATASTORE}
+    known = {key: value for key, value in said.items() if key == "type" or value != getattr(usual, key)}
     return _table("[[datastores]]", known, secrets=sorted(unseal(bytes(store.sealed))))
 
 

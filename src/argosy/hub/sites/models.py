@@ -1,5 +1,8 @@
 """Sites, datastores, and the links between them."""
 
+from typing import Any
+
+import blake3
 from django.db import models
 
 from argosy.core.paths import display
@@ -24,6 +27,8 @@ class Site(Declared):
     roots = models.JSONField(default=list)
     threads = models.PositiveIntegerField(default=10)
     unguarded_stubs = models.BooleanField(default=False)
+    min_stub_size = models.PositiveBigIntegerField(default=65536)
+    trash_days = models.FloatField(default=30.0)
     file_batch_size = models.PositiveIntegerField(default=40)
     file_batch_gb = models.PositiveIntegerField(default=1)
     lock_threshold = models.PositiveIntegerField(default=86400)
@@ -45,7 +50,12 @@ class Site(Declared):
 
 
 class Datastore(Declared):
-    """A registered store. `sealed` holds its secrets, encrypted."""
+    """A registered store. `sealed` holds its secrets, encrypted.
+
+    `number` is what pointers in inodes call it: made of its name when it is first recorded, so that a hub that was
+    built again from the same configuration calls it the same. `abilities` are what a probe found, `trouble` why it
+    could not, `probed` when that was.
+    """
 
     name = models.CharField(max_length=63, unique=True)
     type = models.CharField(max_length=8)
@@ -57,7 +67,21 @@ class Datastore(Declared):
     region = models.CharField(max_length=64, default="")
     accesskeyid = models.CharField(max_length=255, default="")
     path = models.CharField(max_length=4096, default="")
+    prefix = models.CharField(max_length=1024, default="")
+    ca_file = models.TextField(default="")
+    addressing = models.CharField(max_length=8, default="auto")
+    encryption = models.CharField(max_length=8, default="none")
+    kms_key_id = models.CharField(max_length=2048, default="")
+    storage_class = models.CharField(max_length=64, default="")
+    restore_tier = models.CharField(max_length=16, default="Standard")
+    restore_days = models.PositiveIntegerField(default=7)
+    tries = models.PositiveIntegerField(default=5)
+    timeout = models.PositiveIntegerField(default=60)
     sealed = models.BinaryField(default=b"")
+    number = models.PositiveBigIntegerField(unique=True)
+    abilities = models.JSONField(null=True, default=None)
+    trouble = models.TextField(default="")
+    probed = models.DateTimeField(null=True, default=None)
 
     class Meta:
         """By name."""
@@ -66,6 +90,21 @@ class Datastore(Declared):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **more: Any) -> None:
+        """Record it; one that is new gets its number."""
+        if self.number is None:
+            self.number = _free_number(self.name)
+        super().save(*args, **more)
+
+
+def _free_number(name: str) -> int:
+    """Return the number of a name, of 32 bits and never 0, or the next that no other datastore has."""
+    number = int.from_bytes(blake3.blake3(name.encode()).digest(4), "big")
+    taken = set(Datastore.objects.values_list("number", flat=True)) | {0}
+    while number in taken:
+        number = (number + 1) % 2**32
+    return number
 
 
 class SiteLink(Declared):

@@ -10,6 +10,8 @@ from django.db import models, transaction
 
 from argosy.core.config import (
     RESERVED_SUFFIXES,
+    SECRETS,
+    SETTINGS,
     Config,
     DatastoreConfig,
     LinkConfig,
@@ -21,24 +23,16 @@ from argosy.core.config import (
 from argosy.core.errors import Exists, Invalid
 from argosy.core.order import StoreAccess
 from argosy.core.paths import PRIVATE, absolute, below, display
-from argosy.hub.common.crypto import seal, unseal
+from argosy.hub.common.crypto import seal, store_seal, unseal
 from argosy.hub.common.errors import Conflict
 from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
 
 log = structlog.get_logger()
 
-SECRETS = ("secretaccesskey", "accesskey", "credentialsfile")
-"""Fields of a datastore that are written and never shown."""
-SETTINGS: dict[str, tuple[str, ...]] = {
-    "S3": ("bucket", "endpoint", "region", "accesskeyid", "secretaccesskey"),
-    "GCS": ("bucket", "endpoint", "credentialsfile"),
-    "AZURE": ("container", "storageaccount", "endpoint", "accesskey"),
-    "POSIX": ("path",),
-}
-"""What the plugin of each type is told."""
-
-_CHECKED = ("name", "type", "layout", "bucket", "endpoint", "region", "accesskeyid", "path")
-_LATER = ("container", "storageaccount", "accesskey", "credentialsfile")
+_KEYS = tuple(
+    name for name in DatastoreConfig.__struct_fields__ if name not in {"secretaccesskey_file", "accesskey_file"}
+)
+"""What the configuration file may say of a datastore, secrets read."""
 _OWN = {"hub.data_dir": os.path.abspath("data")}
 """Where Argosy keeps its own data: what the configuration that was applied says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -87,18 +81,22 @@ def _set_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:
     datastore.type = datastore.type.upper()
     _refuse_taken(datastore, Datastore.objects.filter(name=datastore.name), datastore.name)
     datastore.sealed = seal({key: value for key, value in secrets.items() if value})
+    datastore.abilities, datastore.trouble, datastore.probed = None, "", None  # it may have become another
 
 
 def _check_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:
     """Hold the datastore against the rules of the configuration file."""
     key = f"datastores.{datastore.name}"
-    secret = unseal(bytes(datastore.sealed)).get("secretaccesskey", "")
-    check_store(DatastoreConfig(**{name: getattr(datastore, name) for name in _CHECKED}, secretaccesskey=secret))
-    if unused := [name for name in _LATER if values.get(name)]:
-        raise Invalid(f"{key}.{unused[0]}: does not apply to a {datastore.type} datastore")
+    check_store(_configured(datastore))
     if "path" in values and datastore.path:
         datastore.path = plain(datastore.path, f"{key}.path")
         check_apart(_places(datastore), _others(datastore))
+
+
+def _configured(datastore: Datastore) -> DatastoreConfig:
+    """Return the datastore as the configuration file would say it, secrets included."""
+    said: dict[str, Any] = {key: getattr(datastore, key) for key in _KEYS if key not in SECRETS}
+    return DatastoreConfig(**said | unseal(bytes(datastore.sealed)))
 
 
 @transaction.atomic
@@ -161,17 +159,18 @@ def normal_prefix(prefix: bytes) -> bytes:
 
 
 def access(datastore: Datastore) -> StoreAccess:
-    """Return how to reach the datastore, secrets included."""
-    known = {key: getattr(datastore, key, "") for key in SETTINGS[datastore.type]}
-    settings = {key: value for key, value in (known | _secrets_of(datastore)).items() if value}
+    """Return how to reach the datastore, secrets included; settings that are as they usually are go without saying."""
+    said = _configured(datastore)
+    usual = DatastoreConfig(name=said.name, type=said.type)
+    settings = {key: getattr(said, key) for key in SETTINGS[said.type]}
     return StoreAccess(
-        id=datastore.pk, name=datastore.name, type=datastore.type, layout=datastore.layout, settings=settings
+        id=datastore.number,
+        name=said.name,
+        type=said.type,
+        layout=said.layout,
+        settings={key: value for key, value in settings.items() if value != getattr(usual, key)},
+        seal=store_seal(datastore.number),
     )
-
-
-def _secrets_of(datastore: Datastore) -> dict[str, str]:
-    secrets = unseal(bytes(datastore.sealed))
-    return {key: value for key, value in secrets.items() if key in SETTINGS[datastore.type]}
 
 
 def _set_site(site: Site, values: Mapping[str, Any]) -> None:
@@ -254,7 +253,7 @@ class _File:
 
 def _declare_datastore(store: DatastoreConfig, file: _File) -> None:
     row = Datastore.objects.filter(name=store.name).first() or Datastore()
-    values = {field: getattr(store, field) for field in store.__struct_fields__ if field != "secretaccesskey_file"}
+    values = {key: getattr(store, key) for key in _KEYS}
     keys = file.keys("datastores", store, values)
     row.file_keys = []
     _set_datastore(row, {key: values[key] for key in keys})

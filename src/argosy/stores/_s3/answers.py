@@ -4,29 +4,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import NamedTuple
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Exhausted, Invalid, NotFound, Refused, Unavailable
-
-
-class Passing(Unavailable):
-    """The store did not answer, or said to come back: another try may succeed."""
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Exhausted, NotFound, Refused
+from argosy.stores._http.answers import Answer, meaning
+from argosy.stores._http.patience import Passing
 
 
-class Beyond(ArgosyError):
-    """What was asked for begins behind the end of the object."""
+class Archived(ArgosyError):
+    """The object is in an archive class: it must be restored before it can be read."""
 
 
-class _Answer(NamedTuple):
-    """An HTTP status, 0 for none at all, and the server's own word for what is wrong."""
-
-    status: int
-    code: str
+class Underway(ArgosyError):
+    """The object is being restored from its archive class already, or has been."""
 
 
 _CODES: dict[str, type[ArgosyError]] = {
     "BadDigest": Corrupt,
     "InvalidDigest": Corrupt,
+    "InvalidObjectState": Archived,
+    "ObjectNotInActiveTierError": Archived,
+    "ObjectAlreadyInActiveTierError": Underway,
+    "RestoreAlreadyInProgress": Underway,
     "XAmzContentChecksumMismatch": Corrupt,
     "XAmzContentSHA256Mismatch": Corrupt,
     "ConditionalRequestConflict": Passing,
@@ -42,25 +40,6 @@ _CODES: dict[str, type[ArgosyError]] = {
     "QuotaExceeded": Exhausted,
     "XMinioAdminBucketQuotaExceeded": Exhausted,
     "XMinioStorageFull": Exhausted,
-}
-_STATUS: dict[int, type[ArgosyError]] = {
-    0: Passing,
-    301: Refused,
-    307: Refused,
-    401: Refused,
-    403: Refused,
-    404: NotFound,
-    408: Passing,
-    409: Passing,
-    412: Changed,
-    416: Beyond,
-    425: Passing,
-    429: Passing,
-    500: Passing,
-    502: Passing,
-    503: Passing,
-    504: Passing,
-    507: Exhausted,
 }
 _REGION = "{where} lies in another region, or at another endpoint ({said}): correct the datastore"
 _WORDS: dict[str | type[ArgosyError], str] = {
@@ -89,7 +68,7 @@ def translated(key: str, where: str) -> Iterator[None]:
     try:
         yield
     except _failures() as error:
-        raise _meaning(_answer(error), key, where) from error
+        raise meaning(_answer(error), key=key, where=where, kinds=_CODES, words=_WORDS) from error
 
 
 @cache
@@ -100,20 +79,13 @@ def _failures() -> tuple[type[Exception], ...]:
     return BaseError, ClientError, BotoCoreError, FileNotFoundError  # obstore's NotFound is the built-in one
 
 
-def _answer(error: Exception) -> _Answer:
+def _answer(error: Exception) -> Answer:
     name = type(error).__name__
     if name in _OURS:
-        return _Answer(_OURS[name], name)
+        return Answer(_OURS[name], name)
     response = getattr(error, "response", None)
     if isinstance(response, dict):
-        return _Answer(response["ResponseMetadata"].get("HTTPStatusCode", 0), response["Error"].get("Code", ""))
+        return Answer(response["ResponseMetadata"].get("HTTPStatusCode", 0), response["Error"].get("Code", ""))
     text = str(error)
     status, code = _STATUS_IN_TEXT.search(text), _CODE_IN_TEXT.search(text)
-    return _Answer(int(status[1]) if status else 0, code[1] if code else "")
-
-
-def _meaning(answer: _Answer, key: str, where: str) -> ArgosyError:
-    kind = _CODES.get(answer.code) or _STATUS.get(answer.status, Invalid)
-    words = _WORDS.get(answer.code) or _WORDS.get(kind, "object {key}: {where} answers {said}")
-    said = f"{answer.status} {answer.code}".strip() if answer.status else "no connection, or no reply in time"
-    return kind(words.format(key=key, where=where, said=said))
+    return Answer(int(status[1]) if status else 0, code[1] if code else "")

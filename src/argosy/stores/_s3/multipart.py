@@ -1,25 +1,20 @@
 """Objects sent or copied in parts: bounded memory, a checksum for each part, nothing left after a failure."""
 
 import base64
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import crc32c
 
 from argosy.core.errors import ArgosyError, Corrupt
-from argosy.core.failpoints import failpoint
+from argosy.stores._http import parts
 from argosy.stores.base import Source
 
 T = TypeVar("T")
 Part = dict[str, Any]
 
-_MIB = 1 << 20
-_SMALLEST = 16 * _MIB
 _MOST_PARTS = 10_000
-_IN_FLIGHT = 2
 
 
 class Call(Protocol):
@@ -90,43 +85,18 @@ def begun(
         raise
 
 
-def part_size(size: int, smallest: int = _SMALLEST) -> int:
-    """Return how large the parts of an object are, in whole MiB, so that S3's 10,000 suffice."""
-    needed = -(-size // _MOST_PARTS)
-    return max(smallest, -(-needed // _MIB) * _MIB)
-
-
-def spans(size: int, step: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of the parts of an object."""
-    for start in range(0, size, step):
-        yield start, min(start + step, size)
+def part_size(size: int, smallest: int = parts.SMALLEST) -> int:
+    """Return how large the parts of an object are, so that S3's 10,000 suffice."""
+    return parts.part_size(size, most=_MOST_PARTS, smallest=smallest)
 
 
 def send_all(upload: Upload, source: Source) -> list[Part]:
-    """Send all of the source; a few parts are in memory at once."""
-    parts: list[Part] = []
-    flying: deque[Future[Part]] = deque()
-    with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="part") as threads:
-        try:
-            for number, (start, end) in enumerate(spans(source.size, part_size(source.size)), start=1):
-                if len(flying) == _IN_FLIGHT:
-                    parts.append(_landed(flying.popleft()))
-                data = source.read(start, end - start)
-                flying.append(threads.submit(upload.send, number, data, checksum(data)))
-                del data
-            parts.extend(map(_landed, flying))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
-    return parts
+    """Send all of the source."""
+    return parts.send_all(
+        source, part_size(source.size), lambda number, data: upload.send(number, data, checksum(data))
+    )
 
 
 def checksum(data: bytes) -> str:
     """Return the CRC32C as S3 writes it."""
     return base64.b64encode(crc32c.crc32c(data).to_bytes(4, "big")).decode()
-
-
-def _landed(part: "Future[Part]") -> Part:
-    landed = part.result()
-    failpoint("hsm:part")
-    return landed

@@ -1,0 +1,1 @@
+"""What speaking Azure Blob Storage takes; `azure` is the plugin."""

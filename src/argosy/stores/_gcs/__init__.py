@@ -1,0 +1,1 @@
+"""What speaking Google Cloud Storage takes; `gcs` is the plugin."""

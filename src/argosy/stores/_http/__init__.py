@@ -1,0 +1,1 @@
+"""What stores that are servers have in common, whatever they speak."""
