@@ -9,10 +9,13 @@ from argosy.agent.place import OrderSite, Place
 from argosy.agent.runner import run
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Entry
-from argosy.core.order import Link, Order, StoreAccess
+from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.paths import join, relative
 from argosy.core.report import Batch, Report
+
+STUBS = Policy(unguarded_stubs=True, min_stub_size=0)
+"""Of a site that makes stubs of all files, whatever reads them."""
 
 
 class NoHub:
@@ -38,11 +41,15 @@ class NoHub:
 class Side:
     """One site: `root` is its only root, `tree` is linked to `projects/` of the datastore `cloud`."""
 
-    def __init__(self, top: Path, name: str, *, layout: str = "native", store: Path | None = None) -> None:
+    def __init__(
+        self, top: Path, name: str, *, layout: str = "native", store: Path | None = None, policy: Policy = STUBS
+    ) -> None:
         self.name = name
+        self.job = 1
+        self.policy = policy
         self.root = top / name
         self.tree = self.root / "projects"
-        self.tree.mkdir(parents=True)
+        self.tree.mkdir(parents=True, exist_ok=True)
         self.store = store or top / "store"
         self.store.mkdir(exist_ok=True)
         self.place = Place(
@@ -56,8 +63,8 @@ class Side:
 
     def order(self, step: str, *entries: Entry, **options: Any) -> Order:
         return Order(
-            task="task", attempt=1, job=1, site=self.name, step=f"dynamo.tasks.{step}", options=options,
-            entries=entries, lease=60.0, links=self.links, stores=(self.access,),
+            task="task", attempt=1, job=self.job, site=self.name, step=f"dynamo.tasks.{step}", options=options,
+            entries=entries, lease=60.0, links=self.links, stores=(self.access,), policy=self.policy,
         )  # fmt: skip
 
     def site(self, order: Order | None = None) -> OrderSite:

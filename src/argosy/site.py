@@ -1,13 +1,25 @@
 """What steps and discoveries may use of the site they run at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from argosy.core.entry import Stored
-from argosy.core.order import Link, StoreAccess
+from argosy.core.order import Link, Policy, StoreAccess
+from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem
 from argosy.stores.base import Store
+
+
+class Note(NamedTuple):
+    """What a site remembers of an inode beside what the inode says."""
+
+    uuid: bytes
+    """The object it points to."""
+    ctime_ns: int
+    """Its ctime when nobody else could have written to it since its pointer was; 0 where that is not known."""
+    stub: bool
+    """Whether it was left without its bytes."""
 
 
 class Site(Protocol):
@@ -17,12 +29,23 @@ class Site(Protocol):
     def name(self) -> str:
         """Name of the site."""
 
+    @property
+    def policy(self) -> Policy:
+        """What the site has settled for its files."""
+
     def tree(self, path: bytes) -> Filesystem:
         """Return the tree that holds `path`.
 
         Raises:
             Denied: the path is outside the site's roots.
             Unavailable: its root cannot be served now.
+        """
+
+    def trees(self) -> Sequence[Filesystem]:
+        """Return all trees of the site.
+
+        Raises:
+            Unavailable: one of them cannot be served now.
         """
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
@@ -34,6 +57,13 @@ class Site(Protocol):
 
     def access(self, datastore: str) -> StoreAccess:
         """Return what is known of a linked datastore.
+
+        Raises:
+            Invalid: the site is not linked to it.
+        """
+
+    def numbered(self, number: int) -> StoreAccess:
+        """Return what is known of the linked datastore that pointers call by this number.
 
         Raises:
             Invalid: the site is not linked to it.
@@ -59,11 +89,29 @@ class Site(Protocol):
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object; None where the index does not know it."""
 
+    def unpointed(self) -> Iterator[tuple[bytes, str]]:
+        """Yield uuid and key of each object that this site began to write and never came to point to."""
+
     def path_of(self, uuid: bytes) -> bytes | None:
         """Return the path at which an inode last came to point to the object; None where the index does not know."""
 
+    def note(self, binding: Binding, note: Note) -> None:
+        """Remember something of an inode: a hint, whose loss costs a second look at the file."""
+
+    def noted(self, binding: Binding) -> Note | None:
+        """Return what is remembered of an inode."""
+
+    def read_whole(self, uuid: bytes) -> None:
+        """Remember that the object was read whole just now, and is what was stored."""
+
+    def last_read_ns(self, uuid: bytes) -> int:
+        """Return when the object was last read whole and was what was stored, ns since 1970; 0 where nobody knows."""
+
+    def may_read(self, size: int, most: int) -> bool:
+        """Take `size` from the `most` bytes this agent may read for this job; False: not so many are left."""
+
     def locked(self, name: bytes) -> AbstractContextManager[None]:
-        """Hold the lock `name` (an inode's binding, an object's uuid): one verb at a time on each."""
+        """Hold the lock `name` (an object's uuid) within this process; inodes are locked by their tree."""
 
     @property
     def check_lease(self) -> Callable[[], None]:

@@ -1,12 +1,17 @@
+import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from argosy.agent.index import Index
+from argosy.agent.index import VERSION, Index
 from argosy.core.entry import Stored
-from argosy.core.errors import Exhausted
+from argosy.core.errors import Exhausted, Unsupported
+from argosy.core.pointer import Binding
+from argosy.site import Note
 
 UUID = bytes(range(16))
+BINDING = Binding(filesystem=b"f" * 16, subvolume=5, inode=2**63, born_ns=-1)
 
 
 @pytest.fixture
@@ -49,3 +54,46 @@ def test_notes_that_cannot_be_written_stay_noted(index: Index) -> None:
     index._db.execute("PRAGMA max_page_count=100000")
     index.flush()
     assert index._db.execute("SELECT path FROM object").fetchall() == [(b"/a",)]
+
+
+def test_what_is_noted_of_an_inode_outlives_its_process(tmp_path: Path) -> None:
+    first = Index(tmp_path / "index.db")
+    assert first.noted(BINDING) is None
+    first.note(BINDING, Note(UUID, 1, stub=False))
+    first.note(BINDING, Note(UUID, 2**62, stub=True))
+    assert first.noted(BINDING) == Note(UUID, 2**62, stub=True)
+    first.close()
+    second = Index(tmp_path / "index.db")
+    assert second.noted(BINDING) == Note(UUID, 2**62, stub=True)
+
+
+@pytest.mark.parametrize("field", ["filesystem", "subvolume", "inode", "born_ns"])
+def test_another_inode_has_notes_of_its_own(index: Index, field: str) -> None:
+    value = b"g" * 16 if field == "filesystem" else 7
+    index.note(BINDING, Note(UUID, 1, stub=True))
+    other = msgspec.structs.replace(BINDING, **{field: value})
+    assert index.noted(other) is None
+    index.flush()
+    assert index.noted(other) is None
+
+
+def test_an_index_of_the_first_version_is_upgraded_and_keeps_what_it_knows(tmp_path: Path) -> None:
+    file = tmp_path / "index.db"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE object (uuid BLOB PRIMARY KEY, datastore TEXT, key TEXT NOT NULL, path BLOB)")
+        old.execute("INSERT INTO object VALUES (?, 'cloud', 'projects/a', ?)", (UUID, b"/a"))
+        old.execute("PRAGMA user_version=1")
+    index = Index(file)
+    assert (index.key_of(UUID), index.path_of(UUID)) == ("projects/a", b"/a")
+    index.note(BINDING, Note(UUID, 1, stub=True))
+    index.close()
+    assert Index(file).noted(BINDING) == Note(UUID, 1, stub=True)
+
+
+def test_an_index_of_a_newer_argosy_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "index.db"
+    with sqlite3.connect(file) as newer:
+        newer.execute(f"PRAGMA user_version={VERSION + 1}")
+    with pytest.raises(Unsupported, match="argosy rebuild"):
+        Index(file)
+    assert sqlite3.connect(file).execute("PRAGMA user_version").fetchone() == (VERSION + 1,)

@@ -13,7 +13,7 @@ from argosy.core.config import Config, SiteConfig
 from argosy.core.entry import Entry
 from argosy.core.errors import Unavailable
 from argosy.core.order import Link, Order, StoreAccess
-from argosy.core.report import Batch, Report
+from argosy.core.report import Batch, Probed, Report
 from argosy.core.states import FileState
 from tests.argosy_up import until
 
@@ -43,6 +43,12 @@ class Desk:
     def report(self, report: Report) -> None:
         self._answer()
         self.reports.append(report)
+
+    def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
+        return ()
+
+    def probed(self, told: Probed) -> None:
+        pass
 
     def _answer(self) -> None:
         if self.away.is_set():

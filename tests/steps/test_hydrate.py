@@ -245,18 +245,6 @@ def test_data_where_a_hole_was_told_of_is_written(london: Side, dublin: Side) ->
     assert (dublin.tree / "x").read_bytes() == b"no hole at all"
 
 
-def test_an_entry_without_facts_says_what_to_do(london: Side) -> None:
-    (london.tree / "f").touch()
-    (outcome,) = london.do("reverse_stub", london.entry(london.tree / "f"), hydrate=True)
-    assert outcome.state is FileState.FAILED
-
-
-def test_without_stubs_reverse_stub_says_so(london: Side) -> None:
-    (london.tree / "f").touch()
-    (outcome,) = london.do("reverse_stub", london.entry(london.tree / "f"))
-    assert "hydrate" in outcome.reason
-
-
 def test_a_store_that_does_not_answer_breaks_the_task_and_not_its_files(london: Side) -> None:
     from argosy.core.errors import Unavailable
 

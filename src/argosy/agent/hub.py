@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from argosy.core.order import Order
-from argosy.core.report import Batch, Report
+from argosy.core.order import Order, StoreAccess
+from argosy.core.report import Batch, Probed, Report
 
 
 class Hub(Protocol):
@@ -20,6 +20,12 @@ class Hub(Protocol):
 
     def report(self, report: Report) -> None:
         """Record how an attempt ended; on return it is committed. Harmless when repeated."""
+
+    def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
+        """Return the datastores of the site of which it is not known what they can do."""
+
+    def probed(self, told: Probed) -> None:
+        """Record what was found at a datastore."""
 
 
 class Bell(Protocol):

@@ -15,8 +15,8 @@ import structlog
 
 from argosy.core import errors, wire
 from argosy.core.errors import ArgosyError, Unavailable
-from argosy.core.order import WIRE_VERSION, Order
-from argosy.core.report import Batch, Report
+from argosy.core.order import WIRE_VERSION, Order, StoreAccess
+from argosy.core.report import Batch, Probed, Report
 
 T = TypeVar("T")
 Ring = Callable[[str, str, int, str], None]
@@ -119,6 +119,14 @@ class LocalHub:
     def report(self, report: Report) -> None:
         """Record how an attempt ended."""
         self._call("report", report)
+
+    def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
+        """Return the datastores of the site of which it is not known what they can do."""
+        return wire.load(self._call("unprobed", site), tuple[StoreAccess, ...])
+
+    def probed(self, told: Probed) -> None:
+        """Record what was found at a datastore."""
+        self._call("probed", told)
 
     def listen(self, ring: Ring) -> None:
         """From now on pass the hub's bells to `ring`, through every absence of the hub, until `close`."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
 from argosy.core.errors import ArgosyError, Denied, Invalid, Unavailable
 from argosy.core.options import parse
-from argosy.core.order import Link, Order, StoreAccess
+from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.paths import absolute, below, display
+from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem
 from argosy.filesystems.posix import Posix
+from argosy.site import Note
 from argosy.stores.base import STORES, Store
 from argosy.stores.posix import PosixStore
 
@@ -37,6 +40,8 @@ class Place:
         self._shelves = frozenset(shelves)
         self._stores: dict[bytes, Store] = {}
         self._lock = threading.Lock()
+        self._read: dict[int, int] = {}
+        """Bytes of the content that was read to check it, by job."""
 
     def start(self) -> None:
         """Clear what a killed agent left in roots that are not served, and serve those where that could be done."""
@@ -81,6 +86,18 @@ class Place:
                 "declare it there"
             )
 
+    def may_read(self, job: int, size: int, most: int) -> bool:
+        """Take `size` from the `most` bytes that may be read for the job; the count begins anew with the agent.
+
+        What is larger than all of them is read where it is the first.
+        """
+        with self._lock:
+            read = self._read.get(job, 0)
+            if read and read + size > most:
+                return False
+            self._read[job] = read + size
+            return True
+
     def close(self) -> None:
         """Let go of the index."""
         self.index.close()
@@ -118,12 +135,14 @@ class OrderSite:
     place: Place
     links: Sequence[Link]
     accesses: Mapping[str, StoreAccess]
+    policy: Policy
     lease: Lease
+    job: int = 0
 
     @classmethod
     def of(cls, place: Place, order: Order, lease: Lease) -> "OrderSite":
         """Return the place with the links and stores that the order grants."""
-        return cls(place, order.links, {access.name: access for access in order.stores}, lease)
+        return cls(place, order.links, {access.name: access for access in order.stores}, order.policy, lease, order.job)
 
     @property
     def name(self) -> str:
@@ -139,6 +158,10 @@ class OrderSite:
         """Return the tree that holds the path."""
         return self.place.tree(path)
 
+    def trees(self) -> Sequence[Filesystem]:
+        """Return all trees of the site."""
+        return [self.place.tree(tree.root) for tree in self.place.trees]
+
     def link(self, path: bytes, datastore: str | None = None) -> Link:
         """Return the sitelink with the longest site path."""
         fitting = [link for link in self.links if below(path, link.site_path) and datastore in {None, link.datastore}]
@@ -153,6 +176,16 @@ class OrderSite:
             return self.accesses[datastore]
         except KeyError:
             raise Invalid(f"site {self.name} is not linked to datastore {datastore}") from None
+
+    def numbered(self, number: int) -> StoreAccess:
+        """Return what is known of the linked datastore that pointers call by this number."""
+        for access in self.accesses.values():
+            if access.id == number:
+                return access
+        raise Invalid(
+            f"site {self.name} is not linked to datastore number {number}, to which a file's attribute points: "
+            "add a sitelink to it"
+        )
 
     def store(self, datastore: str) -> Store:
         """Return the linked datastore."""
@@ -176,9 +209,33 @@ class OrderSite:
         """Return the key of an object."""
         return self.place.index.key_of(uuid)
 
+    def unpointed(self) -> Iterator[tuple[bytes, str]]:
+        """Yield objects that nothing here came to point to."""
+        return self.place.index.unpointed()
+
     def path_of(self, uuid: bytes) -> bytes | None:
         """Return the path an object was last met at."""
         return self.place.index.path_of(uuid)
+
+    def note(self, binding: Binding, note: Note) -> None:
+        """Remember something of an inode."""
+        self.place.index.note(binding, note)
+
+    def noted(self, binding: Binding) -> Note | None:
+        """Return what is remembered of an inode."""
+        return self.place.index.noted(binding)
+
+    def read_whole(self, uuid: bytes) -> None:
+        """Remember that the object was read whole just now."""
+        self.place.index.read_whole(uuid, time.time_ns())
+
+    def last_read_ns(self, uuid: bytes) -> int:
+        """Return when the object was last read whole."""
+        return self.place.index.last_read_ns(uuid)
+
+    def may_read(self, size: int, most: int) -> bool:
+        """Take bytes from those that may be read for this job."""
+        return self.place.may_read(self.job, size, most)
 
     def locked(self, name: bytes) -> AbstractContextManager[None]:
         """Hold the lock `name`."""

@@ -22,7 +22,14 @@ from argosy.steps.base import STEPS, Batched, Settling, Step, Work
 
 log = structlog.get_logger()
 
-DISCOVERY_STEPS = {"dynamo.tasks.recursive_action": "recursive"}
+DISCOVERY_STEPS = {
+    "dynamo.tasks.recursive_action": "recursive",
+    "dynamo.tasks.references": "references",
+    "dynamo.tasks.objects": "objects",
+    "dynamo.tasks.rebuild": "rebuild",
+    "dynamo.tasks.trash": "trash",
+    "dynamo.tasks.versions": "versions",
+}
 """Documented task names of discoveries."""
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import structlog
 
+from argosy.agent.housekeeping import Housekeeper
 from argosy.agent.hub import Hub
 from argosy.agent.lease import Lease, Leases, now
 from argosy.agent.place import OrderSite, Place
+from argosy.agent.prober import Prober
 from argosy.agent.runner import run
 from argosy.agent.spool import Spool
 from argosy.core.config import Config, SiteConfig
@@ -64,6 +66,8 @@ class SiteWorker:
         self._node = node
         self._leases = leases
         self._place = Place(config, directory, shelves=shelves)
+        self._prober = Prober(config.name, hub, self._place.store)
+        self._housekeeper = Housekeeper(self._place, config.trash_days)
         self._told: dict[bytes, str] = {}
         self._spool = Spool(directory / "spool")
         self._entries = ThreadPoolExecutor(config.threads, f"{config.name}-entry")
@@ -78,6 +82,8 @@ class SiteWorker:
         """Open the site, now or as soon as one of its roots is there, and deliver what was spooled."""
         self._open_up()
         self._keeper.start()
+        self._prober.start()
+        self._housekeeper.start()
 
     def ring(self, task: str, attempt: int, queue: str) -> None:
         """Queue the task, once however often the bell rings. A site that is not open leaves it with the hub."""
@@ -90,6 +96,8 @@ class SiteWorker:
     def stop(self, timeout: float) -> None:
         """Take nothing more and wait for what is under way."""
         self._stopped.set()
+        self._prober.stop()
+        self._housekeeper.stop()
         for pool in self._tasks.values():
             pool.shutdown(wait=False, cancel_futures=True)
         waiter = threading.Thread(target=self._finish, daemon=True)

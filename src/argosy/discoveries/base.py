@@ -1,12 +1,19 @@
 """What a discovery is: it finds entries, in an order it can take up again."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
 from argosy.core.entry import Entry
 from argosy.core.room import Room
 from argosy.filesystems.base import OnError
 from argosy.site import Site
+
+T = TypeVar("T")
+R = TypeVar("R")
+HANDS = 16
+"""Requests to a store that a discovery has under way at once."""
 
 
 class Discovery(Protocol):
@@ -18,3 +25,15 @@ class Discovery(Protocol):
 
 DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery")
 """By documented name: `recursive`."""
+
+
+def in_parallel(act: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield what `act` returns of each item, in their order; some are asked ahead."""
+    with ThreadPoolExecutor(HANDS, "discovery") as pool:
+        ahead: deque[Future[R]] = deque()
+        for item in items:
+            ahead.append(pool.submit(act, item))
+            if len(ahead) >= 2 * HANDS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

@@ -1,11 +1,11 @@
-"""The bytes of a file on their way into a store: what is sent is what was hashed, whatever becomes of the file."""
+"""Bytes on their way into a store: what is sent is what was hashed, whatever becomes of the file they come from."""
 
 from collections.abc import Iterator
 
 import blake3
 
 from argosy.core.errors import Changed
-from argosy.filesystems.base import File
+from argosy.stores.base import Source
 
 CHUNK = 8 << 20
 
@@ -24,9 +24,9 @@ class Bytes:
 
 
 class Hashed:
-    """A file that was hashed, chunk by chunk and as a whole; every chunk that is read again is compared."""
+    """A file, or an object, that was hashed by chunks and as a whole; every chunk that is read again is compared."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: Source) -> None:
         self._file = file
         self.size = file.size
         self._digests: list[bytes] = []
@@ -50,16 +50,16 @@ class Hashed:
         start = number * CHUNK
         chunk = self._file.read(start, min(CHUNK, self.size - start))
         if blake3.blake3(chunk).digest() != self._digests[number]:
-            raise Changed("the file changed while it was sent: the next run sends it again")
+            raise Changed("the bytes changed while they were sent: the next run sends them again")
         return chunk
 
 
-def hashed(file: File) -> Bytes | Hashed:
-    """Return the file's bytes as a source, with their digest; a small file is read once and kept."""
+def hashed(file: Source) -> Bytes | Hashed:
+    """Return the bytes as a source, with their digest; those of a small file are read once and kept."""
     return Bytes(file.read(0, file.size)) if file.size <= CHUNK else Hashed(file)
 
 
-def digest_of(file: File) -> bytes:
+def digest_of(file: Source) -> bytes:
     """Return the BLAKE3 of all the file's bytes."""
     hasher = blake3.blake3()
     for chunk in chunks_of(file):
@@ -67,7 +67,7 @@ def digest_of(file: File) -> bytes:
     return hasher.digest()
 
 
-def chunks_of(file: File) -> Iterator[bytes]:
+def chunks_of(file: Source) -> Iterator[bytes]:
     """Yield the file's bytes."""
     for offset in range(0, file.size, CHUNK):
         yield file.read(offset, min(CHUNK, file.size - offset))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import blake3
 
 from argosy.core.entry import Attributes, Facts, Kind, Stored
-from argosy.core.errors import Corrupt, Exists, Invalid, NotFound
+from argosy.core.errors import Busy, Corrupt, Exists, Invalid, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.order import Link, StoreAccess
 from argosy.core.paths import join, relative
@@ -90,6 +90,7 @@ class Upload:
 
         Raises:
             Exists: an object that differs holds the key, and `refuse_mismatch` is set.
+            Busy: the object that stands for the directory is about to be removed.
         """
         uuid = os.urandom(16)
         key = key_of(uuid)
@@ -102,12 +103,20 @@ class Upload:
             present = self.target.store.head(key)
         except NotFound:  # it went away, or the store keeps the name for what once lay below it
             return self._put_beside(key, uuid, content), True
+        if is_doomed(self.target.store, present):
+            return self._leave(key, uuid, content), True
         described = self._described(present)
         if described is not None and self._same(present, described, content):
             return self._stored(present, described.uuid, content), False
         if self.refuse_mismatch:
             raise Exists(f"object {key} of datastore {self.target.access.name} exists and differs")
         return self._beside(key, present, described, uuid, content), True
+
+    def _leave(self, key: str, uuid: bytes, content: Content) -> Stored:
+        """Put the content beside an object that is about to be removed, and with it whatever had its key by then."""
+        if content.kind is Kind.DIRECTORY:
+            raise Busy(f"object {key} of datastore {self.target.access.name} is being removed: run it again")
+        return self._put_beside(key, uuid, content)
 
     def _beside(
         self, key: str, present: Object, described: metadata.Described | None, uuid: bytes, content: Content
@@ -131,7 +140,7 @@ class Upload:
         """
         if present.version:
             return  # the bucket keeps versions
-        uuid = metadata.uuid_of(present.metadata) or os.urandom(16)
+        uuid = uuid_of(present)
         try:
             self.target.store.copy(key, keys.version_key(uuid), etag=present.etag)
         except Exists:
@@ -147,6 +156,7 @@ class Upload:
             attributes=content.attributes,
             links=content.facts.links,
             target=content.facts.target,
+            seal=self.target.access.seal,
         )
         if sidecar is not None:  # first, so that no object is ever without it
             self.target.store.put(keys.sidecar(uuid), Bytes(sidecar), metadata={})
@@ -188,6 +198,21 @@ class Upload:
         for chunk in self.target.store.get(present.key, etag=present.etag, version=present.version):
             hasher.update(chunk)
         return hasher.digest()
+
+
+def uuid_of(found: Object) -> bytes:
+    """Return the uuid of an object; of a foreign one, which has none, one by which it is recognised again."""
+    foreign = "\0".join((found.key, found.etag, found.version)).encode()
+    return metadata.uuid_of(found.metadata) or blake3.blake3(foreign).digest()[:16]
+
+
+def is_doomed(store: Store, found: Object) -> bool:
+    """Say whether the object is about to be removed: nobody is to come to refer to it any more."""
+    try:
+        store.head(keys.doomed(found.key, uuid_of(found)))
+    except NotFound:
+        return False
+    return True
 
 
 def fetch_sidecar(store: Store, described: Mapping[str, str]) -> bytes | None:

@@ -1,20 +1,28 @@
 """Copy an entry's bytes to a store and record the copy in its inode; the bytes stay."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
-from argosy.core.entry import Entry, Kind, Stored
-from argosy.core.errors import Changed, NotFound
+from argosy.core.entry import Attributes, Entry, Kind, Stored
+from argosy.core.errors import Changed, Corrupt, Exists, Invalid, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
+from argosy.core.paths import display
 from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.content import digest_of, hashed
-from argosy.hsm.objects import EMPTY, Content, Target, Upload, target
-from argosy.site import Site
+from argosy.hsm.located import is_pinned, located, stored_as
+from argosy.hsm.objects import EMPTY, Content, Target, Upload, fetch_sidecar, target
+from argosy.hsm.recovery import recover
+from argosy.hsm.state import Seen, State, look
+from argosy.site import Note, Site
 from argosy.stores import metadata
 from argosy.stores.base import Object
+
+_WHOLE: Final = {State.RESIDENT, State.PREMIGRATED, State.DIRTY}
+"""States in which all bytes are on disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,52 +33,64 @@ class Premigration:
     fail_on_mismatch: bool = False
     endpoint: str | None = None
 
-    def prepare(self, entry: Entry, site: Site) -> "Copied | Outcome":
+    def prepare(self, entry: Entry, site: Site) -> "Recorded | Outcome":
         """Copy one entry to its store and record it; what remains is to make the record durable.
 
         Raises:
-            Changed: the file changed while it was read; the object is an orphan.
+            Changed: the file changed, or went away, while it was read; the object is an orphan.
+            Exists: an object that differs holds the key, and `fail_on_mismatch` is set.
+            Corrupt: the file is lost, or was a stub that somebody wrote to.
+            Invalid: it is a copy of a stub that was not adopted.
         """
         place = target(site, entry.path, endpoint=self.endpoint)
         tree = site.tree(entry.path)
         if entry.kind is Kind.FILE:
-            return self._file(entry, site, tree, place)
+            with tree.locked(entry.path) as inode:
+                return self._file(entry, site, tree, place, inode)
         return self._marker(entry, site, tree, place)
 
     def _upload(self, site: Site, place: Target) -> Upload:
         return Upload(site=site, target=place, overwrite=self.overwrite, refuse_mismatch=self.fail_on_mismatch)
 
-    def _file(self, entry: Entry, site: Site, tree: Filesystem, place: Target) -> "Copied | Outcome":
-        file = tree.open(entry.path)
+    def _file(self, entry: Entry, site: Site, tree: Filesystem, place: Target, inode: int) -> "Recorded | Outcome":
+        file = tree.open(entry.path, inode=inode)
         try:
-            with site.locked(lock_name(file.binding())):
-                file.look()  # what was seen before may be older than the lock
-                entry = as_opened(entry, file)
-                known = known_copy(file, site, place)
-                if known is not None and not (self.overwrite and place.stands_beside(known)):
-                    site.remember(known, entry.path)
-                    outcome = Outcome.skipped(entry.learned(stored=known), "already premigrated")
-                else:
-                    outcome = self._send(entry, file, site, place)
+            seen = look(file, site)
+            entry = as_opened(entry, file)
+            if seen.state in _WHOLE:
+                return Recorded(self._whole(seen, entry, file, site, place), file)
+            outcome = _without_its_bytes(seen, entry, file, site)
         except BaseException:
             file.close()
             raise
-        return Copied(outcome, file)
+        file.close()
+        return outcome
+
+    def _whole(self, seen: Seen, entry: Entry, file: File, site: Site, place: Target) -> Outcome:
+        known = None if seen.pointer is None else known_copy(file, seen.pointer, site, place)
+        if known is None or (self.overwrite and place.stands_beside(known)):
+            return self._send(entry, file, site, place)
+        if self.fail_on_mismatch:
+            _refuse_other_metadata(entry, known, place)
+        site.remember(known, entry.path)
+        return Outcome.skipped(entry.learned(stored=known), "already premigrated")
 
     def _send(self, entry: Entry, file: File, site: Site, place: Target) -> Outcome:
         """Send the bytes as they are now. What the store gets under the digest are the bytes that were hashed."""
-        version = (entry.mtime_ns, entry.size)
         with file.unwritten() as unwritten:
             source = hashed(file)
             failpoint("hsm:hash")
             content = Content(source=source, kind=Kind.FILE, digest=source.digest, facts=entry.facts)
             stored, sent = self._upload(site, place).place(place.key, content)
+            if self.fail_on_mismatch and not sent:
+                _refuse_other_metadata(entry, stored, place)
             clean = unwritten()
-        if file.version() != version:
-            raise Changed("the file changed while it was sent: the next run sends it again")
-        failpoint("hsm:recheck")
-        site.check_lease()
-        file.point(pointer_to(stored, place.access.id, entry.mtime_ns, file.binding(), clean=clean))
+            _recheck(entry, file)
+            failpoint("hsm:recheck")
+            site.check_lease()
+            file.point(pointer_to(stored, place.access.id, entry.mtime_ns, file.binding(), clean=clean))
+            ctime_ns = file.changed_ns()
+            site.note(file.binding(), Note(stored.uuid, ctime_ns if unwritten() else 0, stub=False))
         failpoint("hsm:xattr")
         site.remember(stored, entry.path)
         return Outcome.processed(entry.learned(stored=stored), moved=entry.size if sent else 0)
@@ -89,7 +109,7 @@ class Premigration:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class Recorded:
     """A file whose inode says where its copy is, though a power cut might still make it forget."""
 
     outcome: Outcome
@@ -104,36 +124,21 @@ class Copied:
         self.file.close()
 
 
-def lock_name(binding: Binding) -> bytes:
-    """Return the name of the lock on an inode."""
-    return b"inode:%s:%d:%d" % (binding.filesystem, binding.subvolume, binding.inode)
-
-
 def as_opened(entry: Entry, file: File) -> Entry:
     """Return the entry as the open file is now."""
-    return msgspec.structs.replace(file.entry, state=entry.state).learned(attributes=file.attributes())
+    now = msgspec.structs.replace(file.entry, state=entry.state, source=entry.source)
+    return now.learned(attributes=file.attributes())
 
 
-def known_copy(file: File, site: Site, place: Target) -> Stored | None:
+def known_copy(file: File, pointer: Pointer, site: Site, place: Target) -> Stored | None:
     """Return the copy that the inode records, if the file has not changed since and the object is still the one."""
-    pointer = file.pointer()
-    if pointer is None or pointer.datastore != place.access.id or not unchanged(file, pointer):
+    if pointer.datastore != place.access.id or not unchanged(file, pointer):
         return None
     key = site.key_of(pointer.uuid) or place.key(pointer.uuid)
     found = _head(place, key)
-    if found is None or metadata.uuid_of(found.metadata) != pointer.uuid:
+    if found is None or not is_pinned(found, pointer):
         return None
-    if (found.size, found.etag, found.version) != (pointer.size, pointer.etag, pointer.version):
-        return None
-    return Stored(
-        datastore=place.access.name,
-        key=key,
-        uuid=pointer.uuid,
-        etag=pointer.etag,
-        version=pointer.version,
-        size=pointer.size,
-        digest=pointer.digest,
-    )
+    return stored_as(pointer, place.access.name, key)
 
 
 def unchanged(file: File, pointer: Pointer) -> bool:
@@ -141,13 +146,6 @@ def unchanged(file: File, pointer: Pointer) -> bool:
     if (pointer.mtime_ns, pointer.size) != file.version():
         return False
     return pointer.clean or digest_of(file) == pointer.digest
-
-
-def _head(place: Target, key: str) -> Object | None:
-    try:
-        return place.store.head(key)
-    except NotFound:
-        return None
 
 
 def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, *, clean: bool) -> Pointer:
@@ -164,3 +162,49 @@ def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, 
         etag=stored.etag,
         version=stored.version,
     )
+
+
+def _recheck(entry: Entry, file: File) -> None:
+    file.look()
+    if (file.entry.mtime_ns, file.size) != (entry.mtime_ns, entry.size):
+        raise Changed(f"{display(entry.path)}: the file changed while it was sent: the next run sends it again")
+    if not file.entry.facts.links:
+        raise Changed(f"{display(entry.path)}: no such file: it was removed while it was sent")
+
+
+def _without_its_bytes(seen: Seen, entry: Entry, file: File, site: Site) -> Outcome:
+    """Return what is to be said of a file that cannot be copied, after making a clean stub of what is not quite one."""
+    path = entry.path
+    if seen.pointer is None:
+        raise Corrupt(
+            f"{display(path)} is lost: it was left as a stub, and nothing on it says where its bytes are. Restore its "
+            "attribute from a backup, or make it again from its object with reverse_stub and overwrite"
+        )
+    if seen.state is State.UNBOUND:
+        raise Invalid(f"{display(path)} is a copy of a stub and has no bytes of its own: adopt it with `argosy adopt`")
+    entry = entry.learned(extents=None)  # what it had when it had its bytes is not known
+    entry = entry.learned(stored=located(seen.pointer, path, site))
+    if seen.state is State.STUB:
+        return Outcome.skipped(entry, "is a stub already")
+    recover(file, site)
+    return Outcome.processed(entry)
+
+
+def _refuse_other_metadata(entry: Entry, stored: Stored, place: Target) -> None:
+    found = place.store.head(stored.key)
+    said = metadata.described(found.metadata, fetch_sidecar(place.store, found.metadata))
+    ours = entry.facts.attributes
+    if ours is None or said is None or _nameless(said.attributes) == _nameless(ours):
+        return
+    raise Exists(f"object {stored.key} of datastore {place.access.name} has other metadata than {display(entry.path)}")
+
+
+def _nameless(attributes: Attributes) -> Attributes:
+    return msgspec.structs.replace(attributes, user="", group="")
+
+
+def _head(place: Target, key: str) -> Object | None:
+    try:
+        return place.store.head(key)
+    except NotFound:
+        return None

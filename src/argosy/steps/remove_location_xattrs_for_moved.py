@@ -8,10 +8,9 @@ from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
 from argosy.hsm.objects import target
-from argosy.hsm.premigrate import lock_name
-from argosy.site import Site
+from argosy.site import Note, Site
 from argosy.steps.base import STEPS
-from argosy.stores import metadata
+from argosy.stores import keys, metadata
 
 
 @STEPS.register
@@ -27,7 +26,7 @@ class RemoveLocationXattrsForMoved:
         if entry.kind is not Kind.FILE:
             return Outcome.skipped(entry, "has no location")
         tree = site.tree(entry.path)
-        with tree.open(entry.path) as file, site.locked(lock_name(file.binding())):
+        with tree.locked(entry.path) as inode, tree.open(entry.path, inode=inode) as file:
             pointer = file.pointer()
             if pointer is None:
                 return Outcome.skipped(entry, "has no location")
@@ -37,6 +36,7 @@ class RemoveLocationXattrsForMoved:
                 return Outcome.skipped(entry, "was not moved")
             site.check_lease()
             file.forget()
+            site.note(file.binding(), Note(pointer.uuid, 0, stub=False))
             file.sync()
         return Outcome.processed(entry)
 
@@ -46,13 +46,23 @@ def _moved(file: File, pointer: Pointer, path: bytes, site: Site) -> bool:
     recorded = site.path_of(pointer.uuid)
     if recorded is None:
         return not _stored_under(path, pointer.uuid, site)
-    if recorded == path:
+    if recorded == path or _is_called_so(path, pointer.uuid, site):
         return False
     try:
         with site.tree(recorded).open(recorded) as there:
             return there.binding() != file.binding()
     except (NotFound, Invalid, Denied):
         return True
+
+
+def _is_called_so(path: bytes, uuid: bytes, site: Site) -> bool:
+    """Say whether the object is called as the file is, whichever other file came to point to it later."""
+    try:
+        place = target(site, path)
+    except Invalid:  # it was moved to where no sitelink leads
+        return False
+    key = place.key(uuid)
+    return place.access.layout == "native" and site.key_of(uuid) in {key, keys.instance(key, uuid)}
 
 
 def _stored_under(path: bytes, uuid: bytes, site: Site) -> bool:

@@ -1,0 +1,82 @@
+"""`objects` discovery (`dynamo.tasks.objects`)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from argosy.core.entry import Entry, Kind, Stored
+from argosy.core.errors import Corrupt, NotFound
+from argosy.core.paths import below
+from argosy.discoveries.base import DISCOVERIES, in_parallel
+from argosy.filesystems.base import OnError
+from argosy.site import Site
+from argosy.stores import keys, metadata
+from argosy.stores.base import Object, Store
+
+
+@DISCOVERIES.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """Find the files that Argosy keeps in a datastore, below given paths of it. What others put there is left out."""
+
+    datastore: Annotated[str, "Datastore to look into"]
+
+    def find(self, given: Sequence[Entry], site: Site, *, on_error: OnError, after: bytes | None) -> Iterator[Entry]:  # noqa: ARG002 - stores list in an order of their own
+        """Yield an entry for each object that holds a file, with what is known of it."""
+        store = site.store(self.datastore)
+        prefixes = _outermost([entry.path.strip(b"/") for entry in given])
+        listed = (found.key for prefix in _listed(prefixes) for found in store.list(prefix))
+        names = filter(keys.may_hold_entry, listed)
+        for found in in_parallel(lambda key: _looked_at(store, key), names):
+            if found is not None and _is_file_below(found, prefixes, store):
+                yield Entry(path=b"/" + found.key.encode()).learned(stored=self._stored(found))
+
+    def _stored(self, found: Object) -> Stored:
+        uuid = metadata.uuid_of(found.metadata)
+        assert uuid is not None
+        return Stored(
+            datastore=self.datastore, key=found.key, uuid=uuid, etag=found.etag, version=found.version, size=found.size
+        )
+
+
+def _outermost(paths: Sequence[bytes]) -> list[bytes]:
+    """Return the paths without those that lie below another."""
+    return [
+        path
+        for path in sorted(set(paths))
+        if not any(below(b"/" + path, b"/" + other) for other in paths if other != path)
+    ]
+
+
+def _listed(prefixes: Sequence[bytes]) -> Iterator[str]:
+    """Yield the prefixes of the keys of what belongs to the paths."""
+    if b"" in prefixes:
+        yield ""
+        return
+    yield from (f"{keys.encode(prefix)}/" for prefix in prefixes)
+    yield from keys.ELSEWHERE
+
+
+def _looked_at(store: Store, key: str) -> Object | None:
+    try:
+        return store.head(key)
+    except NotFound:
+        return None
+
+
+def _is_file_below(found: Object, prefixes: Sequence[bytes], store: Store) -> bool:
+    """Say whether it holds a file of ours whose path within the datastore is below one of these."""
+    if found.metadata.get("argosykind") != Kind.FILE or metadata.uuid_of(found.metadata) is None:
+        return False
+    if not keys.is_private(found.key) or b"" in prefixes:
+        return True
+    try:
+        said = metadata.described(found.metadata, _sidecar(store, found))
+    except (Corrupt, NotFound):
+        return False
+    return said is not None and any(below(b"/" + said.path, b"/" + prefix) for prefix in prefixes)
+
+
+def _sidecar(store: Store, found: Object) -> bytes | None:
+    uuid = metadata.sidecar_of(found.metadata)
+    return None if uuid is None else b"".join(store.get(keys.sidecar(uuid)))

@@ -1,0 +1,79 @@
+"""`trash` discovery (`dynamo.tasks.trash`)."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from argosy.core.entry import Entry
+from argosy.core.errors import ArgosyError, NotFound
+from argosy.core.paths import absolute, display, join, relative
+from argosy.discoveries.base import DISCOVERIES
+from argosy.filesystems.base import Filesystem, Kept, OnError, Shelf
+from argosy.site import Site
+
+_DAY = 86_400 * 10**9
+
+
+@DISCOVERIES.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trash:
+    """Find what lies in the trash and was at the given paths, or beneath them.
+
+    Each entry comes under the path it had, or is to have, and with the place where it lies as its `source`.
+    """
+
+    shelf: ClassVar[Shelf] = Shelf.TRASH
+
+    id: Annotated[str, "Only what went there under this id"] = ""
+    latest: Annotated[bool, "Of a given path the latest only, with all that went with it; else of each path below"] = (
+        False
+    )
+    to: Annotated[str, "Path that what was at the given path is to have"] = ""
+    older_than_days: Annotated[float, "Only what has been there for so many days"] = 0.0
+
+    def find(
+        self,
+        given: Sequence[Entry],
+        site: Site,
+        *,
+        on_error: OnError,
+        after: bytes | None,  # noqa: ARG002 - an order by age cannot be taken up by path
+    ) -> Iterator[Entry]:
+        """Yield what is found, the oldest of each given path first; all of it once more in a later attempt.
+
+        What is done to an entry on a shelf is done once, so that to be told of it twice does no harm.
+        """
+        for top in given:
+            try:
+                yield from self._found(top.path, site.tree(top.path))
+            except ArgosyError as error:
+                on_error(top.path, error)
+
+    def _found(self, path: bytes, tree: Filesystem) -> Iterator[Entry]:
+        wanted, found = self._wanted(path, tree), False
+        for kept in tree.kept(self.shelf, path):
+            if wanted(kept):
+                found = True
+                yield self._entry(kept, path, tree.root)
+        if not found and (self.id or self.latest):
+            under = f" under {self.id}" if self.id else ""
+            raise NotFound(f"{display(path)}: nothing of it is in the {self.shelf}{under}")
+
+    def _wanted(self, path: bytes, tree: Filesystem) -> Callable[[Kept], bool]:
+        if self.id:
+            return lambda kept: kept.id == self.id
+        if self.latest:
+            newest = {kept.entry.path: kept.id for kept in tree.kept(self.shelf, path)}
+            whole = newest.get(path)
+            return lambda kept: kept.id == (whole or newest.get(kept.entry.path))
+        before = time.time_ns() - int(self.older_than_days * _DAY)
+        return lambda kept: kept.since_ns <= before
+
+    def _entry(self, kept: Kept, path: bytes, root: bytes) -> Entry:
+        target = kept.entry.path
+        if self.to:
+            target = join(absolute(self.to.encode()), relative(target, path))
+        return msgspec.structs.replace(kept.entry, path=target, source=kept.place(root))

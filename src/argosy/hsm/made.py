@@ -1,0 +1,87 @@
+"""A file that is made and has no name yet, and how it gets it."""
+
+from dataclasses import dataclass
+
+from argosy.core.entry import Entry, Kind, Stored
+from argosy.core.errors import Busy, Changed, Exists
+from argosy.core.outcome import Outcome
+from argosy.core.paths import display
+from argosy.core.pointer import Pointer
+from argosy.filesystems.base import Filesystem, Staged
+from argosy.site import Note, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that is complete in staging: all its bytes, or the mark of a stub."""
+
+    entry: Entry
+    stored: Stored
+    pointer: Pointer
+    site: Site
+    tree: Filesystem
+    staged: Staged
+    there: Entry | None
+    """What it is to take the place of."""
+
+    def sync(self) -> None:
+        """Make bytes and attributes durable before anybody can see them."""
+        self.staged.sync()
+
+    def commit(self) -> "Named":
+        """Give the file its name; what had it before is in the version store first."""
+        self.site.check_lease()
+        hollow = self.pointer.state.is_stub
+        if hollow:  # so that it is never taken for a file of zeros, should its attribute be lost
+            self.site.note(self.pointer.binding, Note(self.stored.uuid, 0, stub=True))
+        if self.there is None:
+            try:
+                self.staged.publish(self.entry.path)
+            except Exists as error:
+                raise Changed(f"{display(self.entry.path)} appeared while it was made; it was left alone") from error
+        else:
+            self._replace(self.there)
+        self.site.remember(self.stored, self.entry.path)
+        return Named(Outcome.processed(self.entry, moved=0 if hollow else self.stored.size), self.tree)
+
+    def _replace(self, there: Entry) -> None:
+        """Take the place of what is there, unless somebody has it open for writing: his next bytes would be missed."""
+        with self.tree.locked(there.path) as inode:
+            if there.kind is Kind.FILE:
+                with self.tree.open(there.path, inode=inode) as file:
+                    if file.is_being_written():
+                        raise Busy(f"{display(there.path)} is open for writing; it was left alone")
+            self.staged.replace(there.path, there)
+
+    def close(self) -> None:
+        """Discard what was not published."""
+        self.staged.discard()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file that is complete at its path, though a power cut might still take the name away."""
+
+    outcome: Outcome
+    tree: Filesystem
+
+    def settle(self) -> None:
+        """Make the name durable."""
+        self.tree.sync_directory(self.outcome.entry.path)
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def finished(made: Made | Outcome) -> Outcome:
+    """Return what became of an entry, once it has its name and that is durable."""
+    if isinstance(made, Outcome):
+        return made
+    try:
+        made.sync()
+        made.site.remember(made.stored, made.entry.path, at_once=True)  # a further name of it finds this one
+        named = made.commit()
+        named.settle()
+    finally:
+        made.close()
+    return named.outcome

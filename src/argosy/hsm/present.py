@@ -1,0 +1,126 @@
+"""What is at a path already when an entry is to be made there, held against it; a stub is never read for that."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import msgspec
+
+from argosy.core.entry import Attributes, Entry, Kind, Stored
+from argosy.core.errors import Changed, NotFound
+from argosy.core.paths import display
+from argosy.core.pointer import Pointer
+from argosy.filesystems.base import File, Filesystem
+from argosy.hsm.content import digest_of
+from argosy.hsm.found import expect, same_object
+from argosy.hsm.premigrate import unchanged
+from argosy.hsm.state import Seen, State, look
+from argosy.hsm.trust import same_but_names
+from argosy.site import Site
+
+HOLLOW: Final = {State.STUB, State.RELEASING, State.RECALLING}
+"""States in which a file's content is the object's, whatever lies on the disk."""
+_NOBODY_KNOWS: Final = {State.STUB_DIRTY, State.UNBOUND, State.LOST}
+
+
+class Local(NamedTuple):
+    """A file under its lock."""
+
+    file: File
+    seen: Seen
+
+
+def present(tree: Filesystem, path: bytes) -> Entry | None:
+    """Return what is at the path, if anything."""
+    try:
+        return tree.stat(path)
+    except NotFound:
+        return None
+
+
+def has_content(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> bool:
+    """Say whether the file at `path` has the content that was stored; where nobody can tell, it has not."""
+    with tree.open(path) as file:
+        seen = look(file, site)
+        if file.size != stored.size or seen.state in _NOBODY_KNOWS:
+            return False
+        if seen.pointer is not None and (seen.state in HOLLOW or (seen.pointer.clean and _is_premigrated(seen))):
+            return same_object(seen.pointer, stored)
+        return stored.digest != b"" and digest_of(file) == stored.digest
+
+
+def is_made_of(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> bool:
+    """Say whether the file at `path` is still the one made of the object, unchanged since."""
+    there = present(tree, path)
+    if there is None or there.kind is not Kind.FILE:
+        return False
+    with tree.open(path) as file:
+        seen = look(file, site)
+        if seen.pointer is None or seen.pointer.uuid != stored.uuid:
+            return False
+        return seen.state in HOLLOW or (_is_premigrated(seen) and unchanged(file, seen.pointer))
+
+
+def is_hollow(tree: Filesystem, path: bytes, site: Site) -> bool:
+    """Say whether the file at `path` lacks its bytes."""
+    with tree.open(path) as file:
+        return look(file, site).state in HOLLOW
+
+
+@contextmanager
+def held(tree: Filesystem, there: Entry, site: Site) -> Iterator[Local]:
+    """Hold a file that was seen, under its lock.
+
+    Raises:
+        Changed: what is there is not what was seen.
+    """
+    with tree.locked(there.path) as inode, tree.open(there.path, inode=inode) as file:
+        now = file.entry
+        if (now.inode, now.size, now.mtime_ns) != (there.inode, there.size, there.mtime_ns):
+            raise Changed(f"{display(there.path)}: was changed by somebody else; it was left as it is")
+        yield Local(file, look(file, site))
+
+
+def renewed(local: Local, attributes: Attributes, site: Site, *, stored: Stored | None = None) -> bool:
+    """Give a file the attributes, durably, and a stub the place of its bytes; say whether any differed.
+
+    Its bytes stay, or stay away; a file whose copy is clean still is, though its mtime is another.
+
+    Raises:
+        NotFound: the bytes are not at that place; nothing was done.
+    """
+    file, seen = local
+    pointer = seen.pointer if _is_premigrated(seen) or seen.state in HOLLOW else None
+    moved = None if pointer is None or seen.state is not State.STUB else _moved(pointer, stored, site)
+    differ = not same_but_names(file.attributes(), attributes)
+    if not (differ or moved):
+        return False
+    site.check_lease()
+    if differ:
+        file.dress(attributes)
+    if pointer is not None:
+        mtime_ns = attributes.mtime_ns if differ else pointer.mtime_ns
+        file.point(msgspec.structs.replace(moved or pointer, mtime_ns=mtime_ns))
+    file.sync()
+    return True
+
+
+def _moved(pointer: Pointer, stored: Stored | None, site: Site) -> Pointer | None:
+    """Return the pointer to where its bytes are now, if that is another place."""
+    if stored is None:
+        return None
+    there = msgspec.structs.replace(
+        pointer,
+        datastore=site.access(stored.datastore).id,
+        uuid=stored.uuid,
+        etag=stored.etag,
+        version=stored.version,
+    )
+    if there == pointer:
+        return None
+    expect(stored, site)
+    return there
+
+
+def _is_premigrated(seen: Seen) -> bool:
+    return seen.state is State.PREMIGRATED

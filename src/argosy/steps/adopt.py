@@ -1,0 +1,39 @@
+"""`dynamo.tasks.adopt`."""
+
+from dataclasses import dataclass
+
+from argosy.core.entry import Entry, Kind
+from argosy.core.outcome import Outcome
+from argosy.core.states import FileState
+from argosy.hsm.adoption import adopt
+from argosy.hsm.premigrate import Recorded
+from argosy.site import Site
+from argosy.steps.base import STEPS, Settling
+
+
+@STEPS.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """Make stubs of copies of stubs: files restored from a backup, or copied with all their attributes.
+
+    Such a copy has no bytes of its own, and nothing believes what it says of them until it is adopted: its object is
+    looked for, and the copy becomes one more reference to it. A copy with bytes of its own loses the attribute that
+    came with it and is a plain file.
+    """
+
+    def prepare(self, entry: Entry, site: Site) -> Settling | Outcome:
+        """Adopt one file, if it is a copy of a stub; it becomes durable with the batch."""
+        if entry.kind is not Kind.FILE:
+            return Outcome.skipped(entry, "is no file")
+        tree = site.tree(entry.path)
+        with tree.locked(entry.path) as inode:
+            file = tree.open(entry.path, inode=inode)
+            try:
+                outcome = adopt(file, entry, site)
+            except BaseException:
+                file.close()
+                raise
+        if outcome.state is FileState.PROCESSED:
+            return Recorded(outcome, file)
+        file.close()
+        return outcome

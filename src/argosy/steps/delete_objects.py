@@ -1,0 +1,93 @@
+"""`dynamo.tasks.delete_objects`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from argosy.core.entry import Entry, Stored
+from argosy.core.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
+from argosy.core.failpoints import failpoint
+from argosy.core.outcome import Outcome
+from argosy.hsm.objects import fetch_sidecar, uuid_of
+from argosy.site import Site
+from argosy.steps.base import STEPS
+from argosy.stores import keys, metadata
+from argosy.stores.base import Object, Store
+
+
+@STEPS.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteObjects:
+    """Remove objects of which the hub found that nothing refers to them. What others put there is never removed."""
+
+    ASKED: ClassVar[str] = "asked"
+    """State of entries whose removal somebody asked for."""
+    SPARED: ClassVar[str] = "spared"
+    """State of entries that something turned out to refer to: they are marked no more, and stay."""
+
+    def apply(self, entry: Entry, site: Site) -> Outcome:
+        """Remove the object of the entry, if it still is what was found, and then the mark that it was to go."""
+        stored = entry.facts.stored
+        if stored is None:
+            raise Invalid("an object is to be removed, and it is not said which")
+        store = site.store(stored.datastore)
+        if entry.state == self.SPARED:
+            outcome = Outcome.skipped(entry, "something refers to it")
+        elif isinstance(found := _found(store, stored), str):
+            outcome = Outcome.skipped(entry, found)
+        else:
+            sidecar = _lonely_sidecar(store, found)
+            site.check_lease()
+            _delete(store, found.key)
+            failpoint("hsm:remote_delete" if entry.state == self.ASKED else "hsm:gc")
+            if sidecar is not None:
+                store.delete(sidecar)
+            outcome = Outcome.processed(entry)
+        site.check_lease()
+        store.delete(keys.doomed(stored.key, stored.uuid))
+        return outcome
+
+
+def _delete(store: Store, key: str) -> None:
+    """Remove the object. The store has just answered: that it does not remove this one says nothing of others.
+
+    Raises:
+        Denied: it does not.
+    """
+    try:
+        store.delete(key)
+    except Unavailable as error:
+        raise Denied(f"object {key} cannot be removed: {error.message}") from error
+
+
+def _found(store: Store, stored: Stored) -> Object | str:
+    """Return the object, or why it is not to be removed."""
+    try:
+        found = store.head(stored.key)
+    except NotFound:
+        return "it is gone already"
+    if metadata.uuid_of(found.metadata) is None:
+        return "Argosy did not put it there"
+    same = uuid_of(found) == stored.uuid and stored.etag in {"", found.etag}
+    return found if same else "it was replaced since"
+
+
+def _lonely_sidecar(store: Store, found: Object) -> str | None:
+    """Return the key of the sidecar that no other copy of the object needs, if there is one."""
+    uuid = metadata.sidecar_of(found.metadata)
+    if uuid is None:
+        return None
+    try:
+        said = metadata.described(found.metadata, fetch_sidecar(store, found.metadata))
+    except (Corrupt, NotFound):
+        return None
+    assert said is not None
+    key = keys.encode(said.path)
+    copies = {key, keys.instance(key, uuid), keys.version_key(uuid)} - {found.key}
+    return None if any(_has(store, copy, uuid) for copy in copies) else keys.sidecar(uuid)
+
+
+def _has(store: Store, key: str, uuid: bytes) -> bool:
+    try:
+        return metadata.uuid_of(store.head(key).metadata) == uuid
+    except NotFound:
+        return False

@@ -1,0 +1,150 @@
+"""`dynamo.tasks.move_paths_on_gpfs`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from argosy.core.entry import Entry
+from argosy.core.errors import Changed, Invalid, NotFound
+from argosy.core.options import parse
+from argosy.core.outcome import Outcome
+from argosy.filesystems.base import Parked
+from argosy.hsm.moves import Move, applied, forget_locations
+from argosy.site import Site
+from argosy.steps.base import STEPS, Batched, Settling, Step, Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """What all moves have in common."""
+
+    delete_remote_xattrs: Annotated[
+        bool, "Let what was moved forget its copy, so that it is copied under its new name; stubs keep theirs"
+    ] = False
+    source_missing_signature: Annotated[
+        dict[str, Any] | None, "Step to hand paths to whose source is missing: its `name`, and its options beside it"
+    ] = None
+    target_max_age: Annotated[
+        int | None, "Seconds since 1970: a target with a later ctime stays, and the source is removed"
+    ] = None
+    abort_missing: Annotated[bool, "A path whose source is missing ends as aborted, not failed"] = False
+
+    def __post_init__(self) -> None:
+        """Refuse a step that cannot be.
+
+        Raises:
+            Invalid: there is no such step, or it has no such options.
+        """
+        if self.source_missing_signature is not None:
+            _named(self.source_missing_signature)
+
+    def begin(self, entry: Entry, site: Site) -> Move | Outcome:
+        """Return the move that is to be done, or what became of the entry without."""
+        if (there := applied(entry, site)) is not None:
+            if self.delete_remote_xattrs:
+                forget_locations(entry.path, site.tree(entry.path), site)
+            return Outcome.skipped(there, "is there already")
+        try:
+            return Move(entry, site, newest=self.target_max_age, forget=self.delete_remote_xattrs)
+        except NotFound as error:
+            if self.source_missing_signature is not None:
+                return _done(_named(self.source_missing_signature), entry, site)
+            if self.abort_missing:
+                raise Changed(error.message) from error
+            raise
+
+
+@STEPS.register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePathsOnGpfs(Moving):
+    """Move each entry from its `source` to its path, a batch by way of a place out of sight, so that they can swap.
+
+    What is at the path goes to the version store. Between two roots entries are copied, compared and then removed.
+    """
+
+    def prepare(self, entry: Entry, site: Site) -> Work | Settling | Outcome:
+        """Take one entry from its source."""
+        move = self.begin(entry, site)
+        if isinstance(move, Outcome):
+            return move
+        return _Across(move) if move.across else _Parking(move, move.park())
+
+
+class _Parking:
+    """An entry without a name."""
+
+    def __init__(self, move: Move, parked: Parked) -> None:
+        self._move = move
+        self._parked = parked
+
+    def sync(self) -> None:
+        """Do nothing: what a power cut leaves parked goes back."""
+
+    def commit(self) -> "_Moved":
+        return _Moved(self._move.place(self._parked))
+
+    def close(self) -> None:
+        self._parked.put_back()
+
+
+class _Across:
+    """An entry that is to be carried to another root."""
+
+    def __init__(self, move: Move) -> None:
+        self._move = move
+
+    def sync(self) -> None:
+        """Do nothing: nothing is done yet."""
+
+    def commit(self) -> "_Moved":
+        return _Moved(self._move.at_once())
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+class _Moved:
+    """An entry that was moved, durably."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def settle(self) -> None:
+        """Do nothing: it is durable."""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def _named(signature: Mapping[str, Any]) -> Step | Batched:
+    """Return the step a signature names, as rules do or as `{"task": ..., "kwargs": {...}}`."""
+    options = dict(signature)
+    name = options.pop("name", None) or options.pop("task", None)
+    if not isinstance(name, str):
+        raise Invalid("source_missing_signature names no step: give its `name`, and its options beside it")
+    options |= options.pop("kwargs", None) or {}
+    return parse(STEPS.get(name), options, noun=f"step {name}")
+
+
+def _done(step: Step | Batched, entry: Entry, site: Site) -> Outcome:
+    """Take one entry through a step, alone."""
+    if not isinstance(step, Batched):
+        return step.apply(entry, site)
+    prepared = step.prepare(entry, site)
+    if isinstance(prepared, Outcome):
+        return prepared
+    try:
+        if isinstance(prepared, Settling):
+            return _settled(prepared)
+        prepared.sync()
+        return _settled(prepared.commit())
+    finally:
+        prepared.close()
+
+
+def _settled(settling: Settling) -> Outcome:
+    try:
+        settling.settle()
+        return settling.outcome
+    finally:
+        settling.close()

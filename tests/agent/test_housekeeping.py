@@ -1,0 +1,89 @@
+"""What is on the shelves goes when its time is over, or when the disk runs full."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from argosy.agent import housekeeping
+from argosy.agent.housekeeping import Housekeeper, clean
+from argosy.agent.place import Place
+from argosy.core.config import SiteConfig
+from argosy.filesystems.base import Shelf
+from argosy.filesystems.posix import Posix
+from tests.argosy_up import until
+from tests.contracts.filesystem import content_of, publish, replace
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Posix:
+    (tmp_path / "root").mkdir()
+    return Posix(root=os.fsencode(tmp_path / "root"))
+
+
+def shelve(tree: Posix, name: bytes, *, days: float, size: int = 10) -> None:
+    """Have a file in the trash for so many days."""
+    path = tree.root + b"/" + name
+    publish(tree, path, b"x" * size)
+    name_of = tree.remove(path, tree.stat(path))
+    shelf = Path(os.fsdecode(tree.root)) / ".argosy/trash"
+    (kept,) = (kept for kept in tree.kept(Shelf.TRASH) if kept.id == name_of)
+    then = kept.since_ns - int(days * 86_400 * 10**9)
+    stamp = housekeeping_stamp(then)
+    (shelf / name_of).rename(shelf / f"{stamp}-{name_of.partition('-')[2]}")
+
+
+def housekeeping_stamp(ns: int) -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y%m%dT%H%M%S%fZ}"
+
+
+def left(tree: Posix) -> set[bytes]:
+    return {kept.entry.path.rpartition(b"/")[2] for shelf in Shelf for kept in tree.kept(shelf)}
+
+
+def test_what_has_lain_long_enough_goes(tree: Posix) -> None:
+    shelve(tree, b"old", days=31)
+    shelve(tree, b"young", days=29)
+    assert clean(tree, trash_days=30) == 1
+    assert left(tree) == {b"young"}
+
+
+def test_versions_go_alike_and_the_present_file_stays(tree: Posix) -> None:
+    path = tree.root + b"/f"
+    publish(tree, path, b"old")
+    replace(tree, path, b"new", tree.stat(path))
+    assert clean(tree, trash_days=30) == 0
+    assert clean(tree, trash_days=0) == 1
+    assert left(tree) == set()
+    assert content_of(path) == b"new"
+
+
+def test_the_oldest_go_before_their_time_until_enough_is_free(tree: Posix, monkeypatch: pytest.MonkeyPatch) -> None:
+    for days in (3, 1, 4, 2):
+        shelve(tree, b"%d" % days, days=days, size=1000)
+    _, whole = tree.free()
+    monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 1500, whole))
+    assert clean(tree, trash_days=30) == 2
+    assert left(tree) == {b"1", b"2"}
+
+
+def test_it_stops_between_two_entries(tree: Posix) -> None:
+    for number in range(3):
+        shelve(tree, b"%d" % number, days=40 - number)
+    looks = iter([False, True])
+    assert clean(tree, trash_days=30, stopped=lambda: next(looks)) == 1
+    assert left(tree) == {b"1", b"2"}
+
+
+def test_the_housekeeper_looks_at_every_served_root(tree: Posix, tmp_path: Path) -> None:
+    shelve(tree, b"old", days=2)
+    config = SiteConfig(name="london", roots=(str(tmp_path / "missing"), os.fsdecode(tree.root)))
+    place = Place(config, tmp_path / "agent")
+    place.start()
+    keeper = Housekeeper(place, 1.0)
+    keeper.start()
+    until(lambda: left(tree) == set(), seconds=10, what="the trash is empty")
+    keeper.stop()
+    place.close()

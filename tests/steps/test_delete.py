@@ -1,0 +1,201 @@
+"""`delete_paths_from_gpfs`."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from argosy.core.entry import Entry
+from argosy.core.order import Policy
+from argosy.core.outcome import Outcome
+from argosy.core.states import FileState
+from argosy.filesystems.base import Shelf
+from argosy.hsm.removal import Listing
+from tests.contracts.shelves import slip_in
+from tests.loop import LoopMount, loop_mount
+from tests.sites import Side
+from tests.trees import nasty_tree
+
+__all__ = ["loop_mount"]
+
+STEP = "delete_paths_from_gpfs"
+
+
+def write(path: Path, content: str = "content") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def delete(side: Side, *entries: Entry | Path, recursive: bool = False) -> list[Outcome]:
+    given = [Entry(path=bytes(entry)) if isinstance(entry, Path) else entry for entry in entries]
+    return side.do(STEP, *given, recursive=recursive)
+
+
+def trash(side: Side) -> list[Path]:
+    tree = side.place.tree(bytes(side.tree))
+    return [Path(os.fsdecode(kept.entry.path)) for kept in tree.kept(Shelf.TRASH)]
+
+
+@pytest.mark.feature("HUB-STEP-024")
+def test_files_and_empty_directories_go_and_whole_trees_with_recursive(london: Side) -> None:
+    file, empty = write(london.tree / "f"), london.tree / "empty"
+    empty.mkdir()
+    inside = write(london.tree / "d/e/g")
+    outcomes = delete(london, london.entry(file), london.entry(empty), london.entry(london.tree / "d"))
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED, FileState.PROCESSED, FileState.FAILED]
+    assert "set recursive" in outcomes[2].reason
+    assert inside.exists()
+    (outcome,) = delete(london, london.entry(london.tree / "d"), recursive=True)
+    assert outcome.state is FileState.PROCESSED
+    assert list(london.tree.iterdir()) == []
+    assert set(trash(london)) == {file, empty, inside, inside.parent, inside.parent.parent}
+
+
+def test_a_tree_with_everything_in_it_goes(london: Side) -> None:
+    nasty_tree(london.tree / "nasty")
+    (outcome,) = delete(london, london.tree / "nasty", recursive=True)
+    assert outcome.state is FileState.PROCESSED, outcome.reason
+    assert list(london.tree.iterdir()) == []
+
+
+@pytest.mark.feature("HUB-STEP-026")
+def test_what_is_gone_already_is_skipped(london: Side) -> None:
+    file = write(london.tree / "f")
+    seen = london.entry(file)
+    file.unlink()
+    for given in (seen, file, london.tree / "no/such"):
+        (outcome,) = delete(london, given)
+        assert (outcome.state, outcome.reason) == (FileState.SKIPPED, "is gone already")
+
+
+@pytest.mark.feature("HUB-STEP-040")
+@pytest.mark.parametrize("change", ["content", "mtime", "another file"])
+def test_a_file_changed_after_it_was_listed_stays(london: Side, change: str) -> None:
+    file = write(london.tree / "f", "old")
+    seen = london.entry(file)
+    if change == "content":
+        file.write_text("longer")
+    elif change == "mtime":
+        os.utime(file, ns=(1, 1))
+    else:
+        file.unlink()
+        write(london.tree / "spare")  # takes the inode, if that is given out again
+        write(file, "old")
+        os.utime(file, ns=(seen.mtime_ns, seen.mtime_ns))
+    (outcome,) = delete(london, seen)
+    assert outcome.state is FileState.ABORTED
+    assert file.exists()
+    assert trash(london) == []
+
+
+def test_what_changes_or_comes_during_a_recursive_delete_stays(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed, gone = write(london.tree / "d/changed"), write(london.tree / "d/gone")
+    new = london.tree / "d/sub/new"
+    new.parent.mkdir()
+
+    def meanwhile() -> None:
+        changed.write_text("changed meanwhile")
+        new.write_text("new")
+
+    slip_in(monkeypatch, Listing, "backward", meanwhile)
+    (outcome,) = delete(london, london.tree / "d", recursive=True)
+    assert outcome.state is FileState.ABORTED
+    assert "1 more" in outcome.reason
+    assert (changed.read_text(), new.read_text()) == ("changed meanwhile", "new")
+    assert not gone.exists()
+
+
+@pytest.mark.feature("HUB-STEP-025")
+def test_filesets_and_what_is_protected_stay_silently(london: Side, tmp_path: Path) -> None:
+    top, gone = london.tree / "d", write(london.tree / "d/sub/gone")
+    fixed, mounted = write(top / "sub/fixed"), write(tmp_path / "elsewhere/inside")
+    (top / "point").mkdir()
+    subprocess.run(["chattr", "+i", fixed], check=True)
+    subprocess.run(["mount", "--bind", mounted.parent, top / "point"], check=True)
+    try:
+        (outcome,) = delete(london, london.entry(top), recursive=True)
+        (again,) = delete(london, london.entry(top / "point"), recursive=True)
+    finally:
+        subprocess.run(["umount", top / "point"], check=True)
+        subprocess.run(["chattr", "-i", fixed], check=True)
+    assert (outcome.state, outcome.reason) == (FileState.PROCESSED, "")
+    assert again.state is FileState.SKIPPED
+    assert sorted(path for path in top.rglob("*")) == [top / "point", top / "sub", fixed]
+    assert mounted.exists()
+    assert not gone.exists()
+
+
+def test_subvolumes_stay_with_all_they_hold(loop_mount: LoopMount, tmp_path: Path) -> None:
+    side = Side(loop_mount("btrfs") / tmp_path.name, "london", store=tmp_path)
+    subvolume, gone = side.tree / "d/subvolume", write(side.tree / "d/gone")
+    subprocess.run(["btrfs", "-q", "subvolume", "create", subvolume], check=True)
+    inside = write(subvolume / "deep/inside")
+    try:
+        (outcome,) = delete(side, side.entry(side.tree / "d"), recursive=True)
+        assert (outcome.state, outcome.reason) == (FileState.PROCESSED, "")
+        assert inside.exists()
+        assert not gone.exists()
+    finally:
+        subprocess.run(["btrfs", "-q", "subvolume", "delete", subvolume], check=True)
+        side.place.close()
+
+
+def test_a_root_is_not_emptied(london: Side) -> None:
+    file = write(london.tree / "f")
+    (outcome,) = delete(london, london.root, recursive=True)
+    assert outcome.state is FileState.SKIPPED
+    assert file.exists()
+
+
+def test_what_cannot_be_removed_fails_and_the_rest_goes(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(london.tree / "d/a")
+    write(london.tree / "d/b")
+    from argosy.filesystems._posix import versions
+
+    def refuse() -> None:
+        raise OSError(28, "No space left on device")
+
+    slip_in(monkeypatch, versions, "noreplace", refuse)
+    (outcome,) = delete(london, london.tree / "d", recursive=True)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "exhausted")
+    assert [path.name for path in (london.tree / "d").iterdir()] == ["b"]
+
+
+def test_without_retention_nothing_stays_in_the_trash(tmp_path: Path) -> None:
+    side = Side(tmp_path, "london", policy=Policy(trash_days=0))
+    write(side.tree / "d/f")
+    (outcome,) = delete(side, side.tree / "d", recursive=True)
+    assert outcome.state is FileState.PROCESSED
+    assert trash(side) == []
+    assert not (side.tree / "d").exists()
+
+
+def test_symlinks_go_and_not_what_they_point_to(london: Side, tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside/f")
+    (london.tree / "d").mkdir()
+    (london.tree / "d/link").symlink_to(outside.parent)
+    (outcome,) = delete(london, london.tree / "d", recursive=True)
+    assert outcome.state is FileState.PROCESSED
+    assert outside.exists()
+
+
+def test_a_listing_is_read_backward_however_long_it_is() -> None:
+    entries = [Entry(path=b"/%d" % number, inode=number) for number in range(100_000)]
+    with Listing() as listing:
+        for entry in entries:
+            listing.add(entry)
+        assert list(listing.backward()) == entries[::-1]
+
+
+def test_a_stub_goes_to_the_trash_with_its_location(london: Side) -> None:
+    file = write(london.tree / "f", "x" * 100_000)
+    os.utime(file, ns=(10**18, 10**18))
+    (migrated,) = london.do("migrate", london.entry(file))
+    assert migrated.state is FileState.PROCESSED, migrated.reason
+    uuids = {pointer.uuid for _, pointer in london.place.tree(bytes(file)).every_pointer()}
+    (outcome,) = delete(london, msgspec.structs.replace(migrated.entry, state="removed"))
+    assert outcome.state is FileState.PROCESSED, outcome.reason
+    assert {pointer.uuid for _, pointer in london.place.tree(bytes(file)).every_pointer()} == uuids != set()

@@ -1,0 +1,129 @@
+"""Removing objects that nothing refers to: what the hub found is held against what is there."""
+
+import msgspec
+
+from argosy.core.entry import Entry, Stored
+from argosy.core.outcome import Outcome
+from argosy.stores import keys
+from tests.sites import Side
+
+
+def premigrated(side: Side, name: str, content: bytes = b"content", **options) -> Stored:
+    (side.tree / name).write_bytes(content)
+    (outcome,) = side.do("migrate", side.entry(side.tree / name), premigrate=True, **options)
+    stored = outcome.entry.facts.stored
+    assert stored is not None
+    return stored
+
+
+def found(stored: Stored, why: str = "deleted") -> Entry:
+    return Entry(path=b"/" + stored.key.encode(), state=why).learned(stored=stored)
+
+
+def told(side: Side, step: str, stored: Stored, why: str = "deleted") -> Outcome:
+    (outcome,) = side.do(step, found(stored, why))
+    return outcome
+
+
+def keys_in(side: Side) -> set[str]:
+    store = side.site().store("cloud")
+    return {one.key for prefix in ("", ".argosy/doomed/") for one in store.list(prefix)}
+
+
+def test_the_object_goes_and_with_it_the_mark_that_it_is_to_go(london):
+    stored = premigrated(london, "a")
+    assert told(london, "doom_objects", stored).state == "processed"
+    assert keys.doomed(stored.key, stored.uuid) in keys_in(london)
+    assert told(london, "delete_objects", stored).state == "processed"
+    assert keys_in(london) == set()
+
+
+def test_both_steps_may_be_repeated(london):
+    stored = premigrated(london, "a")
+    assert [told(london, "doom_objects", stored).state for _ in range(2)] == ["processed", "skipped"]
+    assert [told(london, "delete_objects", stored).state for _ in range(2)] == ["processed", "skipped"]
+
+
+def test_what_was_replaced_since_stays(london):
+    stored = premigrated(london, "a")
+    newer = premigrated(london, "a", b"other content", overwrite=True)
+    assert newer.key == stored.key
+    outcome = told(london, "delete_objects", stored)
+    assert (outcome.state, outcome.reason) == ("skipped", "it was replaced since")
+    assert stored.key in keys_in(london)
+
+
+def test_what_has_another_tag_stays(london):
+    stored = premigrated(london, "a")
+    assert told(london, "delete_objects", msgspec.structs.replace(stored, etag="other")).state == "skipped"
+    assert stored.key in keys_in(london)
+
+
+def test_what_argosy_did_not_put_there_stays(london):
+    (london.store / "foreign").write_bytes(b"theirs")
+    described = london.site().store("cloud").head("foreign")
+    stored = Stored(datastore="cloud", key="foreign", uuid=bytes(16), etag=described.etag, size=6)
+    outcome = told(london, "delete_objects", stored, "asked")
+    assert (outcome.state, outcome.reason) == ("skipped", "Argosy did not put it there")
+    assert (london.store / "foreign").read_bytes() == b"theirs"
+
+
+def test_what_something_turned_out_to_refer_to_stays_and_is_marked_no_more(london):
+    stored = premigrated(london, "a")
+    told(london, "doom_objects", stored)
+    assert told(london, "delete_objects", stored, "spared").state == "skipped"
+    assert keys_in(london) == {stored.key}
+
+
+def test_nobody_comes_to_point_to_an_object_that_is_to_go(london):
+    """The same content again would else point to the object that is there, while that is removed."""
+    stored = premigrated(london, "a")
+    told(london, "doom_objects", stored)
+    (london.tree / "a").unlink()
+    again = premigrated(london, "a")
+    assert again.uuid != stored.uuid
+    told(london, "delete_objects", stored)
+    (london.tree / "a").unlink()
+    store = london.site().store("cloud")
+    assert b"".join(store.get(again.key, etag=again.etag)) == b"content"
+
+
+def test_nobody_takes_the_key_of_an_object_that_is_to_go(london):
+    """Whatever had it when the removal comes would go."""
+    stored = premigrated(london, "a")
+    told(london, "doom_objects", stored)
+    other = premigrated(london, "a", b"other content", overwrite=True)
+    assert other.key != stored.key
+    assert told(london, "delete_objects", stored).state == "processed"
+    assert keys_in(london) == {other.key}
+
+
+def test_a_sidecar_goes_with_the_last_copy_of_its_object(london):
+    import os
+
+    (london.tree / "a").write_bytes(b"content")
+    os.setxattr(london.tree / "a", "user.large", bytes(3000))
+    stored = premigrated(london, "a")
+    sidecar = keys.sidecar(stored.uuid)
+    store = london.site().store("cloud")
+    copy = store.copy(stored.key, keys.version_key(stored.uuid), etag=stored.etag)
+    assert store.head(sidecar)
+    told(london, "delete_objects", stored)
+    assert store.head(sidecar)
+    told(london, "delete_objects", msgspec.structs.replace(stored, key=copy.key, etag=copy.etag))
+    assert [one.key for one in store.list(".argosy/")] == []
+
+
+def test_without_the_mark_the_same_content_points_to_the_object_that_is_there(london):
+    stored = premigrated(london, "a")
+    (london.tree / "a").unlink()
+    assert premigrated(london, "a").uuid == stored.uuid
+
+
+def test_nothing_is_made_of_an_object_that_is_to_go(london):
+    stored = premigrated(london, "a")
+    told(london, "doom_objects", stored)
+    (london.tree / "a").unlink()
+    (outcome,) = london.do("reverse_stub", Entry(path=bytes(london.tree / "a")), hydrate=True)
+    assert (outcome.state, outcome.error) == ("aborted", "busy")
+    assert not (london.tree / "a").exists()

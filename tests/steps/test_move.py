@@ -1,0 +1,304 @@
+"""`move_paths_on_gpfs` and `one_step_move_paths_on_gpfs`."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from argosy.agent.place import Place
+from argosy.core.config import SiteConfig
+from argosy.core.entry import Entry
+from argosy.core.errors import Invalid
+from argosy.core.outcome import Outcome
+from argosy.core.states import FileState
+from argosy.filesystems.base import Shelf
+from argosy.hsm.state import State
+from argosy.steps.move_paths_on_gpfs import MovePathsOnGpfs
+from tests.loop import LoopMount, loop_mount
+from tests.sites import Side
+from tests.steps.stubs import CONTENT, made, pointer, premigrated, state, stub
+from tests.trees import compare, nasty_tree
+
+__all__ = ["loop_mount"]
+
+TWO, ONE = "move_paths_on_gpfs", "one_step_move_paths_on_gpfs"
+both = pytest.mark.parametrize("step", [TWO, ONE])
+
+
+def write(path: Path, content: str = "content") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def entry(source: Path, target: Path, **facts: Any) -> Entry:
+    return Entry(path=bytes(target), source=bytes(source), **facts)
+
+
+def listed(side: Side, source: Path, target: Path) -> Entry:
+    """As a look at the source finds it."""
+    return msgspec.structs.replace(side.entry(source), path=bytes(target), source=bytes(source))
+
+
+def moved(side: Side, step: str, *entries: Entry, **options: Any) -> list[Outcome]:
+    return side.do(step, *entries, **options)
+
+
+def one(side: Side, step: str, source: Path, target: Path, **options: Any) -> Outcome:
+    (outcome,) = moved(side, step, entry(source, target), **options)
+    return outcome
+
+
+def on_shelf(side: Side, shelf: Shelf) -> list[str]:
+    return [os.fsdecode(kept.entry.path) for kept in side.place.tree(bytes(side.tree)).kept(shelf)]
+
+
+@pytest.mark.feature("HUB-STEP-030")
+def test_two_files_are_swapped_and_a_directory_moves_with_what_it_holds(london: Side, tmp_path: Path) -> None:
+    a, b = write(london.tree / "a", "1"), write(london.tree / "b", "2")
+    source, target = london.tree / "nasty", london.tree / "new/place"
+    nasty_tree(source)
+    subprocess.run(["cp", "-a", source, tmp_path / "copy"], check=True)
+    outcomes = moved(london, TWO, listed(london, a, b), listed(london, b, a), entry(source, target))
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED] * 3, outcomes
+    assert (a.read_text(), b.read_text()) == ("2", "1")
+    assert compare(tmp_path / "copy", target) == []
+    assert not source.exists()
+    assert on_shelf(london, Shelf.VERSIONS) == []
+
+
+@pytest.mark.feature("HUB-STEP-034")
+def test_in_one_step_each_path_is_moved_directly(london: Side) -> None:
+    a, b, c = write(london.tree / "a", "1"), london.tree / "d/b", london.tree / "e"
+    (london.tree / "dir/sub").mkdir(parents=True)
+    outcomes = moved(london, ONE, entry(a, b), entry(london.tree / "dir", c))
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED] * 2
+    assert b.read_text() == "1"
+    assert (c / "sub").is_dir()
+    assert not a.exists()
+
+
+@both
+def test_what_is_at_the_target_goes_to_the_version_store(london: Side, step: str) -> None:
+    a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
+    assert one(london, step, a, b).state is FileState.PROCESSED
+    assert b.read_text() == "new"
+    assert on_shelf(london, Shelf.VERSIONS) == [str(b)]
+
+
+@both
+def test_a_directory_that_holds_something_is_not_replaced(london: Side, step: str) -> None:
+    a, b = write(london.tree / "a"), write(london.tree / "b/inside")
+    outcome = one(london, step, a, b.parent)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "exists")
+    assert a.exists()
+    assert b.exists()
+
+
+@pytest.mark.feature("HUB-STEP-035")
+@both
+def test_relative_and_broken_symlinks_move_as_they_are(london: Side, step: str) -> None:
+    write(london.tree / "target")
+    for name, to in {"relative": "target", "broken": "no/such", "up": "../.."}.items():
+        link = london.tree / name
+        link.symlink_to(to)
+        assert one(london, step, link, london.tree / f"d/{name}").state is FileState.PROCESSED
+        assert os.readlink(london.tree / f"d/{name}") == to
+        assert not link.is_symlink()
+
+
+@pytest.mark.feature("HUB-STEP-036")
+@both
+def test_a_move_that_was_done_before_is_skipped(london: Side, step: str) -> None:
+    a, b = write(london.tree / "a"), london.tree / "b"
+    known, unknown = listed(london, a, b), entry(a, b)
+    assert one(london, step, a, b).state is FileState.PROCESSED
+    outcomes = moved(london, step, known, unknown)
+    assert [(outcome.state, outcome.reason) for outcome in outcomes] == [(FileState.SKIPPED, "is there already")] * 2
+    assert outcomes[1].entry.inode == b.stat().st_ino
+    write(a, "another")
+    assert moved(london, step, known)[0].state is FileState.SKIPPED
+    assert (a.read_text(), b.read_text()) == ("another", "content")
+
+
+@both
+def test_a_source_that_is_another_file_by_now_stays(london: Side, step: str) -> None:
+    a, b = write(london.tree / "a"), london.tree / "b"
+    seen = listed(london, a, b)
+    a.rename(london.tree / "elsewhere")
+    write(a, "another")
+    (outcome,) = moved(london, step, seen)
+    assert outcome.state is FileState.ABORTED
+    assert a.read_text() == "another"
+    assert not b.exists()
+
+
+@both
+def test_without_its_source_a_path_fails_or_aborts(london: Side, step: str) -> None:
+    missing, target = london.tree / "missing", london.tree / "target"
+    outcome = one(london, step, missing, target)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_found")
+    assert one(london, step, missing, target, abort_missing=True).state is FileState.ABORTED
+
+
+@pytest.mark.feature("HUB-STEP-032")
+@both
+def test_paths_without_a_source_are_handed_to_another_step(london: Side, dublin: Side, step: str) -> None:
+    file = made(dublin, "f")
+    (sent,) = dublin.do("migrate", dublin.entry(file), premigrate=True)
+    target, source = london.tree / "f", london.tree / "missing"
+    given = msgspec.structs.replace(sent.entry, path=bytes(target), source=bytes(source), inode=0)
+    (outcome,) = moved(
+        london, step, given, source_missing_signature={"name": "dynamo.tasks.reverse_stub", "hydrate": True}
+    )
+    assert outcome.state is FileState.PROCESSED, outcome.reason
+    assert target.read_bytes() == CONTENT
+    other = entry(source, london.tree / "none")
+    signature = {"task": "dynamo.tasks.delete_paths_from_gpfs", "kwargs": {"recursive": True}}
+    (outcome,) = moved(london, step, other, source_missing_signature=signature)
+    assert (outcome.state, outcome.reason) == (FileState.SKIPPED, "is gone already")
+
+
+def test_a_signature_of_no_step_is_refused() -> None:
+    for signature in ({}, {"name": "dynamo.tasks.explode"}, {"name": "dynamo.tasks.stat_paths", "x": 1}):
+        with pytest.raises(Invalid):
+            MovePathsOnGpfs(source_missing_signature=signature)
+
+
+@pytest.mark.feature("HUB-STEP-033")
+@both
+def test_a_target_that_is_newer_stays_and_the_source_goes(london: Side, step: str) -> None:
+    a, b = write(london.tree / "a", "moved"), write(london.tree / "b", "newer")
+    then = int(b.stat().st_ctime) - 1
+    outcome = one(london, step, a, b, target_max_age=then)
+    assert outcome.state is FileState.SKIPPED
+    assert "newer" in outcome.reason
+    assert b.read_text() == "newer"
+    assert not a.exists()
+    assert on_shelf(london, Shelf.TRASH) == [str(a)]
+    write(a, "moved")
+    assert one(london, step, a, b, target_max_age=int(time.time()) + 1).state is FileState.PROCESSED
+    assert b.read_text() == "moved"
+
+
+@pytest.mark.feature("HUB-STEP-031")
+@both
+def test_what_is_moved_forgets_its_copy_if_asked_but_a_stub_never(london: Side, step: str) -> None:
+    a, keeps = premigrated(london, "a"), premigrated(london, "keeps")
+    inside = premigrated(london, "d/inside")
+    bare = stub(london, "stub")
+    targets = {path: london.tree / f"moved/{path.name}" for path in (a, inside.parent, bare)}
+    entries = [entry(source, target) for source, target in targets.items()]
+    outcomes = moved(london, step, *entries, delete_remote_xattrs=True)
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED] * 3
+    assert pointer(london, targets[a]) is None
+    assert pointer(london, targets[inside.parent] / "inside") is None
+    assert state(london, targets[bare]) is State.STUB
+    assert one(london, step, keeps, london.tree / "kept").state is FileState.PROCESSED
+    assert state(london, london.tree / "kept") is State.PREMIGRATED
+
+
+@both
+def test_an_entry_without_a_source_fails(london: Side, step: str) -> None:
+    (outcome,) = moved(london, step, london.entry(write(london.tree / "f")))
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "invalid")
+    assert "source" in outcome.reason
+
+
+def test_a_batch_that_breaks_puts_everything_back(london: Side) -> None:
+    a, b = write(london.tree / "a", "1"), write(london.tree / "b", "2")
+    site = london.site()
+    step = MovePathsOnGpfs()
+    works = [step.prepare(given, site) for given in (entry(a, b), entry(b, a))]
+    assert not a.exists()
+    assert not b.exists()
+    for work in works:
+        work.close()
+    assert (a.read_text(), b.read_text()) == ("1", "2")
+
+
+# killed
+
+
+def test_a_swap_that_is_killed_half_way_is_done_after_all(london: Side) -> None:
+    """As a swap of which one half was placed: the other goes where it was bound for."""
+    a, b = write(london.tree / "a", "1"), write(london.tree / "b", "2")
+    step, site = MovePathsOnGpfs(), london.site()
+    first, _second = (step.prepare(given, site) for given in (listed(london, a, b), listed(london, b, a)))
+    first.commit()
+    london.place.tree(bytes(london.tree)).sweep()
+    assert (a.read_text(), b.read_text()) == ("2", "1")
+
+
+# between roots
+
+
+@pytest.fixture
+def two_roots(tmp_path: Path) -> Side:
+    side = Side(tmp_path, "london")
+    (tmp_path / "other").mkdir()
+    config = SiteConfig(name="london", roots=(str(side.root), str(tmp_path / "other")))
+    side.place.close()
+    side.place = Place(config, tmp_path / "agent", shelves=[str(side.store)])
+    side.place.start()
+    return side
+
+
+@pytest.mark.feature("HUB-STEP-035")
+@both
+def test_files_trees_and_symlinks_move_to_another_fileset(two_roots: Side, tmp_path: Path, step: str) -> None:
+    file, link = write(two_roots.tree / "f", "content"), two_roots.tree / "link"
+    link.symlink_to("no/such")
+    nasty_tree(two_roots.tree / "nasty")
+    subprocess.run(["cp", "-a", "--no-preserve=links", two_roots.tree, tmp_path / "copy"], check=True)
+    other = tmp_path / "other/d"
+    entries = [entry(path, other / path.name) for path in (file, link, two_roots.tree / "nasty")]
+    outcomes = moved(two_roots, step, *entries)
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED] * 3, outcomes
+    assert [line for line in compare(tmp_path / "copy", other, top=False) if "links" not in line] == []
+    assert list(two_roots.tree.iterdir()) == []
+    assert str(file) in on_shelf(two_roots, Shelf.TRASH)
+
+
+@both
+def test_what_is_replaced_in_another_fileset_is_kept_there(two_roots: Side, tmp_path: Path, step: str) -> None:
+    file, target = write(two_roots.tree / "f", "new"), write(tmp_path / "other/f", "old")
+    assert one(two_roots, step, file, target).state is FileState.PROCESSED
+    assert target.read_text() == "new"
+    (kept,) = two_roots.place.tree(bytes(target)).kept(Shelf.VERSIONS)
+    assert kept.entry.path == bytes(target)
+
+
+def test_what_two_subvolumes_are_apart_by_is_copied(
+    loop_mount: LoopMount, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    top = loop_mount("btrfs") / tmp_path.name
+    top.mkdir()
+    side = Side(top, "site", store=tmp_path)
+    subvolumes = [top / "one", top / "two"]
+    for path in subvolumes:
+        subprocess.run(["btrfs", "-q", "subvolume", "create", path], check=True)
+        request.addfinalizer(lambda path=path: subprocess.run(["btrfs", "-q", "subvolume", "delete", path], check=True))
+    side.place.close()
+    side.place = Place(SiteConfig(name="site", roots=tuple(map(str, subvolumes))), tmp_path / "agent")
+    side.place.start()
+    file, target = write(top / "one/d/f", "content"), top / "two/d/f"
+    with pytest.raises(OSError, match="cross-device"):
+        file.rename(top / "two/f")
+    assert one(side, TWO, file.parent, target.parent).state is FileState.PROCESSED
+    assert target.read_text() == "content"
+    assert not file.parent.exists()
+    side.place.close()
+
+
+def test_a_stub_is_a_stub_in_another_fileset_and_can_be_recalled(two_roots: Side, tmp_path: Path) -> None:
+    file, target = stub(two_roots, "f"), tmp_path / "other/f"
+    assert one(two_roots, TWO, file, target).state is FileState.PROCESSED
+    assert state(two_roots, target) is State.STUB
+    (outcome,) = two_roots.do("recall", Entry(path=bytes(target)))
+    assert outcome.state is FileState.PROCESSED, outcome.reason
+    assert target.read_bytes() == CONTENT
