@@ -35,7 +35,7 @@ docs:
 	@.venv/bin/python tools/reference.py
 
 bench:
-	@for file in bench/*.py; do printf '.venv/bin/python %s\n    ' "$$file"; sed -n '1s/"""//gp' "$$file"; done
+	@for file in $(filter-out bench/measure.py,$(wildcard bench/*.py)); do printf '.venv/bin/python %s\n    ' "$$file"; sed -n '1s/"""//gp' "$$file"; done
 
 lock:
 	@tools/lock

@@ -46,6 +46,7 @@ class Argosy:
     datastore: str = ""
     """TOML of the datastore `cloud`; a local directory where empty."""
     site_options: str = ""
+    hub_options: str = ""
     env: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[str] | None" = None
     url: str = ""
@@ -78,7 +79,9 @@ class Argosy:
             f'[[sites.links]]\nsite_path = "{self.tree(site)}"\ndatastore = "cloud"\ndatastore_path = "projects/"\n'
             for site in self.sites
         )
-        self.config.write_text(f'[hub]\ndata_dir = "data"\n[[datastores]]\nname = "cloud"\n{store}{sites}')
+        self.config.write_text(
+            f'[hub]\ndata_dir = "data"\n{self.hub_options}[[datastores]]\nname = "cloud"\n{store}{sites}'
+        )
 
     def start(self) -> "Argosy":
         with self.log.open("a") as log:
@@ -136,6 +139,12 @@ class Argosy:
         body = {"workflow": "send", "site": "london", "paths": [str(path) for path in paths], "fields": fields}
         answer = self.call("POST", "/file/workflow/", json=body, ok=ok)
         return answer["job"] if ok else answer
+
+    def run(self, workflow: str, *paths: Path | str, site: str = "london", **fields: Any) -> dict[str, Any]:
+        """Run a workflow over paths to its end; return the job."""
+        given = [str(path) for path in paths]
+        body = {"workflow": workflow, "site": site, "paths": given, "fields": fields}
+        return self.wait(self.call("POST", "/file/workflow/", json=body)["job"])
 
     def wait(self, job: int, *, seconds: float = 120.0, every: float = 0.02) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:

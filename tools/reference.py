@@ -152,7 +152,7 @@ def _said_of(owner: type[Any]) -> dict[str, str]:
     return said
 
 
-_WORDS = {str: "text", int: "integer", bool: "true or false", NoneType: "null"}
+_WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}
 
 
 def _kind(hint: Any) -> str:
@@ -165,6 +165,8 @@ def _kind(hint: Any) -> str:
         return ", ".join(f"`{value}`" for value in inner)
     if origin is tuple:
         return "tables" if isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct) else "list of texts"
+    if origin is dict:
+        return "object"
     if origin in (Union, UnionType):
         return " or ".join(_kind(one) for one in inner)
     return _WORDS[hint]

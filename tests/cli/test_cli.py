@@ -199,10 +199,25 @@ def test_what_the_hub_refuses_is_told_on_one_line(up: Argosy, words: list[str], 
     assert run.stdout == ""
 
 
-def test_a_send_without_its_bytes_is_refused_until_there_are_stubs(up: Argosy, tree: Path) -> None:
-    run = up.cli("send", str(tree), "--site", "london", "--to", "dublin")
+def test_garbage_is_planned_for_people_and_for_programs(up: Argosy) -> None:
+    run = up.cli("gc", "plan")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert re.search(r"(?m)^referred to +\d+ objects, ", run.stdout)
+    assert re.search(r"(?m)^Run \d+ DONE$", run.stdout)
+    told = json.loads(up.cli("gc", "plan", "-o", "json").stdout)
+    assert (told["kind"], told["state"]) == ("plan", "DONE")
+
+
+def test_a_rebuild_of_a_site_that_does_not_exist_names_those_that_do(up: Argosy) -> None:
+    run = up.cli("rebuild", "paris")
+    assert (run.returncode, run.stderr) == (1, "argosy: unknown site 'paris': known are dublin, london\n")
+
+
+def test_a_send_without_its_bytes_fails_where_nothing_guards_stubs(up: Argosy, tree: Path) -> None:
+    (tree / "one").write_bytes(bytes(100_000))
+    run = up.cli("send", str(tree / "one"), "--site", "london", "--to", "dublin")
     assert run.returncode == 1
-    assert re.fullmatch(r"argosy: .*hydrate.*\n", run.stderr)
+    assert re.fullmatch(r"failed: .*dublin has no recall guard.*\n", run.stderr)
 
 
 @pytest.mark.parametrize(

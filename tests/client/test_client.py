@@ -141,7 +141,7 @@ def test_tokens_are_not_shown() -> None:
     assert "again" not in repr(Tokens("old", "again"))
 
 
-def test_why_tasks_wait_is_asked_of_those_that_are_pending() -> None:
+def test_why_tasks_wait_is_asked_of_those_that_have_not_ended() -> None:
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -149,4 +149,4 @@ def test_why_tasks_wait_is_asked_of_those_that_are_pending() -> None:
         return httpx.Response(200, json={"results": [{"reason": ""}, {"reason": "the store is down"}], "next": None})
 
     assert client(answer).waiting(7) == "the store is down"
-    assert asked == ["job_id=7&state=PENDING&page=1&page_size=100"]
+    assert asked == ["job_id=7&state=PENDING%2CSTARTED&page=1&page_size=100"]

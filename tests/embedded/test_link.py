@@ -14,7 +14,7 @@ from argosy.core import wire
 from argosy.core.entry import Entry
 from argosy.core.errors import Busy, Invalid, NotFound, Unavailable
 from argosy.core.order import Order, StoreAccess
-from argosy.core.report import Batch, Report
+from argosy.core.report import Batch, Probed, Report
 from argosy.embedded import exchange
 from argosy.embedded.exchange import Exchange, bind
 from tests.argosy_up import until
@@ -54,6 +54,12 @@ class Desk:
 
     def report(self, report: Report) -> None:
         self.asked.append(report)
+
+    def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
+        return ORDER.stores if site == "london" else ()
+
+    def probed(self, told: Probed) -> None:
+        self.asked.append(told)
 
     def adopt_orphans(self) -> None:
         self.adoptions += 1
@@ -102,6 +108,14 @@ def test_values_cross_unchanged(office: Office, hub: LocalHub) -> None:
     hub.report(report)
     assert batch in office.desk.asked
     assert office.desk.asked[-1] == report
+
+
+def test_what_is_asked_and_told_of_datastores_crosses_unchanged(office: Office, hub: LocalHub) -> None:
+    assert hub.unprobed("london") == ORDER.stores != ()
+    assert hub.unprobed("dublin") == ()
+    told = Probed(datastore="cloud", fingerprint="f", abilities={"conditions": True})
+    hub.probed(told)
+    assert office.desk.asked[-1] == told
 
 
 def test_errors_of_the_hub_arrive_as_what_they_are(hub: LocalHub) -> None:

@@ -25,12 +25,14 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def _clean(django_db_blocker) -> Iterator[None]:
+    from argosy.hub.catalogue.models import Unneeded
+    from argosy.hub.gc.models import Run
     from argosy.hub.jobs import models as jobs
     from argosy.hub.sites import models as sites
 
     with django_db_blocker.unblock():
         yield
-        for model in (jobs.Result, jobs.TaskEntries, jobs.Task, jobs.Submission, jobs.Job):
+        for model in (Run, Unneeded, jobs.Result, jobs.TaskEntries, jobs.Task, jobs.Submission, jobs.Job):
             model.objects.all().delete()
         for model in (sites.SiteLink, sites.Site, sites.Datastore):
             model.objects.all().delete()

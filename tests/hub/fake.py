@@ -17,6 +17,7 @@ from argosy.hub.sites.services import reconcile
 
 DISCOVERY = "dynamo.tasks.recursive_action"
 STAT = "dynamo.tasks.stat_paths"
+FINDING = {"recursive_action", "references", "objects", "rebuild"}
 
 Act = Callable[[Order, Entry], Outcome]
 
@@ -46,6 +47,8 @@ class FakeAgent:
         self.rung: deque[tuple[str, str, int, str]] = deque()
         self.delivery = Delivery(self, clock=self.clock)
         self.tree: list[Entry] = []
+        self.finds: dict[tuple[str, str], list[Entry]] = {}
+        """What other discoveries find, by site and last word of the step."""
         self.act: Act = processed
         self.batch_size = 40
         self.orders: list[Order] = []
@@ -76,8 +79,9 @@ class FakeAgent:
 
     def do(self, order: Order) -> None:
         self.orders.append(order)
-        if order.step == DISCOVERY:
-            for number, batch in enumerate(_batches(self.tree, self.batch_size)):
+        if order.step.rpartition(".")[2] in FINDING:
+            found = self.finds.get((order.site, order.step.rpartition(".")[2]), [])
+            for number, batch in enumerate(_batches(self.tree if order.step == DISCOVERY else found, self.batch_size)):
                 assert self.delivery.batch(told(order, number, *batch))
             self.delivery.report(Report(task=order.task, attempt=order.attempt))
         else:

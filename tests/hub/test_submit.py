@@ -60,7 +60,7 @@ def test_an_unknown_site_is_refused_and_the_known_ones_named():
 
 
 def test_an_unknown_workflow_is_refused_and_the_known_ones_named():
-    refused("unknown workflow 'migrat': known are premigrate, send", start, "migrat")
+    refused("unknown workflow 'migrat': known are migrate, premigrate, recall, send", start, "migrat")
 
 
 @pytest.mark.feature("HUB-WF-007")
@@ -81,14 +81,14 @@ def test_sending_to_the_site_itself_is_refused():
     refused("'london' is the site itself", start, "mine")
 
 
-def test_send_without_hydrate_is_refused_until_there_are_stubs():
-    refused("stubs are not available yet; set hydrate to true", send, hydrate=False)
-    refused("set hydrate to true", start, "send", fields={"destinationsite": "dublin"})
+@pytest.mark.parametrize("step", ["delete_objects", "doom_objects"])
+def test_no_workflow_removes_objects_without_proof_that_nothing_refers_to_them(step):
+    workflow(filter_rules=[rule({"name": f"dynamo.tasks.{step}"})])
+    refused("not for workflows", start, "mine")
 
 
-def test_migrate_without_premigrate_is_refused_until_there_are_stubs():
-    workflow(filter_rules=[rule({"name": "dynamo.tasks.migrate"})])
-    refused("stubs are not available yet", start, "mine")
+def test_sending_makes_stubs_unless_the_bytes_are_asked_for():
+    assert fresh(start("send", fields={"destinationsite": "dublin"})).fields["hydrate"] is False
 
 
 @pytest.mark.parametrize("spelling", ["destinationsite", "destination", "destination site"])

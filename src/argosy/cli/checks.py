@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,9 +21,14 @@ from argosy.core.config import Config, DatastoreConfig, SiteConfig
 from argosy.core.errors import ArgosyError
 from argosy.core.options import options, parse
 
+if TYPE_CHECKING:
+    from argosy.stores.base import Abilities
+
 _PYTHON = (3, 11)
 _KERNEL = (5, 6)
 """The first kernel with openat2."""
+_CLEAR = ("secretaccesskey", "accesskey")
+"""Secrets that the configuration itself may hold."""
 _LITTLE = 0.05
 """Part of a filesystem that should be free."""
 
@@ -87,7 +93,7 @@ def machine() -> Iterator[Finding]:
 
 def configuration_file(file: Path, config: Config) -> Finding:
     """Look at who may read the file, where it holds secrets."""
-    secret = any(f"datastores.{store.name}.secretaccesskey" in config.declared for store in config.datastores)
+    secret = any(f"datastores.{store.name}.{key}" in config.declared for store in config.datastores for key in _CLEAR)
     if secret and file.stat().st_mode & 0o077:
         return warn(f"configuration {file}", "holds secrets that others may read", f"chmod 600 {file}")
     return ok(f"configuration {file}", f"{len(config.sites)} sites, {len(config.datastores)} datastores")
@@ -153,10 +159,21 @@ def datastore(config: DatastoreConfig) -> Finding:
         plugin = STORES.get(config.type.lower())
         known = {option.name for option in options(plugin)}
         settings = {key: value for key, value in msgspec.structs.asdict(config).items() if key in known and value}
-        parse(plugin, settings, noun=subject).probe()
+        found = parse(plugin, settings, noun=subject).probe()
     except ArgosyError as error:
         return fail(subject, error.message, "")
-    return ok(subject, f"{config.type} answers and can be written")
+    if config.layout == "native" and not found.conditions:
+        return fail(
+            subject, "ignores conditional writes: writers would destroy each other's", 'set layout = "immutable"'
+        )
+    return ok(subject, f"{config.type} answers and can be written; {_told(found)}")
+
+
+def _told(found: "Abilities") -> str:
+    """Say what a store can do, and what it cannot."""
+    known = msgspec.structs.asdict(found)
+    can, cannot = (", ".join(name for name, does in known.items() if does is wanted) for wanted in (True, False))
+    return f"it has {can or 'nothing'}" + (f", and lacks {cannot}" if cannot else "")
 
 
 def hub() -> Finding:

@@ -9,7 +9,28 @@ from collections.abc import Sequence
 
 import typer
 
-from argosy.cli import admin, config, doctor, job, login, premigrate, send, site, up, version
+from argosy.cli import (
+    admin,
+    adopt,
+    config,
+    datastore,
+    doctor,
+    gc,
+    job,
+    login,
+    migrate,
+    premigrate,
+    rebuild,
+    recall,
+    send,
+    site,
+    stub,
+    trash,
+    up,
+    verify,
+    version,
+    versions,
+)
 from argosy.cli.output import shown
 from argosy.core.errors import ArgosyError
 
@@ -26,8 +47,18 @@ app.command()(up.up)
 app.command()(login.login)
 app.command()(send.send)
 app.command()(premigrate.premigrate)
+app.command()(migrate.migrate)
+app.command()(recall.recall)
+app.command()(adopt.adopt)
+app.command()(verify.verify)
+app.add_typer(stub.app, name="stub")
+app.add_typer(trash.app, name="trash")
+app.add_typer(versions.app, name="versions")
 app.add_typer(job.app, name="job")
 app.add_typer(site.app, name="site")
+app.add_typer(gc.app, name="gc")
+app.command()(rebuild.rebuild)
+app.add_typer(datastore.app, name="datastore")
 app.command()(doctor.doctor)
 app.command()(version.version)
 app.add_typer(admin.app, name="admin")

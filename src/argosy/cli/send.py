@@ -14,7 +14,7 @@ def send(
     to: Annotated[str, typer.Option(help="Site that is to get them.")],
     *,
     hydrate: Annotated[
-        bool, typer.Option("--hydrate", help="Bring the bytes too. Needed for now: stubs are not available yet.")
+        bool, typer.Option("--hydrate", help="Bring the bytes too; without it the files become stubs there.")
     ] = False,
     overwrite: Annotated[
         bool,

@@ -19,6 +19,8 @@ from argosy.core.states import JobState
 if TYPE_CHECKING:
     from argosy.client import Client, Job
 
+    AtEnd = Callable[[Client, int], None]
+
 DETACH = Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the job.")]
 
 _FIRST_LOOK, _LOOKS = 0.1, 1.0
@@ -36,21 +38,40 @@ _RECENT = 30.0
 
 
 def run_workflow(
-    workflow: str, given: Sequence[str], *, site: str, fields: Mapping[str, Any], detach: bool, output: Format
+    workflow: str,
+    given: Sequence[str],
+    *,
+    site: str,
+    fields: Mapping[str, Any],
+    detach: bool,
+    output: Format,
+    discovery: str = "recursive",
+    bad: int | None = _SHOWN,
+    at_end: "AtEnd | None" = None,
 ) -> None:
-    """Submit the paths, found recursively; unless detached watch the job and exit as it ends."""
+    """Submit the paths, to be found by a discovery; unless detached watch the job and exit as it ends.
+
+    `bad`: so many files that did not go well are listed, None: all; `at_end` is called when the job has ended.
+    """
     with connected() as client:
         paths = [absolute(path) for path in given]
-        number = client.submit(workflow, site=site, given=paths, fields=fields, discovery="recursive")
+        number = client.submit(workflow, site=site, given=paths, fields=fields, discovery=discovery)
         if detach:
             _say_detached(number, output)
             return
         if output is Format.TEXT:
             typer.echo(f"Job {number}")
-        watch_job(client, number, output=output)
+        watch_job(client, number, output=output, bad=bad, at_end=at_end)
 
 
-def watch_job(client: "Client", number: int, *, output: Format) -> None:
+def ended(client: "Client", number: int) -> "Job":
+    """Return the job once it has ended; nothing is shown."""
+    return _last(_looks(client, number))
+
+
+def watch_job(
+    client: "Client", number: int, *, output: Format, bad: int | None = _SHOWN, at_end: "AtEnd | None" = None
+) -> None:
     """Show a job until it has ended, then exit with its status; Ctrl-C stops only the watching."""
     try:
         job = _watched(client, number, output)
@@ -61,7 +82,9 @@ def watch_job(client: "Client", number: int, *, output: Format) -> None:
         print_json(job)
     else:
         typer.echo(summary(job))
-    _list_bad(client, job)
+    _list_bad(client, job, bad)
+    if at_end is not None:
+        at_end(client, number)
     raise typer.Exit(status_of(job))
 
 
@@ -229,16 +252,16 @@ def _live(looks: Iterator["Job"], client: "Client") -> "Job":
         return _last(looks, show, _Reasons(client, tell))
 
 
-def _list_bad(client: "Client", job: "Job") -> None:
-    """Tell on standard error of files that did not go well, a few of them."""
-    left = _SHOWN
+def _list_bad(client: "Client", job: "Job", most: int | None = _SHOWN) -> None:
+    """Tell on standard error of files that did not go well, a few of them or all."""
     bad = {"failed": job.numfailedfiles, "aborted": job.numabortedfiles}
+    left = sum(bad.values()) if most is None else most
     categories = [category for category, count in bad.items() if count]
     for category in categories:
         for file in islice(client.files(job.id, category=category), left):
             left -= 1
             reason = cause(file.path, file.reason or "no reason given")
             typer.echo(f"{category}: {shown(file.path)}: {reason}", err=True)
-    if sum(bad.values()) > _SHOWN:
+    if most is not None and sum(bad.values()) > most:
         commands = (f"argosy job files {job.id} --category {category}" for category in categories)
         typer.echo(f"all of them: {' and '.join(commands)}", err=True)

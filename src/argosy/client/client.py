@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from argosy.client.shapes import Job, JobFile, Page, Site, Task, Tokens
+from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Page, Site, Task, Tokens
 from argosy.core import paths
 from argosy.core.errors import (
     ArgosyError,
@@ -74,6 +74,22 @@ class Client:
         """Return the sites."""
         return list(self._all("sites/", Site))
 
+    def datastores(self) -> list[Datastore]:
+        """Return the datastores."""
+        return list(self._all("datastores/", Datastore))
+
+    def site(self, number: int) -> Site:
+        """Return a site with its settings."""
+        return _value(self._call("GET", f"sites/{number}/"), Site)
+
+    def collect(self, kind: str) -> GcRun:
+        """Begin garbage collection, to `plan` or to `run` it; `Exists` where it goes on already."""
+        return _value(self._call("POST", "gc/", {"kind": kind}), GcRun)
+
+    def collection(self, number: int) -> GcRun:
+        """Return a run of garbage collection as it stands."""
+        return _value(self._call("GET", f"gc/{number}/"), GcRun)
+
     def submit(
         self,
         workflow: str,
@@ -105,9 +121,10 @@ class Client:
         return self._all(f"jobs/{number}/files/", JobFile, {"category": category} if category else {})
 
     def waiting(self, number: int) -> str:
-        """Return why tasks of a job wait for another attempt, "" where none of the first hundred does."""
-        pending = self._all("tasks/", Task, {"job_id": number, "state": TaskState.PENDING})
-        return next((task.reason for task in islice(pending, _PAGE) if task.reason), "")
+        """Return why tasks of a job wait for another attempt, or make one, "" where none of the first hundred does."""
+        open_ = f"{TaskState.PENDING},{TaskState.STARTED}"
+        unfinished = self._all("tasks/", Task, {"job_id": number, "state": open_})
+        return next((task.reason for task in islice(unfinished, _PAGE) if task.reason), "")
 
     def cancel(self, number: int) -> None:
         """Have a job's pending tasks dropped and its running ones stop between entries."""

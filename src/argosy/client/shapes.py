@@ -24,6 +24,45 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     name: str
+    roots: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Its roots; a list of sites does not say."""
+
+
+class GcRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of garbage collection and what it found."""
+
+    id: int
+    kind: str
+    state: str
+    job: int | None = None
+    created: str | None = None
+    completed: str | None = None
+    reason: str = ""
+    counts: dict[str, dict[str, int]] = {}
+    """Objects and bytes, by why they go or stay."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.completed is not None
+
+
+class Datastore(msgspec.Struct, frozen=True, kw_only=True):
+    """A datastore and what is known of it."""
+
+    id: int
+    name: str
+    type: str
+    layout: str
+    abilities: dict[str, bool] | None = None
+    trouble: str = ""
+
+    @property
+    def can(self) -> str:
+        """What it was found to be able to do."""
+        if self.abilities is None:
+            return "not known yet"
+        return ", ".join(sorted(name for name, does in self.abilities.items() if does)) or "nothing of note"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from argosy.agent.hub import Hub
 from argosy.agent.link import LARGEST, Answer, Call, Claim, Hello, Renew, Rung, within
 from argosy.core import wire
 from argosy.core.errors import ArgosyError, Busy, Invalid, Unavailable
-from argosy.core.report import Batch, Report
+from argosy.core.report import Batch, Probed, Report
 
 _CREDENTIALS = struct.Struct("3i")
 _BELLS_KEPT = 100_000
@@ -220,9 +220,20 @@ def _report(body: bytes, delivery: Delivery) -> object:
     return None
 
 
+def _unprobed(body: bytes, delivery: Delivery) -> object:
+    return delivery.unprobed(wire.load(body, str))
+
+
+def _probed(body: bytes, delivery: Delivery) -> object:
+    delivery.probed(wire.load(body, Probed))
+    return None
+
+
 _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "claim": _claim,
     "renew": _renew,
     "batch": _batch,
     "report": _report,
+    "unprobed": _unprobed,
+    "probed": _probed,
 }

@@ -48,14 +48,17 @@ def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
     password = boot.prepare(child.launch.place.hub, child.launch.config, child.launch.admin_password)
     if password:
         _show(password)
+    from argosy.hub.gc.collector import Collector
     from argosy.hub.jobs.delivery import Delivery
 
-    delivery = Delivery(exchange)
+    delivery, collector = Delivery(exchange), Collector()
     delivery.start()
+    collector.start()
     exchange.serve(listener, delivery)
     server = _Server(child)
     server.run(sockets=[socket.socket(fileno=child.descriptors.listen)])
     exchange.stop()
+    collector.stop()
     delivery.stop()
 
 

@@ -26,23 +26,26 @@ RECENT = 5
 
 
 class GivenSerializer(serializers.Serializer[Any]):
-    """A path to work on: a string, or an object with `path` (or `path_b64`) and perhaps `state`."""
+    """A path to work on: a string, or an object with `path` (or `path_b64`) and perhaps `state` and `source`."""
 
     path = serializers.CharField(required=False)
     path_b64 = serializers.CharField(required=False)
     state = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
+    source_b64 = serializers.CharField(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return an entry of which path and state are known."""
+        """Return an entry of which path and state are known, and where it was before if that was said."""
         sent = {"path": data} if isinstance(data, str) else data
         if not isinstance(sent, dict):
-            raise serializers.ValidationError(["A path is a string or an object with path and state."])
-        if unknown := sorted(set(sent) - {"path", "path_b64", "state"}):
+            raise serializers.ValidationError(["A path is a string or an object with path, state and source."])
+        if unknown := sorted(set(sent) - set(self.fields)):
             raise serializers.ValidationError([f"A path has no {unknown[0]!r}."])
         state = sent.get("state") or ""
         if not isinstance(state, str):
             raise serializers.ValidationError({"state": ["A state is a string."]})
-        return Entry(path=read_path(sent, "path"), state=state)
+        source = read_path(sent, "source") if {"source", "source_b64"} & set(sent) else None
+        return Entry(path=read_path(sent, "path"), state=state, source=source)
 
 
 class SubmitSerializer(StrictSerializer):
@@ -291,7 +294,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     @action(detail=False)
     def recent(self, request: Request) -> Response:
         """Answer the five newest jobs, whatever their state."""
-        page = self.paginate_queryset(list(self.get_queryset()[:RECENT]))
+        page = self.paginate_queryset(list(queries.matching(self.get_queryset(), {})[:RECENT]))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(parameters=[JobFilesQuery], responses=FileSerializer(many=True))

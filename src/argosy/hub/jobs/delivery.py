@@ -12,14 +12,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from argosy.core.errors import Unavailable
-from argosy.core.order import Order
-from argosy.core.report import Batch, Report
+from argosy.core.order import Order, StoreAccess
+from argosy.core.report import Batch, Probed, Report
 from argosy.core.states import TaskState
 from argosy.hub.jobs import bells, record
 from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
 from argosy.hub.jobs.models import Queue, Task
 from argosy.hub.jobs.offer import offer
 from argosy.hub.jobs.recorder import Recorder
+from argosy.hub.sites import probes
 from argosy.hub.sites.models import Site
 
 log = structlog.get_logger()
@@ -74,6 +75,14 @@ class Delivery:
     def report(self, report: Report) -> None:
         """Record how an attempt ended. Harmless when repeated."""
         self._recorder.record(partial(record.report, told=report), report.task)
+
+    def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
+        """Return the datastores of the site of which it is not known what they can do."""
+        return self._recorder.record(lambda ledger: probes.unprobed(site, ledger.now))
+
+    def probed(self, told: Probed) -> None:
+        """Record what was found at a datastore."""
+        self._recorder.record(lambda ledger: probes.probed(told, ledger.now))
 
     def sweep(self) -> None:
         """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""

@@ -12,6 +12,9 @@ from django.db.models import Exists, OuterRef
 
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState, JobState, TaskState
+from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.catalogue.services import record as record_unneeded
+from argosy.hub.catalogue.services import unneeded
 from argosy.hub.jobs.blobs import Carried, Noted, pack_carried, pack_noted
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.models import COLUMN, Job, Result, Task, TaskEntries
@@ -63,6 +66,7 @@ class Ledger:
         self._lanes: set[Lane] = set()
         self._begun: set[int] = set()
         self._walked: set[int] = set()
+        self._unneeded: list[Unneeded] = []
 
     def count(self, job: int, **changes: int) -> None:
         """Add to the counts of a job."""
@@ -117,6 +121,12 @@ class Ledger:
         self.count(task.job_id, moved_data=counts["moved_data"])
         return counts
 
+    def need_no_more(self, task: Task, outcomes: Iterable[Outcome]) -> None:
+        """Add the objects that the outcomes name as needed no more, whichever attempt says so."""
+        for outcome in outcomes:
+            for stored in outcome.unneeded:
+                self._unneeded.append(unneeded(stored, step=task.tasktype, job=task.job_id, now=self.now))
+
     def note_all(self, task: Task, state: FileState, count: int, *, error: str = "", reason: str) -> Counter[str]:
         """Add that all entries which the task has left ended alike, count them at the job, and return the counts."""
         row = Result(job_id=task.job_id, task_id=task.pk, attempt=task.attempt, state=state.value, final=state.value)
@@ -150,6 +160,7 @@ class Ledger:
             self._entries.append(TaskEntries(task_id=task.pk, count=len(carried), blob=pack_carried(carried)))
         _ENTRIES.add(self._entries)
         _RESULTS.add(self._results)
+        record_unneeded(self._unneeded)
         self._begin()
         self._finish(self._write_counts())
         offer(self._lanes, self.now)

@@ -40,6 +40,10 @@ COLUMN: dict[FileState, str] = {state: f"num{state.value}files" for state in Fil
 """Which column counts a state."""
 
 
+OWN = "gc"
+"""Type of the jobs that the hub begins for itself; lists show them only where they are asked for."""
+
+
 class Job(Counted):
     """A run of a workflow. An entry counts once for every chain it goes through, where its way ends."""
 

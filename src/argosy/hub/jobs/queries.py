@@ -12,7 +12,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.states import FileState, JobState
 from argosy.hub.common.paging import Slices
 from argosy.hub.jobs.blobs import Carried, Noted, unpack_carried, unpack_noted
-from argosy.hub.jobs.models import Job, Result, Submission, Task, TaskEntries
+from argosy.hub.jobs.models import OWN, Job, Result, Submission, Task, TaskEntries
 
 WINDOWS = {"day": 1, "week": 7, "month": 30, "year": 365}
 """Named creation times, in days."""
@@ -41,6 +41,8 @@ class FileNote(msgspec.Struct, frozen=True, kw_only=True):
 def matching(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> QuerySet[Job]:
     """Return the jobs asked for."""
     asked = dict(asked)
+    if "jobtype" not in asked:
+        jobs = jobs.exclude(jobtype=OWN)
     if "created" in asked:
         asked.pop("created_time_from", None)
         asked.pop("created_time_to", None)

@@ -9,16 +9,18 @@ import structlog
 from django.db.models import QuerySet
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Invalid
-from argosy.core.order import Order
+from argosy.core.errors import Invalid, Restoring
+from argosy.core.order import Order, Policy
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
+from argosy.hub.jobs import sinks
 from argosy.hub.jobs.blobs import Carried, unpack_noted
 from argosy.hub.jobs.known import Known, rules_of
 from argosy.hub.jobs.ledger import Ending, Ledger, chunks
-from argosy.hub.jobs.models import Queue, Result, Task
+from argosy.hub.jobs.models import COLUMN, Queue, Result, Task
 from argosy.hub.sites.links import mapped
+from argosy.hub.sites.models import Site
 from argosy.hub.workflows.rules import chosen
 
 log = structlog.get_logger()
@@ -29,6 +31,11 @@ PATIENCE = 2.0
 """Seconds before the second attempt; three times as many before each later one."""
 STANDSTILL = timedelta(seconds=10)
 """How long nothing of a kind must have got through before what waits is held back with a task that failed."""
+RESTORED_WITHIN = timedelta(days=4)
+"""How long an object may take to come back from an archive tier, at least, before its file fails."""
+_ANY_SIZE = 1 << 60
+_SOON, _SELDOM = 300.0, 3600.0
+"""Seconds until it is first looked for again, and between later looks at most."""
 OUTAGE = timedelta(seconds=PATIENCE * (3 ** (ATTEMPTS - 1) - 1) / 2)
 """How long a place must have been dead before what waits for it ends with the task that was tried for the last time."""
 
@@ -49,6 +56,7 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
 
 def _order(known: Known, task: Task, lease: float) -> Order:
     site = known.site(task.site_id)
+    sunk = sinks.of(task.tasktype) is not None
     return Order(
         task=str(task.taskid),
         attempt=task.attempt,
@@ -60,17 +68,22 @@ def _order(known: Known, task: Task, lease: float) -> Order:
         lease=lease,
         links=tuple(known.linked(task.site_id).links),
         stores=known.stores(task.site_id),
-        batch_files=site.file_batch_size,
-        batch_bytes=site.file_batch_gb << 30,
+        policy=_policy(site),
+        batch_files=sinks.BATCH if sunk else site.file_batch_size,
+        batch_bytes=_ANY_SIZE if sunk else site.file_batch_gb << 30,
         sequence=task.sequence,
         after=bytes(task.after) if task.after is not None else None,
     )
 
 
+def _policy(site: Site) -> Policy:
+    return Policy(unguarded_stubs=site.unguarded_stubs, min_stub_size=site.min_stub_size, trash_days=site.trash_days)
+
+
 def _options(task: Task) -> dict[str, object]:
     if task.chain is not None:
         return dict(rules_of(task.submission_id)[task.chain].chain[task.seq].options)
-    return dict(task.submission.options) if task.queue == Queue.DISCOVERY else {}
+    return dict(task.submission.options)
 
 
 def renew(ledger: Ledger, taskid: str, attempt: int, *, lease: float) -> bool:
@@ -95,7 +108,8 @@ def batch(ledger: Ledger, told: Batch) -> bool:
         return True
     if told.sequence > task.sequence:
         raise Invalid(f"batch {told.sequence} of task {told.task} came before batch {task.sequence}")
-    counts = _found(ledger, task, told.entries)
+    sink = sinks.of(task.tasktype)
+    counts = _found(ledger, task, told.entries) if sink is None else _taken(ledger, task, told.entries, sink)
     counts += _unwalked(ledger, task, told.failed)
     after = told.entries[-1].path if told.entries else task.after
     ledger.change(task, counts, sequence=task.sequence + 1, after=after)
@@ -107,14 +121,44 @@ def report(ledger: Ledger, told: Report) -> None:
     task = ledger.known.task(told.task)
     if task is None:
         log.warning("report of an unknown task", task=told.task, attempt=told.attempt)
-    elif task.attempt != told.attempt or task.state != TaskState.STARTED:
+        return
+    ledger.need_no_more(task, told.outcomes)
+    if task.attempt != told.attempt or task.state != TaskState.STARTED:
         ledger.note_late(task, told.attempt, told.outcomes)
+    elif _waits_for_restore(ledger, task, told):
+        _put_off(ledger, task, told)
     elif told.error and told.retry and task.failures + 1 < ATTEMPTS:
         _retry(ledger, task, told)
     else:
         _end(ledger, task, told)
         if told.error and told.retry and not task.finds and _place_is_dead(task, since=ledger.now - OUTAGE):
             _end_alike(ledger, task, told)
+
+
+def _waits_for_restore(ledger: Ledger, task: Task, told: Report) -> bool:
+    """Say whether objects of the task are on their way from an archive tier, and may still be."""
+    since = task.started or ledger.now
+    return any(map(_restoring, told.outcomes)) and not task.finds and ledger.now - since < RESTORED_WITHIN
+
+
+def _restoring(outcome: Outcome) -> bool:
+    return outcome.error == Restoring.code
+
+
+def _put_off(ledger: Ledger, task: Task, told: Report) -> None:
+    """Record what did end, and have the task offered again for the entries whose objects are on their way.
+
+    Such an attempt has not ended badly: it is not counted among those that have.
+    """
+    awaited = next(filter(_restoring, told.outcomes))
+    endings, rest = _passed(ledger, task, [outcome for outcome in told.outcomes if not _restoring(outcome)])
+    ledger.change(task, ledger.note(task, endings))
+    ledger.keep(task, rest)
+    waited = (ledger.now - (task.started or ledger.now)).total_seconds()
+    delay = min(max(waited, _SOON), _SELDOM)
+    reason = f"restore requested for {len(rest)} files: {awaited.reason}"
+    again(ledger, task, reason=reason, error=Restoring.code, failures=0, delay=delay)
+    log.info("task waits for objects", task=told.task, objects=len(rest), delay=delay)
 
 
 def expire(ledger: Ledger, task: Task) -> None:
@@ -163,7 +207,7 @@ def _retry(ledger: Ledger, task: Task, told: Report) -> None:
 def _waiting_alike(task: Task) -> QuerySet[Task]:
     """Return the tasks of the job that wait for the same place to do the same."""
     alike = Task.objects.filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype, chain=task.chain)
-    return alike.filter(state=TaskState.PENDING).exclude(pk=task.pk)
+    return alike.filter(state=TaskState.PENDING).exclude(pk=task.pk).exclude(error=Restoring.code)
 
 
 def _place_is_dead(task: Task, *, since: datetime) -> bool:
@@ -258,6 +302,13 @@ def _found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]
     return ledger.note(task, endings)
 
 
+def _taken(ledger: Ledger, task: Task, entries: Sequence[Entry], sink: sinks.Sink) -> Counter[str]:
+    """Give the entries to whoever wanted to know of them; they are done then."""
+    sink(task.job_id, entries)
+    ledger.count(task.job_id, numfiles=len(entries), numprocessedfiles=len(entries))
+    return Counter({COLUMN[FileState.PROCESSED]: len(entries)})
+
+
 def _unwalked(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
     """Record paths that could not be looked at, each once: an attempt says again what those before it said."""
     said = _said_before(task) if outcomes and task.attempt > 1 else set()
@@ -337,9 +388,11 @@ def _moved(ledger: Ledger, task: Task, site: int, carried: Sequence[Carried]) ->
     for item in carried:
         try:
             path = mapped(item.entry.path, here, there)
+            source = None if item.entry.source is None else mapped(item.entry.source, here, there)
         except Invalid as error:
             lost.append(Ending(Outcome.of_error(item.entry, error), item.source, FileState.FAILED))
         else:
-            entry = msgspec.structs.replace(item.entry, path=path)
+            # an inode of one site says nothing at another, and what was not seen there is looked at first
+            entry = msgspec.structs.replace(item.entry, path=path, source=source, inode=0, ctime_ns=0)
             moved.append(Carried(entry=entry, source=item.origin, done=item.done))
     return moved, lost

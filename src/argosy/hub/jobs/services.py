@@ -18,23 +18,30 @@ from argosy.core.paths import absolute, below, display
 from argosy.core.states import FileState, JobState, TaskState
 from argosy.hub.jobs.blobs import Carried, pack_carried
 from argosy.hub.jobs.ledger import OPEN_JOB, OPEN_TASK, Ledger, chunks
-from argosy.hub.jobs.models import Job, Queue, Submission, Task, TaskEntries
+from argosy.hub.jobs.models import OWN, Job, Queue, Submission, Task, TaskEntries
 from argosy.hub.sites.links import Linked, mapped
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
 from argosy.hub.workflows import fields as field_values
 from argosy.hub.workflows.models import Workflow
-from argosy.hub.workflows.rules import Link, Patterns, Rule, planned
+from argosy.hub.workflows.rules import Link, Patterns, Rule, filled, planned
 from argosy.hub.workflows.services import runnable
 from argosy.hub.workflows.shipped import ALIASES
 from argosy.steps.base import STEPS
 
 log = structlog.get_logger()
 
-DISCOVERIES = {"recursive": "dynamo.tasks.recursive_action"}
+DISCOVERIES = {
+    "recursive": "dynamo.tasks.recursive_action",
+    "rebuild": "dynamo.tasks.rebuild",
+    "trash": "dynamo.tasks.trash",
+    "versions": "dynamo.tasks.versions",
+}
 """Discoveries a submission may name, and the tasks that do them."""
 STAT = "dynamo.tasks.stat_paths"
 """What looks at given paths where nothing discovers them: rules and steps need to know what they are."""
+NOT_OFFERED = {"dynamo.tasks.delete_objects", "dynamo.tasks.doom_objects"}
+"""Steps that the hub alone begins."""
 LINKED = {"dynamo.tasks.migrate", "dynamo.tasks.reverse_stub"}
 """Steps that move bytes between a site and the datastore its sitelink names."""
 
@@ -64,6 +71,48 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     rules: list[Rule]
     discovery: str | None
     options: dict[str, Any]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Work of the hub's own at one site: a discovery of what it is to know, or a step over entries."""
+
+    site: Site
+    step: str
+    given: Sequence[Entry]
+    options: dict[str, Any] = {}
+    finds: bool = True
+
+
+@transaction.atomic
+def begin(parts: Sequence[Part]) -> Job:
+    """Record a job of the hub's own and, once it is recorded, tell its sites."""
+    ledger = Ledger(timezone.now())
+    job = Job.objects.create(jobtype=OWN, site=parts[0].site, created=ledger.now, discovery=None)
+    for part in parts:
+        _spawn(ledger, job, part)
+    ledger.write()
+    log.info("job begun", job=job.pk, jobtype=OWN, parts=len(parts))
+    return job
+
+
+def _spawn(ledger: Ledger, job: Job, part: Part) -> None:
+    link = Link(step=part.step, site=part.site.pk, options=part.options)
+    rules = [] if part.finds else [Rule(state="all", type="all", chain=(link,))]
+    given = [Carried(entry=entry) for entry in part.given]
+    submission = Submission.objects.create(
+        job=job,
+        site=part.site,
+        rules=msgspec.to_builtins(rules),
+        options=part.options if part.finds else {},
+        paths=pack_carried(given if part.finds else []),
+    )
+    if part.finds:
+        ledger.spawn(_finder(submission, part.step, Queue.DISCOVERY), given)
+        return
+    for some in chunks(given, part.site):
+        task = Task(job=job, submission=submission, site=part.site, tasktype=part.step, queue=Queue.TRANSFER, chain=0)
+        ledger.spawn(task, some)
+    ledger.count(job.pk, numfiles=len(given))
 
 
 def submit(asked: Asked, *, owner: User | None) -> Job:
@@ -100,7 +149,7 @@ def _planned(asked: Asked) -> _Plan:
     aliases = ALIASES.get(workflow.name, {})
     values = field_values.values(workflow.fields, asked.fields, aliases=aliases, home=site.name)
     rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
-    discovery, options = _discovery(asked, workflow)
+    discovery, options = _discovery(asked, workflow, values)
     given = _given(asked.paths, site)
     for rule in rules:
         _check_steps(rule.chain)
@@ -119,13 +168,14 @@ def _patterns(asked: Asked, site: Site) -> Patterns:
     )
 
 
-def _discovery(asked: Asked, workflow: Workflow) -> tuple[str | None, dict[str, Any]]:
+def _discovery(asked: Asked, workflow: Workflow, values: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """Return the discovery and its options, which go only with the workflow's own."""
     name = workflow.discovery if asked.discovery is msgspec.UNSET else asked.discovery
     if name is not None and name not in DISCOVERIES:
         raise Invalid(f"unknown discovery {name!r}: known are {', '.join(DISCOVERIES)}, and null for none")
-    options = dict(workflow.discovery_options) if name == workflow.discovery else {}
-    if name is not None and workflow.allow_missing_paths:
+    own = name is not None and name == workflow.discovery
+    options = filled(workflow.discovery_options, values) if own else {}
+    if workflow.allow_missing_paths:
         options.setdefault("skip_missing", True)
     return name, options
 
@@ -137,19 +187,23 @@ def _given(entries: Sequence[Entry], site: Site) -> list[Carried]:
     roots = [root.encode() for root in site.roots]
     unique: dict[bytes, Carried] = {}
     for entry in entries:
-        path = absolute(entry.path)
-        if roots and not any(below(path, root) for root in roots):
-            raise Invalid(f"path {display(path)!r} is outside the roots of site {site.name}: {', '.join(site.roots)}")
-        unique.setdefault(path, Carried(entry=Entry(path=path, state=entry.state)))
+        path = _inside(entry.path, roots, site)
+        source = None if entry.source is None else _inside(entry.source, roots, site)
+        unique.setdefault(path, Carried(entry=Entry(path=path, state=entry.state, source=source)))
     return list(unique.values())
+
+
+def _inside(path: bytes, roots: Sequence[bytes], site: Site) -> bytes:
+    path = absolute(path)
+    if roots and not any(below(path, root) for root in roots):
+        raise Invalid(f"path {display(path)!r} is outside the roots of site {site.name}: {', '.join(site.roots)}")
+    return path
 
 
 def _check_steps(chain: Sequence[Link]) -> None:
     for link in chain:
-        if link.step == "dynamo.tasks.reverse_stub" and link.options.get("hydrate") is not True:
-            raise Invalid("stubs are not available yet; set hydrate to true")
-        if link.step == "dynamo.tasks.migrate" and link.options.get("premigrate") is not True:
-            raise Invalid("stubs are not available yet; use the workflow premigrate")
+        if link.step in NOT_OFFERED:
+            raise Invalid(f"{link.step} is not for workflows: garbage collection alone removes objects")
         parse(STEPS.get(link.step), link.options, noun=f"step {link.step}")
 
 
@@ -158,10 +212,12 @@ def _check_links(chain: Sequence[Link], site: Site, given: Sequence[Carried]) ->
     places = {link.site for link in chain} | {site.pk}
     linked = {place.pk: Linked.of(place) for place in Site.objects.filter(pk__in=places)}
     for item in given:
-        here, path = site.pk, item.entry.path
+        here, path, source = site.pk, item.entry.path, item.entry.source
         for link in chain:
             if link.site != here:
-                path, here = mapped(path, linked[here], linked[link.site]), link.site
+                path = mapped(path, linked[here], linked[link.site])
+                source = None if source is None else mapped(source, linked[here], linked[link.site])
+                here = link.site
             if link.step in LINKED:
                 linked[here].covering(path)
 

@@ -24,12 +24,14 @@ def prepare(data_dir: Path, config: Config, admin_password: str | None) -> str |
     from django.core.management import call_command
 
     from argosy.hub.common.services import ensure_admin
+    from argosy.hub.gc.services import configure
     from argosy.hub.sites.services import reconcile
     from argosy.hub.workflows.services import install_shipped
 
     call_command("migrate", verbosity=0, interactive=False)
     install_shipped()
     reconcile(config)
+    configure(config)
     return ensure_admin(admin_password)
 
 

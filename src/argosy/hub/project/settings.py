@@ -26,8 +26,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "argosy.hub.sites",
+    "argosy.hub.catalogue",
     "argosy.hub.workflows",
     "argosy.hub.jobs",
+    "argosy.hub.gc",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from argosy.hub.common import api as tokens
+from argosy.hub.gc import api as gc
 from argosy.hub.jobs import api as jobs
 from argosy.hub.sites import api as sites
 from argosy.hub.workflows import api as workflows
@@ -17,6 +18,7 @@ router.register("sitelinks", sites.SiteLinkViewSet)
 router.register("workflows", workflows.WorkflowViewSet)
 router.register("jobs", jobs.JobViewSet)
 router.register("tasks", jobs.TaskViewSet)
+router.register("gc", gc.RunViewSet)
 
 api = [
     path("auth/token/", tokens.LoginView.as_view()),

@@ -107,9 +107,18 @@ def _rule(definition: Mapping[str, Any], values: Mapping[str, Any], home: Site, 
 
 
 def _link(action: Mapping[str, Any], values: Mapping[str, Any], home: Site) -> Link:
-    filled = {key: _filled(value, values) for key, value in action.items()}
-    name, site = filled.pop("name"), filled.pop("site", None)
-    return Link(step=name, site=site_named(site).pk if site is not None else home.pk, options=filled)
+    options = filled(action, values)
+    name, site = options.pop("name"), options.pop("site", None)
+    return Link(step=name, site=site_named(site).pk if site is not None else home.pk, options=options)
+
+
+def filled(options: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the values of the fields that `*NAME` names in place.
+
+    Raises:
+        Invalid: the workflow declares no such field.
+    """
+    return {key: _filled(value, values) for key, value in options.items()}
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

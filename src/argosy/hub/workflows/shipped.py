@@ -2,57 +2,148 @@
 
 from typing import Any
 
-_LOCK_LEVEL: dict[str, Any] = {
-    "name": "lock_level",
-    "label": "Lock level",
-    "type": "choices",
-    "choices": [{"label": "partial", "value": "partial"}, {"label": "implicit", "value": "implicit"}],
-    "default": "implicit",
-}
 
-SHIPPED: tuple[dict[str, Any], ...] = (
+def _lock_level(default: str) -> dict[str, Any]:
+    return {
+        "name": "lock_level",
+        "label": "Lock level",
+        "type": "choices",
+        "choices": [{"label": "partial", "value": "partial"}, {"label": "implicit", "value": "implicit"}],
+        "default": default,
+    }
+
+
+_HYDRATE: dict[str, Any] = {"name": "hydrate", "label": "Bring the data too", "type": "bool", "default": False}
+_OVERWRITE: dict[str, Any] = {"name": "overwrite", "label": "Replace what differs", "type": "bool", "default": False}
+_DESTINATION: dict[str, Any] = {"name": "destinationsite", "label": "Destination site", "type": "enum[site]"}
+
+
+def _all(*steps: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rules that send every entry through one chain."""
+    return [{"state": "all", "type": "all", "action": list(steps)}]
+
+
+_OFFERED: tuple[dict[str, Any], ...] = (
+    {
+        "name": "migrate",
+        "label": "Migrate",
+        "icon_classes": ["fa", "fa-cloud"],
+        "discovery": "recursive",
+        "fields": [_lock_level("partial")],
+        "filter_rules": _all({"name": "dynamo.tasks.migrate", "lock_level": "*lock_level"}),
+    },
     {
         "name": "premigrate",
         "label": "Premigrate",
         "icon_classes": ["fa", "fa-cloud-upload"],
         "discovery": "recursive",
-        "fields": [_LOCK_LEVEL],
-        "filter_rules": [
-            {
-                "state": "all",
-                "type": "all",
-                "action": [{"name": "dynamo.tasks.migrate", "premigrate": True, "lock_level": "*lock_level"}],
-            }
-        ],
+        "fields": [_lock_level("implicit")],
+        "filter_rules": _all({"name": "dynamo.tasks.migrate", "premigrate": True, "lock_level": "*lock_level"}),
+    },
+    {
+        "name": "recall",
+        "label": "Recall",
+        "icon_classes": ["fa", "fa-cloud-download"],
+        "discovery": "recursive",
+        "fields": [_lock_level("implicit")],
+        "filter_rules": _all({"name": "dynamo.tasks.recall", "lock_level": "*lock_level"}),
     },
     {
         "name": "send",
         "label": "Send to site",
         "icon_classes": ["fa", "fa-paper-plane"],
         "discovery": "recursive",
-        "fields": [
-            {"name": "destinationsite", "label": "Destination site", "type": "enum[site]"},
-            {"name": "hydrate", "label": "Bring the data too", "type": "bool", "default": False},
-            {"name": "overwrite", "label": "Replace what differs", "type": "bool", "default": False},
-        ],
-        "filter_rules": [
+        "fields": [_DESTINATION, _HYDRATE, _OVERWRITE],
+        "filter_rules": _all(
+            {"name": "dynamo.tasks.remove_location_xattrs_for_moved"},
+            {"name": "dynamo.tasks.migrate", "premigrate": True, "overwrite": "*overwrite"},
             {
-                "state": "all",
-                "type": "all",
-                "action": [
-                    {"name": "dynamo.tasks.remove_location_xattrs_for_moved"},
-                    {"name": "dynamo.tasks.migrate", "premigrate": True, "overwrite": "*overwrite"},
-                    {
-                        "name": "dynamo.tasks.reverse_stub",
-                        "site": "*destinationsite",
-                        "hydrate": "*hydrate",
-                        "overwrite": "*overwrite",
-                    },
-                ],
-            }
-        ],
+                "name": "dynamo.tasks.reverse_stub",
+                "site": "*destinationsite",
+                "hydrate": "*hydrate",
+                "overwrite": "*overwrite",
+            },
+        ),
     },
 )
+
+
+def _shelf(name: str, label: str, shelf: str, step: str, *asked: dict[str, Any], **fixed: Any) -> dict[str, Any]:
+    """Return the workflow that does something with what lies in a trash or version store: what, its fields say."""
+    return {
+        "name": name,
+        "label": label,
+        "discovery": shelf,
+        "discovery_options": {field["name"]: f"*{field['name']}" for field in asked} | fixed,
+        "fields": list(asked),
+        "filter_rules": _all({"name": f"dynamo.tasks.{step}"}),
+    }
+
+
+_ID: dict[str, Any] = {"name": "id", "label": "Only under this id", "type": "string", "default": ""}
+_TO: dict[str, Any] = {"name": "to", "label": "Path to restore to", "type": "string", "default": ""}
+_OLDER: dict[str, Any] = {"name": "older_than_days", "label": "Older than days", "type": "int", "default": 0}
+
+_HIDDEN: tuple[dict[str, Any], ...] = (
+    _shelf("trash_list", "List the trash", "trash", "list_kept"),
+    _shelf("trash_restore", "Restore from the trash", "trash", "restore_kept", _ID, _TO, latest=True),
+    _shelf("trash_purge", "Purge the trash", "trash", "purge_kept", _ID, _OLDER),
+    _shelf("versions_list", "List versions", "versions", "list_kept"),
+    _shelf("versions_restore", "Restore a version", "versions", "restore_kept", _ID, _TO, latest=True),
+    {
+        "name": "transparent_recall",
+        "label": "Transparent recall",
+        "discovery": None,
+        "fields": [],
+        "filter_rules": _all({"name": "dynamo.tasks.recall", "lock_level": "partial"}),
+    },
+    {
+        "name": "reverse_stub",
+        "label": "Reverse stub",
+        "discovery": None,
+        "allow_missing_paths": True,
+        "fields": [_HYDRATE, _OVERWRITE],
+        "filter_rules": _all({"name": "dynamo.tasks.reverse_stub", "hydrate": "*hydrate", "overwrite": "*overwrite"}),
+    },
+    {
+        "name": "delete_file",
+        "label": "Delete",
+        "discovery": None,
+        "allow_missing_paths": True,
+        "fields": [{"name": "recursive", "label": "With all it holds", "type": "bool", "default": False}],
+        "filter_rules": _all({"name": "dynamo.tasks.delete_paths_from_gpfs", "recursive": "*recursive"}),
+    },
+    {
+        "name": "adopt",
+        "label": "Adopt copies of stubs",
+        "discovery": "recursive",
+        "fields": [],
+        "filter_rules": _all({"name": "dynamo.tasks.adopt"}),
+    },
+    {
+        "name": "verify",
+        "label": "Verify",
+        "discovery": "recursive",
+        "fields": [
+            {"name": "content", "label": "Read the objects whole", "type": "bool", "default": False},
+            {"name": "repair", "label": "Repair", "type": "bool", "default": False},
+            {"name": "budget_gb", "label": "GiB of content to read", "type": "int", "default": 0},
+        ],
+        "filter_rules": _all(
+            {"name": "dynamo.tasks.verify", "content": "*content", "repair": "*repair", "budget_gb": "*budget_gb"}
+        ),
+    },
+    {
+        "name": "rebuild",
+        "label": "Rebuild the index",
+        "discovery": "rebuild",
+        "fields": [],
+        "filter_rules": [],
+    },
+)
+"""Not offered to people, and run by their names: by commands, programs and the recall guard."""
+
+SHIPPED: tuple[dict[str, Any], ...] = (*_OFFERED, *({"visible": False, **hidden} for hidden in _HIDDEN))
 
 ALIASES: dict[str, dict[str, str]] = {
     "send": {"destination": "destinationsite", "destination site": "destinationsite"},

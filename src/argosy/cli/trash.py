@@ -1,0 +1,53 @@
+"""`argosy trash`."""
+
+from typing import Annotated
+
+import typer
+
+from argosy.cli import shelves
+from argosy.cli.output import OUTPUT, Format
+from argosy.cli.watching import DETACH, run_workflow
+
+app = typer.Typer(help="What was removed, and is kept for a while.", no_args_is_help=True)
+
+
+@app.callback()
+def trash() -> None:
+    """What was removed, and is kept for a while."""
+
+
+@app.command("list")
+def list_(paths: shelves.PATHS, site: shelves.SITE, output: OUTPUT = Format.TEXT) -> None:
+    """List what was removed at the paths and beneath them, the oldest first; as JSON one entry a line."""
+    shelves.list_shelf("trash", paths, site=site, output=output)
+
+
+@app.command()
+def restore(
+    paths: shelves.CHOSEN,
+    site: shelves.SITE,
+    *,
+    to: shelves.TO = "",
+    detach: DETACH = False,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Put back what was removed: a directory with all that went with it. What is there by now stays, and is listed."""
+    shelves.restore("trash", paths, site=site, to=to, detach=detach, output=output)
+
+
+@app.command()
+def purge(
+    paths: shelves.CHOSEN,
+    site: shelves.SITE,
+    *,
+    older_than: Annotated[str, typer.Option(help="Only what was removed that long ago, such as 30d or 4w.")] = "0d",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    detach: DETACH = False,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Remove for good what lies in the trash of the paths and beneath them, whenever it came there."""
+    plain, name = shelves.parted(paths)
+    fields = {"id": name, "older_than_days": shelves.days(older_than)}
+    if not yes:
+        typer.confirm(f"Remove for good what the trash of {site} has of {len(plain)} paths?", abort=True, err=True)
+    run_workflow("trash_purge", plain, site=site, fields=fields, detach=detach, output=output, discovery="trash")

@@ -1,0 +1,1 @@
+"""Garbage collection: which objects nothing refers to, and their removal."""

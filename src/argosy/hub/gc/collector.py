@@ -1,0 +1,75 @@
+"""The thread that takes runs from phase to phase, and begins those that were asked for."""
+
+import threading
+from datetime import timedelta
+
+import structlog
+from django.db import connection
+from django.utils import timezone
+
+from argosy.core.states import JOB_ENDED
+from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.gc import services
+from argosy.hub.gc.models import OPEN, Run
+from argosy.hub.jobs.models import Job
+
+log = structlog.get_logger()
+
+PERIOD, BRISK = 1.0, 0.2
+"""Seconds between looks, and while a run goes on."""
+GRACE = 5.0
+"""Seconds a step under way may take when we are told to stop; to break it off is harmless."""
+PAUSE = 10
+"""How many times as long as the last run that began by itself took, no other does."""
+
+
+class Collector:
+    """Garbage collection of one hub."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="collector", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; a run goes on where it was when there is a collector again."""
+        self._stopped.set()
+        self._thread.join(GRACE)
+
+    def look(self) -> bool:
+        """Take the run that goes on a step further, or begin one; say whether one goes on."""
+        run = Run.objects.filter(state__in=OPEN).first()
+        if run is not None:
+            services.advance(run)
+        elif _is_asked_for():
+            run = services.begin(Run.Kind.ASKED)
+        return run is not None
+
+    def _go_on(self) -> None:
+        busy = False
+        while not self._stopped.wait(BRISK if busy else PERIOD):
+            try:
+                busy = self.look()
+            except Exception:
+                busy = False
+                log.exception("garbage collection put off")
+        connection.close()
+
+
+def _is_asked_for() -> bool:
+    """Say whether objects are to be removed whose job has ended, and the last such run is long enough ago."""
+    now = timezone.now()
+    last = Run.objects.filter(kind=Run.Kind.ASKED).first()
+    if last is not None and last.completed is not None:
+        took = max(last.completed - last.created, timedelta(seconds=PERIOD))
+        if now < last.completed + PAUSE * took:
+            return False
+    jobs = set(Unneeded.objects.filter(asked=True, due__lte=now).values_list("job", flat=True).distinct())
+    return Job.objects.filter(pk__in=jobs, state__in=JOB_ENDED).exists() or bool(jobs - set(_known(jobs)))
+
+
+def _known(jobs: set[int]) -> list[int]:
+    return list(Job.objects.filter(pk__in=jobs).values_list("pk", flat=True))

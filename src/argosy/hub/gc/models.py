@@ -1,0 +1,55 @@
+"""Runs of garbage collection."""
+
+from django.db import models
+
+
+class Run(models.Model):
+    """One run, and how far it is. What it found lies in a file of its own: `notes`."""
+
+    class Kind(models.TextChoices):
+        """What it is for."""
+
+        PLAN = "plan"
+        """Say what could be removed."""
+        RUN = "run"
+        """Remove it."""
+        ASKED = "asked"
+        """Remove what somebody asked to have removed, and nothing else. Such runs begin by themselves."""
+
+    class State(models.TextChoices):
+        """What it is doing."""
+
+        SURVEY = "SURVEY"
+        """Sites list what they refer to, and what lies in datastores."""
+        DOOM = "DOOM"
+        """What is to go is marked in its datastore, so that nobody comes to refer to it from now on."""
+        MARK = "MARK"
+        """Sites list once more what they refer to."""
+        SWEEP = "SWEEP"
+        """What nothing refers to is removed."""
+        DONE = "DONE"
+        FAILED = "FAILED"
+        """It stopped, and its reason says why. What had not been removed stays."""
+
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    state = models.CharField(max_length=8, choices=State.choices)
+    job = models.PositiveBigIntegerField(null=True)
+    """The job of the phase it is in."""
+    created = models.DateTimeField()
+    completed = models.DateTimeField(null=True)
+    doomed = models.DateTimeField(null=True)
+    """When all that is to go had been marked."""
+    reason = models.TextField(default="")
+    counts = models.JSONField(default=dict)
+    """Objects and bytes, by why they go or stay."""
+
+    class Meta:
+        """Newest first; one at a time."""
+
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
+
+
+OPEN = (Run.State.SURVEY, Run.State.DOOM, Run.State.MARK, Run.State.SWEEP)

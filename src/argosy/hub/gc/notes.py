@@ -1,0 +1,192 @@
+"""What runs find out, in SQLite files: a hundred million references belong neither into memory nor into job tables.
+
+Each run has a file, `run-N.sqlite3`: what is referred to, what lies in datastores, what is due. What outlives runs is
+in `noticed.sqlite3`: since when each object has been without references. Losing that starts the waits anew.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from argosy.core.entry import Stored
+
+_RUN = """
+CREATE TABLE IF NOT EXISTS referred (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS carried (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orphan (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS found (
+    datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, PRIMARY KEY (datastore, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS due (
+    datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, why TEXT,
+    PRIMARY KEY (datastore, key, uuid)
+) WITHOUT ROWID;
+"""
+_NOTICED = """
+CREATE TABLE IF NOT EXISTS noticed.noticed (
+    datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, since REAL, why TEXT,
+    PRIMARY KEY (datastore, key)
+) WITHOUT ROWID;
+"""
+_FORGET = """
+DELETE FROM noticed.noticed AS n WHERE NOT EXISTS (
+    SELECT 1 FROM found AS f WHERE f.datastore = n.datastore AND f.key = n.key AND f.uuid = n.uuid AND f.etag = n.etag
+) OR uuid IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)
+"""
+_NOTICE = """
+INSERT OR IGNORE INTO noticed.noticed
+SELECT datastore, key, uuid, etag, version, size, ?, 'deleted' FROM found
+WHERE uuid NOT IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)
+"""
+_KEPT_NO_MORE = "UPDATE noticed.noticed SET why = ?, since = ? WHERE datastore = ? AND key = ? AND uuid = ?"
+_NEVER_POINTED_TO = "UPDATE noticed.noticed SET why = 'orphan' WHERE uuid IN (SELECT uuid FROM orphan)"
+_DUE = """
+INSERT OR IGNORE INTO due SELECT datastore, key, uuid, etag, version, size, why FROM noticed.noticed
+WHERE why = ? AND since <= ?
+"""
+_SPARE = "UPDATE due SET why = ? WHERE uuid IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)"
+_COLUMNS = "datastore, key, uuid, etag, version, size"
+
+
+class Due(NamedTuple):
+    """An object that is to go, and why."""
+
+    stored: Stored
+    why: str
+
+
+class Unwanted(NamedTuple):
+    """An object that a step said is not needed, and since when."""
+
+    stored: Stored
+    since: float
+
+
+class Notes:
+    """The notes of one run. A context manager; what a method returned from is on the disk."""
+
+    def __init__(self, directory: Path, run: int) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = directory / f"run-{run}.sqlite3"
+        self._db = sqlite3.connect(self._file, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_RUN)
+        self._noticed = directory / "noticed.sqlite3"
+
+    def __enter__(self) -> Self:
+        """Return the notes."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def refer(self, uuids: Iterable[bytes]) -> None:
+        """Note objects that something refers to."""
+        self._many("INSERT OR IGNORE INTO referred VALUES (?)", ((uuid,) for uuid in uuids))
+
+    def carry(self, uuids: Iterable[bytes]) -> None:
+        """Note objects that work under way carries: something may come to refer to them."""
+        self._many("INSERT OR IGNORE INTO carried VALUES (?)", ((uuid,) for uuid in uuids))
+
+    def never_pointed(self, uuids: Iterable[bytes]) -> None:
+        """Note objects that a site began to write and that none of its files came to point to."""
+        self._many("INSERT OR IGNORE INTO orphan VALUES (?)", ((uuid,) for uuid in uuids))
+
+    def find(self, objects: Iterable[Stored]) -> None:
+        """Note objects that lie in datastores."""
+        self._many("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)", map(_row, objects))
+
+    def settle(self, now: float, waits: Mapping[str, float], unwanted: Iterable[Unwanted]) -> None:
+        """Hold what lies in datastores against what is referred to; what was without references long enough is due."""
+        with self._attached():
+            self._db.execute(_FORGET)
+            self._db.execute(_NOTICE, (now,))
+            self._db.execute(_NEVER_POINTED_TO)
+            self._db.executemany(_KEPT_NO_MORE, (("unneeded", since, *_row(s)[:3]) for s, since in unwanted))
+            for why, wait in waits.items():
+                self._db.execute(_DUE, (why, now - wait))
+
+    def ask(self, objects: Iterable[Stored]) -> None:
+        """Note objects that somebody asked to have removed: they are due."""
+        rows = ((*_row(stored), "asked") for stored in objects)
+        self._many("INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def spare(self, why: str) -> list[Due]:
+        """Change why to this for what something refers to, or work under way carries; return what is referred to."""
+        self._many(_SPARE, [(why,)])
+        return list(self._due("WHERE uuid IN (SELECT uuid FROM referred)"))
+
+    def due(self, most: int) -> list[Due]:
+        """Return objects that are due, `most` at most."""
+        return list(self._due(f"LIMIT {int(most)}"))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many objects and bytes are due, wait, and are referred to, by why."""
+        with closing(self._db.cursor()) as cursor, self._attached():
+            told = {f"due, {why}": _sums(row) for why, *row in cursor.execute(_group("due"))}
+            for why, *row in cursor.execute(_group("noticed.noticed", _NOT_DUE)):
+                told[f"waiting, {why}"] = _sums(row)
+            told["referred to"] = _sums(cursor.execute(_REFERRED).fetchone())
+        return told
+
+    def remove(self) -> None:
+        """Remove the notes of this run."""
+        self._db.close()
+        for suffix in ("", "-wal", "-shm"):
+            self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+
+    def _due(self, which: str) -> Iterator[Due]:
+        for *row, why in self._db.execute(f"SELECT {_COLUMNS}, why FROM due {which}"):  # noqa: S608 - words of ours
+            yield Due(_stored(row), why)
+
+    def _many(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(sql, rows)
+
+    def _attached(self) -> "_Attached":
+        return _Attached(self._db, self._noticed)
+
+
+class _Attached:
+    """A transaction that reaches what outlives runs."""
+
+    def __init__(self, db: sqlite3.Connection, file: Path) -> None:
+        self._db, self._file = db, file
+
+    def __enter__(self) -> None:
+        self._db.execute("ATTACH ? AS noticed", (str(self._file),))
+        self._db.execute("PRAGMA noticed.synchronous=FULL")
+        self._db.executescript(_NOTICED)
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")
+        self._db.execute("DETACH noticed")
+
+
+_NOT_DUE = "AS n WHERE NOT EXISTS (SELECT 1 FROM due AS d WHERE d.datastore = n.datastore AND d.key = n.key)"
+_REFERRED = "SELECT count(*), total(size) FROM found WHERE uuid IN (SELECT uuid FROM referred)"
+
+
+def _group(table: str, which: str = "") -> str:
+    return f"SELECT why, count(*), total(size) FROM {table} {which} GROUP BY why"  # noqa: S608 - words of ours
+
+
+def _sums(row: Sequence[float]) -> dict[str, int]:
+    return {"objects": int(row[0]), "bytes": int(row[1])}
+
+
+def _row(stored: Stored) -> tuple[object, ...]:
+    return (stored.datastore, stored.key, stored.uuid, stored.etag, stored.version, stored.size)
+
+
+def _stored(row: Sequence[object]) -> Stored:
+    datastore, key, uuid, etag, version, size = row
+    assert isinstance(uuid, bytes)
+    assert isinstance(size, int)
+    return Stored(datastore=str(datastore), key=str(key), uuid=uuid, etag=str(etag), version=str(version), size=size)

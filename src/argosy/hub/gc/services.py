@@ -1,0 +1,192 @@
+"""Decisions on runs: to begin one, and to take it from phase to phase."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from django.db import models, transaction
+from django.utils import timezone
+
+from argosy.core.config import Config
+from argosy.core.states import JobState, TaskState
+from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.common.errors import Conflict
+from argosy.hub.gc import phases
+from argosy.hub.gc.models import OPEN, Run
+from argosy.hub.gc.notes import Due
+from argosy.hub.jobs import services as jobs
+from argosy.hub.jobs.ledger import OPEN_JOB
+from argosy.hub.jobs.models import Job, Task
+
+log = structlog.get_logger()
+
+PATIENCE = timedelta(minutes=10)
+"""How long a site that is not busy may leave a task of a run unclaimed."""
+_WAITS = {"unneeded": phases.DAY, "orphan": phases.DAY, "deleted": timedelta(days=90)}
+"""How long an object must have been without references, by why it has none."""
+_TOLD = timedelta(days=90)
+"""How long a run is told of."""
+_JOB_OK = (JobState.SUCCESS, JobState.SKIPPED)
+
+
+def configure(config: Config) -> None:
+    """Wait as long as the configuration says."""
+    _WAITS["deleted"] = timedelta(days=config.hub.garbage_days)
+
+
+@transaction.atomic
+def begin(kind: Run.Kind) -> Run:
+    """Record a run and, once it is recorded, set the sites to work.
+
+    Raises:
+        Conflict: another run goes on.
+    """
+    if (other := Run.objects.filter(state__in=OPEN).first()) is not None:
+        raise Conflict(f"garbage collection goes on (run {other.pk}, {other.state}): wait for it to end")
+    run = Run(kind=kind, state=Run.State.SURVEY, created=timezone.now())
+    run.save()
+    phases.notes(run).remove()  # a run of this number, before the database was lost, must not speak for this one
+    log.info("garbage collection begun", run=run.pk, kind=kind)
+    _work(run, [*phases.references(), *(phases.objects() if kind != Run.Kind.ASKED else ())])
+    return run
+
+
+def advance(run: Run) -> None:
+    """Take the run on, if what its sites were to do has been done. Harmless when repeated, wherever it was killed."""
+    job = Job.objects.filter(pk=run.job or 0).first()
+    if job is None and run.job is not None:
+        fail(run, f"its job {run.job} is gone, and with it what came of that: begin another run")
+    elif job is not None and job.state in OPEN_JOB:
+        _check_patience(run, job)
+    elif job is not None and run.state != Run.State.SWEEP and not _went_well(job):
+        fail(run, _why(job))
+    else:
+        _NEXT[Run.State(run.state)](run)
+
+
+def _went_well(job: Job) -> bool:
+    return job.state in _JOB_OK and not job.numabortedfiles
+
+
+@transaction.atomic
+def fail(run: Run, reason: str) -> None:
+    """Stop the run; what it had not removed stays."""
+    log.warning("garbage collection stopped", run=run.pk, reason=reason)
+    _end(run, Run.State.FAILED, reason)
+
+
+def _check_patience(run: Run, job: Job) -> None:
+    """Stop the run where a site leaves its task lying, although nothing keeps it busy."""
+    before = timezone.now() - PATIENCE
+    late = models.Q(started=None, created__lt=before) | models.Q(due__lt=before)
+    for task in Task.objects.filter(late, job=job, state=TaskState.PENDING).select_related("site"):
+        if not Task.objects.filter(site=task.site_id, state=TaskState.STARTED).exists():
+            jobs.cancel(job.pk)
+            fail(run, f"site {task.site.name} does not answer, so nothing more is removed: start its agent")
+            return
+
+
+def _why(job: Job) -> str:
+    broken = Task.objects.filter(job=job).exclude(state__in=(TaskState.SUCCESS, TaskState.SKIPPED))
+    task = broken.select_related("site").first()
+    if job.state == JobState.CANCELLED or task is None:
+        return f"its job {job.pk} was cancelled: nothing was removed"
+    told = task.reason or f"see `argosy job files {job.pk} --category failed`"
+    return f"site {task.site.name} could not do its part ({task.tasktype}), so nothing is removed: {told}"
+
+
+def _surveyed(run: Run) -> None:
+    """Reckon what is due."""
+    now = timezone.now()
+    with phases.notes(run) as notes:
+        notes.carry(phases.carried(run.created))
+        if run.kind != Run.Kind.ASKED:
+            waits = {why: wait.total_seconds() for why, wait in _WAITS.items()}
+            notes.settle(now.timestamp(), waits, phases.unwanted())
+        notes.ask(phases.asked(now))
+        run.counts = notes.counts()
+    if run.kind == Run.Kind.PLAN:
+        _end(run, Run.State.DONE, "")
+    else:
+        _doom(run)
+
+
+def _doom(run: Run) -> None:
+    with phases.notes(run) as notes:
+        due = notes.due(phases.MOST)
+    if not due:
+        _end(run, Run.State.DONE, "")
+        return
+    run.state = Run.State.DOOM
+    _work(run, phases.over(due, phases.DOOM))
+
+
+def _doomed(run: Run) -> None:
+    """Wait for work that may refer to what has just been marked; then look again at what is referred to."""
+    if run.doomed is None:
+        run.doomed = timezone.now()
+        run.save(update_fields=["doomed"])
+    if not phases.adopting(run):
+        run.state = Run.State.MARK
+        _work(run, phases.references())
+
+
+@transaction.atomic
+def _marked(run: Run) -> None:
+    """Spare what something refers to, of what is due; remove the rest."""
+    with phases.notes(run) as notes:
+        notes.carry(phases.carried(run.doomed or run.created))
+        for one in notes.spare(phases.SPARED):
+            _rows(one).delete()  # it is wanted: once it no longer is, a run finds it without this
+        due = notes.due(phases.MOST)
+    run.counts["spared"] = {"objects": sum(one.why == phases.SPARED for one in due)}
+    run.state = Run.State.SWEEP
+    _work(run, phases.over(due, phases.DELETE))
+
+
+def _rows(due: Due) -> models.QuerySet[Unneeded]:
+    stored = due.stored
+    return Unneeded.objects.filter(datastore=stored.datastore, key=stored.key, uuid=stored.uuid)
+
+
+@transaction.atomic
+def _swept(run: Run) -> None:
+    told = phases.swept(run)
+    run.counts["removed"] = {"objects": told["removed"], "bytes": told["bytes"]}
+    run.counts["left as they were"] = {"objects": told["left"]}
+    failed = told["failed"]
+    reason = f"{failed} objects could not be removed: see `argosy job files {run.job} --category failed`"
+    _end(run, Run.State.DONE, reason if failed else "")
+
+
+_NEXT = {
+    Run.State.SURVEY: _surveyed,
+    Run.State.DOOM: _doomed,
+    Run.State.MARK: _marked,
+    Run.State.SWEEP: _swept,
+}
+
+
+@transaction.atomic
+def _work(run: Run, parts: Sequence[jobs.Part]) -> None:
+    """Set sites to work; where there is nothing to do, the phase has ended as it begins."""
+    _drop_job(run)
+    run.job = jobs.begin(parts).pk if parts else None
+    run.save()
+
+
+def _drop_job(run: Run) -> None:
+    """Drop a job that went well: it has nothing to tell any more, and runs that begin by themselves make many."""
+    if Job.objects.filter(pk=run.job or 0, state__in=_JOB_OK).delete()[0]:
+        run.job = None
+
+
+@transaction.atomic
+def _end(run: Run, state: Run.State, reason: str) -> None:
+    if run.kind != Run.Kind.PLAN:
+        phases.put_off(run)
+    _drop_job(run)
+    run.state, run.reason, run.completed = state, reason, timezone.now()
+    run.save()
+    Run.objects.filter(completed__lt=run.completed - _TOLD).delete()
+    transaction.on_commit(phases.notes(run).remove)

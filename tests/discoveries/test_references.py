@@ -1,0 +1,131 @@
+"""What garbage collection and rebuilding find at a site: references, objects, keys."""
+
+from pathlib import Path
+
+import pytest
+
+from argosy.core.entry import Entry, Stored
+from argosy.filesystems.base import Shelf
+from argosy.stores import keys
+from tests.sites import Side
+
+CONTENT = b"some content"
+
+
+@pytest.fixture
+def london(tmp_path: Path) -> Side:
+    return Side(tmp_path, "london")
+
+
+def premigrated(side: Side, *names: str) -> list[Stored]:
+    for name in names:
+        (side.tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (side.tree / name).write_bytes(CONTENT + name.encode())
+    outcomes = side.do("migrate", *(side.entry(side.tree / name) for name in names), premigrate=True)
+    assert all(outcome.entry.facts.stored for outcome in outcomes), outcomes
+    return [outcome.entry.facts.stored for outcome in outcomes]
+
+
+def found(side: Side, step: str, *given: bytes, **options) -> list[Entry]:
+    side.hub.batches.clear()
+    report = side.report(step, *(Entry(path=path) for path in given), **options)
+    assert not report.error, report.reason
+    assert not report.outcomes
+    return [entry for batch in side.hub.batches for entry in batch.entries]
+
+
+def uuids(entries: list[Entry]) -> set[bytes]:
+    return {entry.facts.stored.uuid for entry in entries if entry.path}
+
+
+def test_every_file_that_points_to_an_object_is_a_reference(london):
+    a, b = premigrated(london, "a", "sub/b")
+    (london.tree / "plain").write_bytes(b"x")
+    entries = [entry for entry in found(london, "references", bytes(london.root)) if entry.path]
+    assert uuids(entries) == {a.uuid, b.uuid}
+    assert {entry.path for entry in entries} == {bytes(london.tree / "a"), bytes(london.tree / "sub/b")}
+    assert {entry.facts.stored.key for entry in entries} == {"projects/a", "projects/sub/b"}
+
+
+def test_what_lies_in_the_trash_is_a_reference_too(london):
+    (a,) = premigrated(london, "a")
+    tree = london.place.tree(bytes(london.tree))
+    tree.remove(bytes(london.tree / "a"), london.entry(london.tree / "a"))
+    assert list(tree.kept(Shelf.TRASH))
+    assert uuids(found(london, "references", bytes(london.root))) == {a.uuid}
+
+
+def test_what_the_site_began_to_write_and_never_pointed_to_is_told_without_a_path(london):
+    london.place.index.intend(b"u" * 16, "projects/orphan")
+    (orphan,) = found(london, "references", bytes(london.root))
+    assert (orphan.path, orphan.facts.stored.uuid) == (b"", b"u" * 16)
+
+
+def test_a_root_that_the_agent_does_not_know_is_not_passed_over(london, tmp_path):
+    report = london.report("references", Entry(path=bytes(tmp_path / "elsewhere")))
+    assert report.error == "denied"
+
+
+def test_a_root_that_is_not_served_is_not_passed_over(london):
+    london.place.unserved[bytes(london.root)] = "its disk is not mounted"
+    report = london.report("references", Entry(path=bytes(london.root)))
+    assert (report.error, report.retry) == ("unavailable", True)
+
+
+def test_an_attribute_that_cannot_be_read_ends_it(london):
+    import os
+
+    premigrated(london, "a")
+    name = next(name for name in os.listxattr(london.tree / "a") if "argosy" in name)
+    os.setxattr(london.tree / "a", name, b"\x01broken")
+    report = london.report("references", Entry(path=bytes(london.root)))
+    assert report.error == "corrupt"
+    assert str(london.tree / "a") in report.reason
+
+
+def test_files_of_ours_in_a_datastore_are_found_below_the_paths_that_were_given(london):
+    a, b = premigrated(london, "a", "sub/b")
+    (london.store / "projects" / "foreign").write_bytes(b"not ours")
+    (london.store / "other").mkdir()
+    store = london.site().store("cloud")
+    store.copy(a.key, keys.version_key(a.uuid), etag=a.etag)
+    store.copy(b.key, "other/b", etag=b.etag)
+    keys_of = {entry.facts.stored.key for entry in found(london, "objects", b"/projects/", datastore="cloud")}
+    assert keys_of == {a.key, b.key, keys.version_key(a.uuid)}
+    assert {entry.facts.stored.key for entry in found(london, "objects", b"/other/", datastore="cloud")} == {"other/b"}
+
+
+def test_all_of_a_datastore_is_looked_at_where_all_of_it_is_linked(london):
+    a, b = premigrated(london, "a", "sub/b")
+    copy = london.site().store("cloud").copy(a.key, keys.version_key(a.uuid), etag=a.etag)
+    entries = found(london, "objects", b"/", b"/projects/", datastore="cloud")
+    assert sorted(entry.facts.stored.key for entry in entries) == [copy.key, a.key, b.key]
+    assert {entry.facts.stored.size for entry in entries} == {a.size, b.size}
+
+
+def forgotten(side: Side) -> None:
+    """Have the site's index know nothing."""
+    with side.place.index._lock:
+        side.place.index._objects.clear()
+        side.place.index._db.execute("DELETE FROM object")
+
+
+def test_a_rebuild_finds_keys_where_paths_say_and_among_all_objects(london):
+    a, b = premigrated(london, "a", "b")
+    (london.tree / "b").rename(london.tree / "moved")
+    forgotten(london)
+    assert london.site().key_of(a.uuid) is None
+    entries = found(london, "rebuild", bytes(london.root))
+    assert {entry.path for entry in entries} == {bytes(london.tree / "a"), bytes(london.tree / "moved")}
+    assert (london.site().key_of(a.uuid), london.site().key_of(b.uuid)) == (a.key, b.key)
+
+
+def test_a_rebuild_names_what_it_does_not_find(london):
+    a, _ = premigrated(london, "a", "b")
+    london.site().store("cloud").delete(a.key)
+    forgotten(london)
+    london.hub.batches.clear()
+    report = london.report("rebuild", Entry(path=bytes(london.root)))
+    (failed,) = [*report.outcomes, *(one for batch in london.hub.batches for one in batch.failed)]
+    assert (failed.entry.path, failed.error) == (bytes(london.tree / "a"), "not_found")
+    assert [entry.path for batch in london.hub.batches for entry in batch.entries] == [bytes(london.tree / "b")]

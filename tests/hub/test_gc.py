@@ -1,0 +1,419 @@
+"""Garbage collection as the hub decides it; what sites find is made up here."""
+
+import contextlib
+import datetime as dt
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from django.db import transaction
+
+from argosy.core.config import Config, HubConfig
+from argosy.core.entry import Entry, Stored
+from argosy.core.outcome import Outcome
+from argosy.core.states import FileState
+from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.common.errors import Conflict
+from argosy.hub.gc import services
+from argosy.hub.gc.collector import Collector
+from argosy.hub.gc.models import OPEN, Run
+from argosy.hub.gc.notes import Notes, Unwanted
+from argosy.hub.jobs.models import Job, Task
+from tests.hub.fake import FakeAgent, fresh, processed, report, start
+
+DAY = 86400.0
+REFERENCES, OBJECTS = "references", "objects"
+
+
+def stored(name: str, *, key: str = "", etag: str = "e", size: int = 10) -> Stored:
+    return Stored(datastore="cloud", key=key or f"projects/{name}", uuid=name.encode().ljust(16), etag=etag, size=size)
+
+
+def found(name: str) -> Entry:
+    return Entry(path=f"/projects/{name}".encode()).learned(stored=stored(name))
+
+
+@pytest.fixture(autouse=True)
+def _settled(data_dir, two_sites):
+    services.configure(Config(hub=HubConfig(garbage_days=0)))
+    yield
+    services.configure(Config())
+    shutil.rmtree(data_dir / "gc", ignore_errors=True)
+
+
+@pytest.fixture
+def collector() -> Collector:
+    return Collector()
+
+
+def advanced(agent: FakeAgent, collector: Collector, run: Run) -> Run:
+    """Take the run to its end."""
+    for _ in range(20):
+        agent.run()
+        collector.look()
+        run.refresh_from_db()
+        if run.state not in OPEN:
+            return run
+    raise AssertionError(f"still {run.state}")
+
+
+def collected(agent: FakeAgent, kind: Run.Kind = Run.Kind.RUN) -> Run:
+    return advanced(agent, Collector(), services.begin(kind))
+
+
+def named(agent: FakeAgent, step: str) -> list[str]:
+    """Return the keys of the objects that sites were told to do this to."""
+    orders = [order for order in agent.orders if order.step == f"dynamo.tasks.{step}"]
+    return sorted(entry.facts.stored.key for order in orders for entry in order.entries)
+
+
+def holding(agent: FakeAgent, *, objects: str, london: str = "", dublin: str = "") -> FakeAgent:
+    """Have the sites find that these objects exist, and that they point to those."""
+    agent.finds["london", OBJECTS] = [found(name) for name in objects]
+    for site, names in (("london", london), ("dublin", dublin)):
+        agent.finds[site, REFERENCES] = [found(name) for name in names]
+    return agent
+
+
+def test_what_no_site_points_to_is_marked_and_removed_and_nothing_else(agent):
+    run = collected(holding(agent, objects="abc", london="a", dublin="b"))
+    assert named(agent, "doom_objects") == ["projects/c"]
+    assert named(agent, "delete_objects") == ["projects/c"]
+    assert (run.state, run.reason) == ("DONE", "")
+    assert run.counts["removed"] == {"objects": 1, "bytes": 10}
+    assert run.counts["referred to"] == {"objects": 2, "bytes": 20}
+
+
+def test_a_plan_says_what_would_go_and_removes_nothing(agent):
+    run = collected(holding(agent, objects="ab", london="a"), Run.Kind.PLAN)
+    assert run.counts["due, deleted"] == {"objects": 1, "bytes": 10}
+    assert named(agent, "doom_objects") == named(agent, "delete_objects") == []
+
+
+def test_datastores_are_listed_once_below_the_paths_that_sites_are_linked_to(agent):
+    collected(holding(agent, objects=""), Run.Kind.PLAN)
+    (order,) = [order for order in agent.orders if order.step.endswith(OBJECTS)]
+    assert [entry.path for entry in order.entries] == [b"/projects/"]
+    assert order.options == {"datastore": "cloud"}
+    assert sorted(order.site for order in agent.orders if order.step.endswith(REFERENCES)) == ["dublin", "london"]
+
+
+def test_what_a_site_comes_to_point_to_while_the_run_goes_on_is_spared(agent):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    Collector().look()
+    holding(agent, objects="ab", dublin="b")
+    run = advanced(agent, Collector(), run)
+    states = {
+        entry.facts.stored.key: entry.state
+        for order in agent.orders
+        if order.step.endswith("delete_objects")
+        for entry in order.entries
+    }
+    assert states == {"projects/a": "deleted", "projects/b": "spared"}
+    assert run.counts["spared"] == {"objects": 1}
+
+
+def test_what_work_under_way_carries_is_not_removed(agent):
+    carrying = start("send", "/srv/london/projects/a", fields={"destinationsite": "dublin"}, discovery=None)
+    agent.act = lambda order, entry: Outcome.processed(entry.learned(stored=stored("a")))
+    for _ in range(3):
+        agent.do(agent.claim())
+    agent.rung.clear()  # the last task waits for its agent
+    agent.act = processed
+    run = services.begin(Run.Kind.RUN)
+    advanced(holding(agent, objects="ab"), Collector(), run)
+    assert named(agent, "delete_objects") == ["projects/b"]
+    assert (fresh(carrying).state, fresh(carrying).numprocessedfiles) == ("STARTED", 0)
+
+
+@pytest.mark.parametrize("lost", [REFERENCES, OBJECTS])
+def test_a_site_that_cannot_tell_stops_the_run_before_anything_is_removed(agent, lost):
+    holding(agent, objects="ab")
+    run = services.begin(Run.Kind.RUN)
+    while (order := agent.claim()) is not None:
+        if order.site == "london" and order.step.endswith(lost):
+            agent.delivery.report(report(order, error="corrupt", reason="the attribute of /srv/london/x is broken"))
+        else:
+            agent.do(order)
+    run = advanced(agent, Collector(), run)
+    assert (run.state, named(agent, "delete_objects")) == ("FAILED", [])
+    assert "site london could not do its part" in run.reason
+    assert "the attribute of /srv/london/x is broken" in run.reason
+
+
+def test_a_site_that_fails_at_the_second_look_stops_it_too(agent):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    Collector().look()
+    agent.run()
+    Collector().look()
+    run.refresh_from_db()
+    assert run.state == "MARK"
+    order = agent.claim()
+    agent.delivery.report(report(order, error="denied", reason="no"))
+    run = advanced(agent, Collector(), run)
+    assert (run.state, named(agent, "delete_objects")) == ("FAILED", [])
+
+
+def test_a_site_that_does_not_answer_stops_the_run_and_is_named(agent, collector):
+    run = services.begin(Run.Kind.RUN)
+    while (order := agent.claim()) is not None:
+        if order.site == "london":
+            agent.do(order)
+        else:
+            Task.objects.filter(taskid=order.task).update(state="PENDING", started=None)
+    collector.look()
+    run.refresh_from_db()
+    assert run.state == "SURVEY"
+    Task.objects.update(created=dt.datetime.now(dt.UTC) - services.PATIENCE * 2)
+    collector.look()
+    run.refresh_from_db()
+    assert run.state == "FAILED"
+    assert "site dublin does not answer" in run.reason
+    assert Job.objects.get(pk=run.job).state == "CANCELLED"
+
+
+def test_only_one_run_goes_on(agent, api):
+    services.begin(Run.Kind.PLAN)
+    with pytest.raises(Conflict, match="wait for it to end"):
+        services.begin(Run.Kind.RUN)
+    assert api.post("/api/gc/", {"kind": "plan"}).status_code == 409
+
+
+def test_a_run_is_begun_and_looked_at_by_the_api(agent, api):
+    sent = api.post("/api/gc/", {"kind": "plan"})
+    assert (sent.status_code, sent.json()["state"]) == (201, "SURVEY")
+    advanced(holding(agent, objects="ab", london="a"), Collector(), Run.objects.get())
+    told = api.get(f"/api/gc/{sent.json()['id']}/").json()
+    assert (told["kind"], told["state"], told["reason"]) == ("plan", "DONE", "")
+    assert told["counts"]["due, deleted"]["objects"] == 1
+    assert api.get("/api/gc/").json()["count"] == 1
+    assert api.post("/api/gc/", {"kind": "asked"}).status_code == 400
+
+
+def test_removal_waits_for_work_that_began_before_objects_were_marked(agent, collector):
+    start("premigrate", "/srv/london/projects/new", discovery=None)
+    agent.do(agent.claim())
+    upload = agent.claim()
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    for _ in range(5):
+        collector.look()
+        agent.run()
+    run.refresh_from_db()
+    assert run.state == "DOOM"
+    agent.do(upload)
+    assert advanced(agent, collector, run).state == "DONE"
+    assert named(agent, "delete_objects") == ["projects/a", "projects/b"]
+
+
+def test_work_that_begins_afterwards_is_not_waited_for(agent, collector):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    collector.look()
+    agent.run()
+    collector.look()
+    agent.clock.forward(3600)
+    start("premigrate", "/srv/london/projects/new", discovery=None)
+    agent.do(agent.claim()) if agent.rung[0][3] == "transfer" else None
+    for _ in range(8):
+        agent.run()
+        collector.look()
+    run.refresh_from_db()
+    assert run.state == "DONE"
+
+
+# What steps say is not needed
+
+
+def unneeding(agent: FakeAgent, workflow: str, *names: str) -> tuple[Job, list[object]]:
+    """Run a job whose step says that it needs these objects no more; return it and its last reports."""
+    told: list[object] = []
+    agent.act = lambda order, entry: (
+        msgspec.structs.replace(processed(order, entry), unneeded=(stored(entry.path.decode()[-1]),))
+        if not order.step.endswith("stat_paths")
+        else processed(order, entry)
+    )
+    job = start(workflow, *(f"/srv/london/projects/{name}" for name in names), discovery=None)
+    agent.run()
+    agent.act = processed
+    return job, told
+
+
+def test_what_a_step_needs_no_more_is_recorded_once_with_its_report(agent):
+    job = start("recall", "/srv/london/projects/a", discovery=None)
+    agent.do(agent.claim())
+    order = agent.claim()
+    outcome = Outcome(entry=order.entries[0], state=FileState.PROCESSED, unneeded=(stored("a"),))
+    for _ in range(3):
+        agent.delivery.report(report(order, [outcome]))
+    (row,) = Unneeded.objects.all()
+    assert (row.datastore, row.key, bytes(row.uuid), row.job) == ("cloud", "projects/a", stored("a").uuid, job.pk)
+    assert (row.why, row.asked) == ("dynamo.tasks.recall", True)
+
+
+def test_what_an_attempt_says_that_lost_its_task_is_recorded_as_well(agent):
+    start("recall", "/srv/london/projects/a", discovery=None)
+    agent.do(agent.claim())
+    order = agent.claim()
+    agent.clock.forward(61)
+    agent.delivery.sweep()
+    outcome = Outcome(entry=order.entries[0], state=FileState.PROCESSED, unneeded=(stored("a"),))
+    agent.delivery.report(report(order, [outcome]))
+    assert Unneeded.objects.count() == 1
+
+
+def test_what_somebody_asked_to_have_removed_goes_by_itself_once_nothing_points_to_it(agent, collector):
+    unneeding(agent, "recall", "a", "b")
+    holding(agent, objects="abz", dublin="b")
+    collector.look()
+    run = advanced(agent, collector, Run.objects.get())
+    assert (run.kind, run.state) == ("asked", "DONE")
+    assert named(agent, "objects") == []
+    assert run.counts["removed"]["objects"] == 1
+    assert not Unneeded.objects.exists()
+    deleted = {
+        e.facts.stored.key: e.state for o in agent.orders if o.step.endswith("delete_objects") for e in o.entries
+    }
+    assert deleted == {"projects/a": "asked", "projects/b": "spared"}
+
+
+def test_it_waits_until_the_job_has_ended(agent, collector):
+    job = start("recall", "/srv/london/projects/a", "/srv/london/projects/b", discovery=None)
+    agent.do(agent.claim())
+    order = agent.claim()
+    done = Outcome(entry=order.entries[0], state=FileState.PROCESSED, unneeded=(stored("a"),))
+    agent.delivery.report(report(order, [done], error="unavailable", reason="away", retry=True))
+    collector.look()
+    assert (fresh(job).state, Run.objects.count(), Unneeded.objects.count()) == ("STARTED", 0, 1)
+
+
+def test_an_object_that_cannot_be_removed_fails_no_job_and_is_tried_again_later(agent, collector):
+    job, _ = unneeding(agent, "recall", "a")
+    agent.act = lambda order, entry: (
+        Outcome(entry=entry, state=FileState.FAILED, reason="the store forbids it", error="denied")
+        if order.step.endswith("delete_objects")
+        else processed(order, entry)
+    )
+    collector.look()
+    run = advanced(agent, collector, Run.objects.get())
+    assert fresh(job).state == "SUCCESS"
+    assert "1 objects could not be removed" in run.reason
+    (row,) = Unneeded.objects.all()
+    assert row.due > dt.datetime.now(dt.UTC) + dt.timedelta(minutes=4)
+    collector.look()
+    assert Run.objects.count() == 1
+
+
+def test_what_nobody_asked_to_have_removed_waits_a_day(agent, collector):
+    services.configure(Config())
+    unneeding(agent, "premigrate", "a")
+    holding(agent, objects="a")
+    collector.look()
+    assert not Run.objects.exists()
+    assert collected(agent).counts["waiting, unneeded"]["objects"] == 1
+    Unneeded.objects.update(since=dt.datetime.now(dt.UTC) - dt.timedelta(hours=25))
+    collected(agent)
+    assert named(agent, "delete_objects") == ["projects/a"]
+
+
+def test_runs_that_begin_by_themselves_leave_each_other_time(agent, collector):
+    unneeding(agent, "recall", "a")
+    collector.look()
+    advanced(agent, collector, Run.objects.get())
+    unneeding(agent, "recall", "b")
+    collector.look()
+    assert Run.objects.count() == 1
+    Run.objects.update(completed=dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1), created=Run.objects.get().created)
+    Run.objects.update(created=Run.objects.get().completed)
+    collector.look()
+    assert Run.objects.count() == 2
+
+
+def test_each_phase_may_be_taken_up_again_where_it_was(agent):
+    """A hub that is killed before it commits makes the same decision once more, whatever the notes say already."""
+    holding(agent, objects="abc", london="a")
+    run = services.begin(Run.Kind.RUN)
+    for _ in range(10):
+        agent.run()
+        run.refresh_from_db()
+        if run.state in OPEN:
+            with contextlib.suppress(KeyboardInterrupt), transaction.atomic():
+                services.advance(run)
+                raise KeyboardInterrupt
+            services.advance(Run.objects.get(pk=run.pk))
+    run.refresh_from_db()
+    assert (run.state, run.counts["removed"]["objects"]) == ("DONE", 2)
+
+
+# What outlives runs
+
+
+@pytest.fixture
+def notes(tmp_path: Path):
+    """Return what makes the notes of a run."""
+    return lambda number: Notes(tmp_path, number)
+
+
+WAITS = {"deleted": 90 * DAY, "orphan": DAY, "unneeded": DAY}
+
+
+def due(notes: Notes, now: float, *objects: Stored, unwanted: list[Unwanted] | None = None) -> list[str]:
+    with notes:
+        notes.find(objects)
+        notes.settle(now, WAITS, unwanted or [])
+        return sorted(one.stored.key for one in notes.due(100))
+
+
+def test_what_was_deleted_is_kept_for_ninety_days_after_it_was_first_missed(notes):
+    a = stored("a")
+    assert due(notes(1), 1000, a) == []
+    assert due(notes(2), 1000 + 89 * DAY, a) == []
+    assert due(notes(3), 1000 + 90 * DAY, a) == ["projects/a"]
+
+
+def test_a_reference_that_came_back_begins_the_wait_anew(notes):
+    a = stored("a")
+    due(notes(1), 0, a)
+    second = notes(2)
+    second.refer([a.uuid])
+    assert due(second, 60 * DAY, a) == []
+    assert due(notes(3), 91 * DAY, a) == []
+    assert due(notes(4), 182 * DAY, a) == ["projects/a"]
+
+
+def test_another_object_under_the_same_key_begins_the_wait_anew(notes):
+    due(notes(1), 0, stored("a"))
+    other = msgspec.structs.replace(stored("b"), key="projects/a")
+    assert due(notes(2), 91 * DAY, other) == []
+    assert due(notes(3), 92 * DAY, msgspec.structs.replace(other, etag="f")) == []
+
+
+def test_what_a_site_began_and_never_pointed_to_waits_a_day(notes):
+    a, b = stored("a"), stored("b")
+    due(notes(1), 0, a, b)
+    second = notes(2)
+    second.never_pointed([a.uuid])
+    assert due(second, DAY, a, b) == ["projects/a"]
+
+
+def test_what_a_step_needs_no_more_waits_a_day_from_when_it_said_so(notes):
+    a = stored("a")
+    unwanted = [Unwanted(a, 500.0)]
+    assert due(notes(1), 1000, a, unwanted=unwanted) == []
+    assert due(notes(2), 500 + DAY, a, unwanted=unwanted) == ["projects/a"]
+
+
+def test_what_is_not_there_is_never_due(notes):
+    due(notes(1), 0, stored("a"))
+    assert due(notes(2), 91 * DAY, unwanted=[Unwanted(stored("a"), 0.0)]) == []
+
+
+def test_a_job_that_is_gone_is_not_taken_for_one_that_went_well(agent, collector):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    Job.objects.all().delete()
+    run = advanced(agent, collector, run)
+    assert (run.state, named(agent, "delete_objects")) == ("FAILED", [])
