@@ -1,11 +1,13 @@
 """What sites have settled for their files, and what the shipped workflows do with it."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from argosy.core.config import Config
+from argosy.core.config import Config, load
 from argosy.core.entry import Entry
-from argosy.core.errors import Restoring
+from argosy.core.errors import Invalid, Restoring
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
@@ -226,3 +228,32 @@ def test_a_source_that_has_no_place_at_the_other_site_is_refused_at_once():
     given = [Entry(path=b"/srv/london/projects/new", source=b"/srv/london/elsewhere")]
     with pytest.raises(Exception, match="no sitelink"):
         submit(Asked(site="london", workflow="send", paths=given, fields={"destinationsite": "dublin"}), owner=None)
+
+
+def read(tmp_path: Path, *, hub: str = "", site: str = "") -> Config:
+    (tmp_path / "argosy.toml").write_text(
+        f'[hub]\n{hub}\n[[sites]]\nname = "london"\nroots = ["/srv/london"]\n{site}\n'
+    )
+    return load(tmp_path / "argosy.toml")
+
+
+def test_the_file_says_what_a_site_has_settled_and_how_long_garbage_is_kept(tmp_path):
+    found = read(tmp_path, hub="garbage_days = 14", site="min_stub_size = 0\ntrash_days = 0.5")
+    assert found.hub.garbage_days == 14
+    assert (found.sites[0].min_stub_size, found.sites[0].trash_days) == (0, 0.5)
+    plain = read(tmp_path)
+    assert (plain.hub.garbage_days, plain.sites[0].min_stub_size, plain.sites[0].trash_days) == (90, 65536, 30)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"site": "trash_days = -1"}, "sites.london.trash_days: must be at least 0"),
+        ({"site": 'trash_days = "long"'}, "sites.london.trash_days: must be a number"),
+        ({"site": "min_stub_size = 0.5"}, "sites.london.min_stub_size: must be a whole number"),
+        ({"hub": "garbage_days = -0.5"}, "hub.garbage_days: must be at least 0"),
+    ],
+)
+def test_what_the_file_cannot_say_is_refused_by_name(tmp_path, said, message):
+    with pytest.raises(Invalid, match=message):
+        read(tmp_path, **said)

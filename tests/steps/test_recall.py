@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,8 @@ from argosy.core.order import Link, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.states import FileState
+from argosy.filesystems._posix.file import OpenFile
+from argosy.filesystems.posix import Posix
 from argosy.hsm.content import Bytes
 from argosy.hsm.state import State
 from argosy.stores.base import Object
@@ -613,6 +616,35 @@ def test_what_somebody_wrote_into_what_a_killed_verb_left_is_kept(side: Side, le
     assert conflict.read_bytes() == seen
     good(recall(side, file))
     assert file.read_bytes() == CONTENT
+
+
+class Stopping(OpenFile):
+    """A file at which a recall stops short as soon as it has reserved its space."""
+
+    def reserve(self, size: int) -> None:
+        super().reserve(size)
+        raise LeaseLost("the hub took the task back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingTree(Posix):
+    """A tree of such files."""
+
+    def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> OpenFile:
+        return Stopping.open(self._root, path, self._seal, inode=inode, writing=writing)
+
+
+def test_zeros_that_somebody_read_are_not_taken_for_what_somebody_wrote(side: Side) -> None:
+    file = stub(side, "f")
+    assert file.read_bytes() == bytes(len(CONTENT))  # where blocks are reserved, these pages show as data
+    tree = side.place.trees[0]
+    side.place.trees[0] = StoppingTree(root=tree.root, key=tree.key)
+    with pytest.raises(LeaseLost):
+        recall(side, file)
+    side.place.trees[0] = tree
+    good(recall(side, file))
+    assert file.read_bytes() == CONTENT
+    assert conflicts(side) == []
 
 
 def test_a_file_that_is_open_for_writing_is_left_alone(side: Side) -> None:

@@ -78,11 +78,13 @@ def test_settings_are_read_from_a_configuration_and_the_secret_is_not_shown(sett
     assert {option.name for option in options(GcsStore)} == set(SETTINGS["GCS"])
 
 
-def test_the_credentials_may_be_in_a_file(settings: dict[str, object], tmp_path: Path) -> None:
+@pytest.mark.feature("HUB-BW-010")
+def test_the_credentials_may_be_in_a_file_or_given_as_they_are(settings: dict[str, object], tmp_path: Path) -> None:
+    account = str(settings["credentialsfile"])
     file = tmp_path / "account.json"
-    file.write_text(str(settings["credentialsfile"]))
-    store = Hasty(**settings | {"credentialsfile": str(file)})
-    assert put(store, "a", b"x").size == 1
+    file.write_text(account)
+    for number, said in enumerate([account, str(file)]):
+        assert put(Hasty(**settings | {"credentialsfile": said}), str(number), b"x", Absent()).size == 1
 
 
 def test_credentials_that_cannot_be_used_are_named(settings: dict[str, object], tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from argosy.core.states import FileState
 from tests.sites import Side
 from tests.verbs.agents import KILLED, Call, Location, Server
 from tests.verbs.evidence import ATTRIBUTE, Sight, assert_nothing_lost, leftovers, objects
-from tests.verbs.scenarios import OLD, Migrate, PremigrateOver, RecallAndForget
+from tests.verbs.scenarios import OLD, PremigrateOver, RecallAndForget
 
 SECOND = 10**9
 NAMES = st.sampled_from("abc")
@@ -263,8 +263,10 @@ class Machine(RuleBasedStateMachine):
                 yield Pointer.decode(os.getxattr(path, ATTRIBUTE))
 
     @precondition(lambda self: self.names)
-    @rule(names=SOME, point=st.sampled_from(Migrate.points), hit=st.sampled_from([1, 2]))
+    @rule(names=SOME, point=st.sampled_from(["punch", "mark", "lease", "xattr", "put"]), hit=st.sampled_from([1, 2]))
     def kill_a_migration(self, names: set[str], point: str, hit: int) -> None:
+        for name in sorted(names):
+            self.make_whole(name)
         self.kill("migrate", names, point, hit)
 
     @precondition(lambda self: self.names)
@@ -275,7 +277,30 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.names)
     @rule(names=SOME, point=st.sampled_from(RecallAndForget.points), hit=st.sampled_from([1, 2]))
     def kill_a_recall(self, names: set[str], point: str, hit: int) -> None:
+        self.do("migrate", {name for name in names if self.is_clean(name)})
         self.kill("recall", names, point, hit, delete_remote=point == "forget")
+
+    @rule(name=NAMES, point=st.sampled_from(["hash", "put", "recheck", "xattr"]), premigrate=st.booleans())
+    def write_while_it_is_migrated(self, name: str, point: str, premigrate: bool) -> None:
+        """Before the record of the copy is written that is noticed; afterwards the file is as it would be anyway."""
+        if not self.make_whole(name):
+            return
+        path, file = self.path(name), self.names[name]
+        with path.open("ab") as opened:  # so that there is something to copy
+            opened.write(b"before")
+        self.stamp(name)
+        entry = self.side.entry(path)
+        call = Call(step="migrate", entries=(entry,), options={"premigrate": premigrate})
+        agent = self.location.begin(call, failpoints=f"hsm:{point}=pause", sweeps=False)
+        agent.until(lambda: agent.hits(f"hsm:{point}"))
+        with path.open("ab") as opened:
+            opened.write(b"during")
+        file.content += b"beforeduring"
+        agent.go(f"hsm:{point}")
+        (outcome,) = agent.wait().outcomes
+        if point in {"hash", "put"} or not premigrate:
+            assert outcome.state is FileState.ABORTED, outcome
+        self.stamp(name)
 
     def kill(self, step: str, names: set[str], point: str, hit: int, **options: object) -> None:
         """Kill an agent at a point, if it comes there; start another."""

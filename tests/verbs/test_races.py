@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.states import FileState
 from tests.argosy_up import until
-from tests.verbs.actors import ACTORS, Actor, Newcomer, Remover, Replacer, SecondVerb
+from tests.verbs.actors import ACTORS, Actor, Mapper, Newcomer, Remover, Replacer, Restorer, SecondVerb
 from tests.verbs.agents import Call, Location, Server, call
 from tests.verbs.evidence import leftovers, shelved
 from tests.verbs.scenarios import carried, write
@@ -39,9 +40,9 @@ def grown(london: Location) -> list[Actor]:
     return actors
 
 
-def verb_on(step: str) -> Callable[[Sequence[Actor]], Call]:
+def verb_on(step: str, **options: Any) -> Callable[[Sequence[Actor]], Call]:
     """Return what makes a call of the files of some."""
-    return lambda actors: call(step, *(actor.path for actor in actors))
+    return lambda actors: call(step, *(actor.path for actor in actors), **options)
 
 
 def raced(
@@ -100,6 +101,21 @@ def test_nobody_loses_anything_while_a_file_is_migrated(agents: Server, tmp_path
         assert {states[name] for name in ("LateWriter", "Appender", "Truncater", "Replacer", "Remover")} == {
             FileState.ABORTED
         }
+    check(london, actors, outcomes)
+
+
+@pytest.mark.parametrize("point", ["hash", "put", "recheck"])
+def test_a_copy_of_what_others_change_meanwhile_is_not_taken_for_the_file(
+    agents: Server, tmp_path: Path, point: str
+) -> None:
+    london = Location(agents, tmp_path, tmp_path)
+    actors = grown(london)
+    outcomes = raced(london, verb_on("migrate", premigrate=True), point, actors)
+    for actor, outcome in zip(actors, outcomes, strict=False):
+        noticed = actor.changes and type(actor) not in {Mapper, Restorer}
+        if point != "recheck":
+            expected = FileState.ABORTED if noticed or isinstance(actor, Remover) else FileState.PROCESSED
+            assert outcome.state is expected, f"{type(actor).__name__}: {outcome.reason}"
     check(london, actors, outcomes)
 
 

@@ -1,9 +1,11 @@
 """A file that is made and has no name yet, and how it gets it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from argosy.core.entry import Entry, Kind, Stored
-from argosy.core.errors import Busy, Changed, Exists
+from argosy.core.errors import Busy, Changed, Exists, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
@@ -46,7 +48,7 @@ class Made:
 
     def _replace(self, there: Entry) -> None:
         """Take the place of what is there, unless somebody has it open for writing: his next bytes would be missed."""
-        with self.tree.locked(there.path) as inode:
+        with _staying(there.path), self.tree.locked(there.path) as inode:
             if there.kind is Kind.FILE:
                 with self.tree.open(there.path, inode=inode) as file:
                     if file.is_being_written():
@@ -67,10 +69,20 @@ class Named:
 
     def settle(self) -> None:
         """Make the name durable."""
-        self.tree.sync_directory(self.outcome.entry.path)
+        with _staying(self.outcome.entry.path):
+            self.tree.sync_directory(self.outcome.entry.path)
 
     def close(self) -> None:
         """Hold nothing."""
+
+
+@contextmanager
+def _staying(path: bytes) -> Iterator[None]:
+    """Say of what goes away within the block that somebody else moved it."""
+    try:
+        yield
+    except NotFound as error:
+        raise Changed(f"{display(path)} was moved or removed meanwhile; the next run makes it") from error
 
 
 def finished(made: Made | Outcome) -> Outcome:

@@ -8,6 +8,7 @@ that name and goes to the version store.
 import contextlib
 import os
 import stat
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final, Self
 
@@ -208,12 +209,34 @@ def sweep(root: Root) -> None:
         names = {os.fsencode(name) for name in os.listdir(moving)}
         left = [Spot(moving, name) for name in names if not name.endswith(_NOTE)]
         told = {spot: _read(spot) for spot in left}
-        for spot in sorted(left, key=lambda spot: _source(told[spot], spot).count(b"/")):
+        for spot in _in_order(root, left, told):
             with translated(join(root.path, _source(told[spot], spot))):
                 _settle(root, spot, told[spot])
         for name in names:
             if name.endswith(_NOTE):
                 _forget(Spot(moving, name.removesuffix(_NOTE)))
+
+
+def _in_order(root: Root, left: list[Spot], told: Mapping[Spot, Note | None]) -> Iterator[Spot]:
+    """Yield what is left, each directory before what it held, and first what cannot go back.
+
+    Of names that go round in a circle, one that was given is held by another by now: all the others follow it, each to
+    the name it is bound for, before anything goes back to a name that one of them is bound for.
+    """
+    waiting = sorted(left, key=lambda spot: _source(told[spot], spot).count(b"/"))
+    while waiting:
+        ahead = next((spot for spot in waiting if _is_taken(root, _source(told[spot], spot))), waiting[0])
+        waiting.remove(ahead)
+        yield ahead
+
+
+def _is_taken(root: Root, name: bytes) -> bool:
+    try:
+        with root.spot(join(root.path, name)) as spot:
+            spot.stat()
+    except (OSError, ArgosyError):
+        return False
+    return True
 
 
 def _source(note: Note | None, spot: Spot) -> bytes:
