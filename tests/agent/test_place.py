@@ -1,5 +1,8 @@
 """What an agent's own configuration allows, whatever the hub asks."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
 from argosy.core.errors import Denied, Unavailable
 from argosy.core.order import StoreAccess
+from tests.filesystems.nobody import NOBODY, as_nobody
 
 
 def access(path: Path, *, kind: str = "POSIX") -> StoreAccess:
@@ -47,3 +51,24 @@ def test_a_root_that_cannot_be_served_says_so_and_the_others_work(place: Place, 
     (tmp_path / "b").mkdir()
     place.start()
     assert place.tree(bytes(tmp_path / "b" / "f")).root == bytes(tmp_path / "b")
+
+
+def test_a_root_with_attributes_of_a_privileged_agent_is_not_served_by_another() -> None:
+    top = Path(tempfile.mkdtemp(prefix="argosy-place-"))
+    (top / "agent").mkdir()
+    (top / "a").mkdir()
+    (top / "agent" / "privileged").touch()
+    for path in (top, top / "agent", top / "a"):
+        os.chown(path, NOBODY, NOBODY)
+    try:
+        as_nobody(lambda: _expect_refused(top))
+    finally:
+        shutil.rmtree(top)
+
+
+def _expect_refused(top: Path) -> None:
+    place = Place(SiteConfig(name="london", roots=(str(top / "a"),)), top / "agent")
+    place.start()
+    with pytest.raises(Unavailable, match="CAP_SYS_ADMIN"):
+        place.tree(bytes(top / "a"))
+    place.close()

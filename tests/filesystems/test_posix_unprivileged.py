@@ -64,6 +64,26 @@ def test_a_pointer_sealed_with_another_key_is_refused(tree: Posix) -> None:
         file.pointer()
 
 
+def test_what_an_agent_without_privileges_left_is_believed_by_one_with_them(tree: Posix) -> None:
+    as_nobody(lambda: _pointed(tree).close())
+    path = tree.root + b"/f"
+    with tree.open(path) as file:
+        assert file.pointer() == pointer(file.binding())
+        os.setxattr(path, "user.argosy", pointer(file.binding(), uuid=b"somebody else's!").encode() + bytes(32))
+        assert file.pointer() is None
+
+
+def test_an_agent_with_privileges_leaves_nothing_for_one_without_to_believe(tree: Posix) -> None:
+    as_nobody(lambda: _pointed(tree).close())
+    path = tree.root + b"/f"
+    with tree.open(path) as file:
+        file.point(pointer(file.binding(), uuid=b"a newer object !"))
+        assert file.pointer() == pointer(file.binding(), uuid=b"a newer object !")
+        assert "user.argosy" not in os.listxattr(path)
+        file.forget()
+        assert file.pointer() is None
+
+
 @checks
 def test_a_pointer_copied_with_its_seal_is_another_inodes(tree: Posix) -> None:
     with _pointed(tree):

@@ -51,6 +51,7 @@ def raced(
     """Have each act while the verb waits at the point with his file; `closed`: with those that are not kept open."""
     for actor in actors:
         actor.begin()
+    london.do(call("stat_paths"))  # the agent's directory is there; what follows stands for threads of one agent
     agents = [
         london.begin(verb([actor]), failpoints=f"hsm:{point}=pause", chunk=32 << 10, sweeps=False) for actor in actors
     ]

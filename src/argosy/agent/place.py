@@ -20,6 +20,7 @@ from argosy.core.paths import absolute, below, display
 from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem
 from argosy.filesystems.posix import Posix
+from argosy.linux.capabilities import SYS_ADMIN, effective
 from argosy.site import Note
 from argosy.stores.base import STORES, Store
 from argosy.stores.posix import PosixStore
@@ -42,6 +43,7 @@ class Place:
         self._lock = threading.Lock()
         self._read: dict[int, int] = {}
         """Bytes of the content that was read to check it, by job."""
+        self._rights = directory / "privileged"
 
     def start(self) -> None:
         """Clear what a killed agent left in roots that are not served, and serve those where that could be done."""
@@ -51,11 +53,22 @@ class Place:
 
     def _open(self, tree: Filesystem) -> None:
         try:
+            self._expect_rights()
             tree.sweep()
         except ArgosyError as error:
             self.unserved[tree.root] = error.message
         else:
             del self.unserved[tree.root]
+
+    def _expect_rights(self) -> None:
+        """Note that attributes are written which only a privileged agent can read: to another, stubs look empty."""
+        if effective(SYS_ADMIN):
+            self._rights.touch()
+        elif self._rights.exists():
+            raise Denied(
+                "earlier agents of this site had CAP_SYS_ADMIN and left attributes that cannot be read without: "
+                "run the agent as root, with that capability"
+            )
 
     def tree(self, path: bytes) -> Filesystem:
         """Return the tree that holds the path."""

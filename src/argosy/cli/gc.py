@@ -61,6 +61,8 @@ def _watched(client: "Client", run: "GcRun") -> "GcRun":
 
 def _tell(run: "GcRun") -> None:
     for why, count in run.counts.items():
+        if not count["objects"]:
+            continue
         size = f", {amount(count['bytes'])}" if "bytes" in count else ""
         typer.echo(f"{why:20} {count['objects']} objects{size}")
     if run.reason:

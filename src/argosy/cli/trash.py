@@ -1,5 +1,6 @@
 """`argosy trash`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -48,6 +49,10 @@ def purge(
     """Remove for good what lies in the trash of the paths and beneath them, whenever it came there."""
     plain, name = shelves.parted(paths)
     fields = {"id": name, "older_than_days": shelves.days(older_than)}
-    if not yes:
-        typer.confirm(f"Remove for good what the trash of {site} has of {len(plain)} paths?", abort=True, err=True)
+    if not (yes or typer.confirm(f"Remove for good what the trash of {site} has of {_counted(plain)}?", err=True)):
+        raise typer.Exit(0)
     run_workflow("trash_purge", plain, site=site, fields=fields, detach=detach, output=output, discovery="trash")
+
+
+def _counted(paths: Sequence[object]) -> str:
+    return "1 path" if len(paths) == 1 else f"{len(paths)} paths"

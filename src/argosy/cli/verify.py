@@ -40,7 +40,7 @@ def verify(
     fields = {"content": content, "repair": repair, "budget_gb": budget_gb}
 
     def tell_left(client: "Client", number: int) -> None:
-        if budget_gb and output is Format.TEXT:
+        if content and budget_gb and output is Format.TEXT:
             left = sum(
                 file.reason is not None and file.reason.startswith(_LEFT)
                 for file in client.files(number, category="skipped")

@@ -1,7 +1,8 @@
 """S3 and what speaks it: obstore for objects up to 64 MiB and for reading, boto3 for multipart, copies and listings.
 
 Every put carries a checksum: SHA-256, or CRC32C for each part. Whether the store looks at it is found out once, by
-sending one that is wrong; from a store that takes it, what was put is read back and compared.
+sending one that is wrong; from a store that takes it, what was put is read back and compared. So it is where the answer
+does not tell that it was our bytes that arrived: its entity tag is not their MD5, or a part's checksum is another.
 
 Whether it honours conditions is found out the same way, before the first conditional put. To a store that does not, an
 object goes only under a key that nobody else can be writing: with `layout = "immutable"`, after a look.
@@ -99,7 +100,8 @@ class S3Store(HttpStore):
         if not verified:
             self._check_readable(key, source)
         made = (self._put_parts if large else self._put_single)(key, source, metadata, condition)
-        if not verified and not self.holds(made, source):
+        vouched = verified and (large or self._vouches(made, source))
+        if not vouched and not self.holds(made, source):
             self.delete(key)
             raise Corrupt(f"object {key}: {self.where} does not give back what was sent; it was removed")
         return made
@@ -258,6 +260,14 @@ class S3Store(HttpStore):
                 f"object {key}: {self.where} verifies nothing, and what is in class {self.storage_class} cannot be read"
                 " back: choose another storage_class"
             )
+
+    def _vouches(self, made: Object, source: Source) -> bool:
+        """Say whether the entity tag tells that just these bytes arrived: a checksum sent with others fits those.
+
+        It is their MD5, as a rule; where it is not (under aws:kms, say), what can be read is read back.
+        """
+        digest = hashlib.md5(source.read(0, source.size), usedforsecurity=False).hexdigest()
+        return made.etag.strip('"') == digest or self._class(made.key, source.size) in archive.CLASSES
 
     def _landed(self, key: str, source: Source, metadata: Mapping[str, str]) -> Object | None:
         """Return what is there if it is what we sent; what lies in an archive class the store has verified."""

@@ -13,6 +13,8 @@ from argosy.core.pointer import Binding, Pointer
 from argosy.linux.capabilities import SYS_ADMIN, effective
 
 _OURS: Final = b"argosy"
+_TRUSTED: Final = b"trusted." + _OURS
+_SEALED: Final = b"user." + _OURS
 _MARK: Final = b".made"
 _MAC: Final = 32
 _ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
@@ -20,7 +22,10 @@ _ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """`trusted.argosy` where we have CAP_SYS_ADMIN, else `user.argosy` with a keyed BLAKE3 behind the value."""
+    """`trusted.argosy` where we have CAP_SYS_ADMIN, else `user.argosy` with a keyed BLAKE3 behind the value.
+
+    With CAP_SYS_ADMIN what an agent without it left is believed as well, where its MAC fits.
+    """
 
     key: bytes = b""
 
@@ -39,26 +44,36 @@ class Seal:
         Raises:
             Corrupt: as `read`.
         """
-        try:
-            value = os.getxattr(descriptor, _name())
-        except OSError as error:
-            if error.errno in _ABSENT:
-                return None
-            raise
-        return Pointer.decode(self._opened(value))
+        if not _privileged():
+            value = _get(descriptor, _SEALED)
+            return None if value is None else Pointer.decode(self._opened(value))
+        value = _get(descriptor, _TRUSTED)
+        return self._left(descriptor) if value is None else Pointer.decode(value)
 
     def write(self, descriptor: int, pointer: Pointer) -> None:
         """Write the value whole."""
         value = pointer.encode()
-        os.setxattr(descriptor, _name(), value if _privileged() else value + self._mac(value))
+        if _privileged():
+            os.setxattr(descriptor, _TRUSTED, value)
+            _remove(descriptor, _SEALED)
+        else:
+            os.setxattr(descriptor, _SEALED, value + self._mac(value))
 
     def remove(self, descriptor: int) -> None:
         """Make sure there is none."""
-        _remove(descriptor, _name())
+        if _privileged():
+            _remove(descriptor, _TRUSTED)
+        _remove(descriptor, _SEALED)
+
+    def _left(self, descriptor: int | bytes) -> Pointer | None:
+        """Return what an agent without privileges left; what is not sealed by this site is nothing."""
+        value = _get(descriptor, _SEALED) if self.key else None
+        try:
+            return None if value is None else Pointer.decode(self._opened(value))
+        except Corrupt:
+            return None
 
     def _opened(self, value: bytes) -> bytes:
-        if _privileged():
-            return value
         content, mac = value[:-_MAC], value[-_MAC:]
         if not hmac.compare_digest(mac, self._mac(content)):
             raise Corrupt("the file's attribute was not written by this site, or was changed since")
@@ -106,7 +121,16 @@ def _privileged() -> bool:
 
 
 def _name() -> bytes:
-    return (b"trusted." if _privileged() else b"user.") + _OURS
+    return _TRUSTED if _privileged() else _SEALED
+
+
+def _get(descriptor: int | bytes, name: bytes) -> bytes | None:
+    try:
+        return os.getxattr(descriptor, name)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
 
 
 def _remove(descriptor: int, name: bytes) -> None:
