@@ -218,6 +218,17 @@ def test_an_object_that_was_changed_on_its_way_is_refused(through: Hasty, proxy:
     assert list(through.list("")) == []
 
 
+@pytest.mark.parametrize("data", [b"bytes", b"b" * (7 << 20)], ids=["whole", "part"])
+def test_an_object_that_was_changed_together_with_its_checksums_is_refused(
+    through: Hasty, proxy: Faulty, data: bytes
+) -> None:
+    proxy.add("PUT /", "forge")
+    with pytest.raises(Corrupt):
+        put(through, "a", data)
+    with pytest.raises(NotFound):
+        through.head("a")
+
+
 def test_a_part_that_was_changed_on_its_way_is_refused(through: Hasty, proxy: Faulty) -> None:
     through.verifies("parts", lambda: True)
     proxy.add("partNumber=2", "flip")

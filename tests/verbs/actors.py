@@ -201,6 +201,15 @@ class Moder(Actor):
         assert self.path.stat().st_mode & 0o777 == 0o600
 
 
+class Toucher(Actor):
+    """Gives it another mtime."""
+
+    MTIME_NS = 1_600_000_000_123_456_789
+
+    def act(self) -> None:
+        os.utime(self.path, ns=(self.MTIME_NS, self.MTIME_NS))
+
+
 class Renamer(Actor):
     @property
     def where(self) -> Path:
@@ -261,6 +270,6 @@ class SecondVerb(Actor):
 
 
 ACTORS: list[type[Actor]] = [
-    Reader, OpenWriter, Mapper, LateMapper, LateWriter, Restorer, Appender, Truncater, Replacer, Moder, Renamer,
+    Reader, OpenWriter, Mapper, LateMapper, LateWriter, Restorer, Appender, Truncater, Replacer, Moder, Toucher, Renamer,
     Newcomer, Linker, Remover, SecondVerb,
 ]  # fmt: skip

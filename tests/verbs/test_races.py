@@ -15,7 +15,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.states import FileState
 from tests.argosy_up import until
-from tests.verbs.actors import ACTORS, Actor, Mapper, Newcomer, Remover, Replacer, Restorer, SecondVerb
+from tests.verbs.actors import ACTORS, Actor, Mapper, Newcomer, Remover, Replacer, Restorer, SecondVerb, Toucher
 from tests.verbs.agents import Call, Location, Server, call
 from tests.verbs.evidence import leftovers, shelved
 from tests.verbs.scenarios import carried, write
@@ -103,6 +103,9 @@ def test_nobody_loses_anything_while_a_file_is_migrated(agents: Server, tmp_path
             FileState.ABORTED
         }
     check(london, actors, outcomes)
+    if point not in {"mark", "punch"}:  # from then on the file is what it was when its mark was written
+        toucher = next(actor for actor in actors if isinstance(actor, Toucher))
+        assert toucher.path.stat().st_mtime_ns == Toucher.MTIME_NS
 
 
 @pytest.mark.parametrize("point", ["hash", "put", "recheck"])
@@ -113,7 +116,7 @@ def test_a_copy_of_what_others_change_meanwhile_is_not_taken_for_the_file(
     actors = grown(london)
     outcomes = raced(london, verb_on("migrate", premigrate=True), point, actors)
     for actor, outcome in zip(actors, outcomes, strict=False):
-        noticed = actor.changes and type(actor) not in {Mapper, Restorer}
+        noticed = (actor.changes or isinstance(actor, Toucher)) and type(actor) not in {Mapper, Restorer}
         if point != "recheck":
             expected = FileState.ABORTED if noticed or isinstance(actor, Remover) else FileState.PROCESSED
             assert outcome.state is expected, f"{type(actor).__name__}: {outcome.reason}"
