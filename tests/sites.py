@@ -46,6 +46,7 @@ class Side:
     ) -> None:
         self.name = name
         self.job = 1
+        self.attempt = 1
         self.policy = policy
         self.root = top / name
         self.tree = self.root / "projects"
@@ -63,7 +64,8 @@ class Side:
 
     def order(self, step: str, *entries: Entry, **options: Any) -> Order:
         return Order(
-            task="task", attempt=1, job=self.job, site=self.name, step=f"dynamo.tasks.{step}", options=options,
+            task="task", attempt=self.attempt, job=self.job, site=self.name,
+            step=f"dynamo.tasks.{step}", options=options,
             entries=entries, lease=60.0, links=self.links, stores=(self.access,), policy=self.policy,
         )  # fmt: skip
 

@@ -30,6 +30,14 @@ class Site(Protocol):
         """Name of the site."""
 
     @property
+    def task(self) -> str:
+        """Id of the task that runs."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt at the task this is: one above 1 may find done what those before it did."""
+
+    @property
     def policy(self) -> Policy:
         """What the site has settled for its files."""
 
@@ -42,10 +50,10 @@ class Site(Protocol):
         """
 
     def trees(self) -> Sequence[Filesystem]:
-        """Return all trees of the site.
+        """Return all trees of the site, and all that ever were its.
 
         Raises:
-            Unavailable: one of them cannot be served now.
+            Unavailable: one of them cannot be served now, or is there no longer.
         """
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
@@ -75,10 +83,14 @@ class Site(Protocol):
         Raises:
             Invalid: the site is not linked to it.
             Denied: it is a directory that the agent's configuration does not list.
+            Unavailable: it is a directory, and not the one it was before.
         """
 
     def intend(self, uuid: bytes, key: str) -> None:
         """Note that an object is about to be written and that nothing points to it yet."""
+
+    def forgo(self, uuid: bytes) -> None:
+        """Forget an object that was to be written, and of which no byte was sent."""
 
     def intended(self, uuid: bytes) -> bool:
         """Say whether this site wrote the object, or began to, and never came to point to it."""
@@ -100,6 +112,9 @@ class Site(Protocol):
 
     def noted(self, binding: Binding) -> Note | None:
         """Return what is remembered of an inode."""
+
+    def stub_filesystems(self) -> set[tuple[bytes, int]]:
+        """Return filesystem and subvolume of every inode that was left without its bytes, as far as is remembered."""
 
     def read_whole(self, uuid: bytes) -> None:
         """Remember that the object was read whole just now, and is what was stored."""

@@ -1,6 +1,7 @@
 """What is on the shelves goes when its time is over, or when the disk runs full."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from argosy.agent import housekeeping
 from argosy.agent.housekeeping import Housekeeper, clean
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
+from argosy.core.pointer import StubState
 from argosy.filesystems.base import Shelf
 from argosy.filesystems.posix import Posix
 from tests.argosy_up import until
-from tests.contracts.filesystem import content_of, publish, replace
+from tests.contracts.filesystem import content_of, pointer, publish, replace
 
 
 @pytest.fixture
@@ -64,9 +66,56 @@ def test_the_oldest_go_before_their_time_until_enough_is_free(tree: Posix, monke
     for days in (3, 1, 4, 2):
         shelve(tree, b"%d" % days, days=days, size=1000)
     _, whole = tree.free()
-    monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 1500, whole))
+    monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
     assert clean(tree, trash_days=30) == 2
     assert left(tree) == {b"1", b"2"}
+
+
+def test_for_want_of_space_nothing_goes_that_frees_none(tree: Posix, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [tree.root + b"/" + name for name in (b"hollow", b"stub", b"linked", b"big")]
+    for path in names:
+        publish(tree, path, b"x" * 5000)
+    os.truncate(names[0], 0)
+    os.truncate(names[0], 1 << 40)
+    with tree.open(names[1]) as file:
+        file.point(pointer(file.binding(), state=StubState.STUB))
+    os.link(names[2], tree.root + b"/name")
+    for path in names:
+        tree.remove(path, tree.stat(path))
+    _, whole = tree.free()
+    monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
+    assert clean(tree, trash_days=30) == 1
+    assert left(tree) == {b"hollow", b"stub", b"linked"}
+    assert clean(tree, trash_days=0) == 3
+
+
+def test_what_cannot_be_purged_stays_and_the_rest_goes(tree: Posix) -> None:
+    publish(tree, tree.root + b"/a")
+    os.link(tree.root + b"/a", tree.root + b"/name")
+    publish(tree, tree.root + b"/b")
+    for name in (b"/a", b"/b"):
+        tree.remove(tree.root + name, tree.stat(tree.root + name))
+    subprocess.run(["chattr", "+i", tree.root + b"/name"], check=True)
+    try:
+        assert clean(tree, trash_days=0) == 1
+    finally:
+        subprocess.run(["chattr", "-i", tree.root + b"/name"], check=True)
+    assert left(tree) == {b"a"}
+
+
+def test_what_a_filesystem_lacks_is_taken_from_its_roots_once(
+    tree: Posix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Posix(root=os.fsencode(tmp_path / "other"))
+    for days in (1, 2):
+        shelve(tree, b"%d" % days, days=days, size=4096)
+        shelve(other, b"%d" % days, days=days, size=4096)
+    _, whole = tree.free()
+    monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
+    (trees,) = housekeeping._by_filesystem([tree, other])
+    assert clean(*trees, trash_days=30) == 2
+    assert (left(tree), left(other)) == ({b"1"}, {b"1"})
 
 
 def test_it_stops_between_two_entries(tree: Posix) -> None:

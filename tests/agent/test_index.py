@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from argosy.agent.index import VERSION, Index
+from argosy.agent.index import VERSION, Index, name_of
 from argosy.core.entry import Stored
 from argosy.core.errors import Exhausted, Unsupported
 from argosy.core.pointer import Binding
@@ -67,6 +67,17 @@ def test_what_is_noted_of_an_inode_outlives_its_process(tmp_path: Path) -> None:
     assert second.noted(BINDING) == Note(UUID, 2**62, stub=True)
 
 
+def test_a_ctime_counts_in_the_boot_that_noted_it_and_a_stub_in_all(tmp_path: Path) -> None:
+    first = Index(tmp_path / "index.db", boot="one")
+    first.note(BINDING, Note(UUID, 1, stub=True))
+    assert first.noted(BINDING) == Note(UUID, 1, stub=True)
+    first.close()
+    later = Index(tmp_path / "index.db", boot="another")
+    assert later.noted(BINDING) == Note(UUID, 0, stub=True)
+    later.close()
+    assert Index(tmp_path / "index.db", boot="one").noted(BINDING) == Note(UUID, 1, stub=True)
+
+
 @pytest.mark.parametrize("field", ["filesystem", "subvolume", "inode", "born_ns"])
 def test_another_inode_has_notes_of_its_own(index: Index, field: str) -> None:
     value = b"g" * 16 if field == "filesystem" else 7
@@ -88,6 +99,18 @@ def test_an_index_of_the_first_version_is_upgraded_and_keeps_what_it_knows(tmp_p
     index.note(BINDING, Note(UUID, 1, stub=True))
     index.close()
     assert Index(file).noted(BINDING) == Note(UUID, 1, stub=True)
+
+
+def test_an_index_of_the_second_version_is_upgraded_and_its_ctimes_no_longer_count(tmp_path: Path) -> None:
+    file = tmp_path / "index.db"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE inode (binding BLOB PRIMARY KEY, uuid BLOB, ctime_ns INTEGER, stub INTEGER)")
+        old.execute("INSERT INTO inode VALUES (?, ?, 1, 1)", (name_of(BINDING), UUID))
+        old.execute("PRAGMA user_version=2")
+    for _ in range(2):
+        index = Index(file)
+        assert index.noted(BINDING) == Note(UUID, 0, stub=True)
+        index.close()
 
 
 def test_an_index_of_a_newer_argosy_is_left_as_it_is(tmp_path: Path) -> None:

@@ -106,6 +106,10 @@ def test_purging_asks_and_keeps_what_is_young(up: Argosy, top: Path) -> None:
     assert listed(up, "trash", top) == []
 
 
+def test_purging_with_nobody_to_ask_names_the_option(up: Argosy, top: Path) -> None:
+    assert "--yes" in run(up, "trash", "purge", str(top), code=2, input="")
+
+
 def test_a_version_is_listed_and_restored_beside_the_present_one(up: Argosy, top: Path) -> None:
     tree = Posix(root=os.fsencode(up.root("london")))
     path = os.fsencode(top / "one")

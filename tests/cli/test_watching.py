@@ -9,6 +9,7 @@ import pytest
 from argosy.cli import watching
 from argosy.cli.output import amount, cause, shown, span
 from argosy.client import Client, Job, Tokens
+from argosy.core.errors import Invalid
 from argosy.core.states import JobState
 
 
@@ -69,6 +70,11 @@ def test_paths_are_made_absolute_without_looking_at_links(tmp_path: Path, monkey
     assert watching.absolute("/x/./y") == b"/x/y"
     assert watching.absolute("//x") == b"/x"
     assert watching.absolute(os.fsdecode(b"/\xff")) == b"/\xff"
+
+
+def test_an_empty_path_is_not_the_current_directory() -> None:
+    with pytest.raises(Invalid, match="empty"):
+        watching.absolute("")
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 50, "5.0 PiB")])

@@ -15,6 +15,7 @@ import pytest
 from argosy.core.errors import Busy, Changed, Invalid, NotFound
 from argosy.filesystems.base import File, Filesystem
 from tests.contracts.filesystem import OWN, PLAIN, content_of, pointer, publish, unnamed
+from tests.locking import at_locks
 from tests.trees import MiB
 
 PATIENCE = 20.0
@@ -58,11 +59,6 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def is_lock_waited_for() -> bool:
-    with open("/proc/locks") as locks:
-        return any(" -> OFDLCK" in line for line in locks)
-
-
 class OpenFileContract:
     """Subclass me, and define a fixture `tree` that yields a filesystem whose root is an empty directory."""
 
@@ -97,7 +93,7 @@ class OpenFileContract:
         with ThreadPoolExecutor(1) as pool:
             with tree.locked(path):
                 waiting = pool.submit(other)
-                until(is_lock_waited_for)
+                until(lambda: at_locks() == 2)
                 order.append("first")
             waiting.result(PATIENCE)
         assert order == ["first", "other"]
@@ -112,7 +108,7 @@ class OpenFileContract:
         with another_process(HOLD, tree.root, path) as process, ThreadPoolExecutor(1) as pool:
             assert said(process) == str(os.stat(path).st_ino)
             waiting = pool.submit(ours)
-            until(is_lock_waited_for)
+            until(lambda: at_locks() == 1)
             assert held == []
             process.kill()
             waiting.result(PATIENCE)
@@ -136,7 +132,7 @@ class OpenFileContract:
         with ThreadPoolExecutor(1) as pool:
             with tree.locked(path) as inode:
                 waiting = pool.submit(other)
-                until(is_lock_waited_for)
+                until(lambda: at_locks() == 2)
                 os.rename(tree.root + b"/g", path)
             waiting.result(PATIENCE)
         assert got == [os.stat(path).st_ino] != [inode]
@@ -269,6 +265,19 @@ class OpenFileContract:
             assert file.data() == ()
         assert content_of(path) == bytes(size)
         assert os.stat(path).st_blocks * 512 <= 4096
+
+    def test_nothing_is_punched_once_somebody_waits(self, tree: Filesystem) -> None:
+        path = tree.root + b"/f"
+        with open(path, "wb") as new:
+            new.write(b"a" * 70_000)
+        with ThreadPoolExecutor(1) as pool, tree.open(path) as file:
+            file.seize()
+            waiting = pool.submit(content_of, path)
+            until(lambda: not file.is_seized())
+            with pytest.raises(Busy):
+                file.punch(0)
+            file.let_go()
+            assert waiting.result(PATIENCE) == b"a" * 70_000
 
     def test_a_sparse_file_is_punched_whole(self, tree: Filesystem) -> None:
         path = tree.root + b"/f"

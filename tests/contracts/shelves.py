@@ -196,6 +196,27 @@ class ShelvesContract:
         assert [kept.entry.path for kept in tree.kept(Shelf.TRASH, tree.root + b"/de")] == [tree.root + b"/de"]
         assert list(tree.kept(Shelf.VERSIONS)) == []
 
+    @pytest.mark.parametrize("kind", ["file", "symlink"])
+    def test_what_was_no_directory_then_hides_nothing_beneath_its_name(self, tree: Filesystem, kind: str) -> None:
+        path = tree.root + b"/data"
+        if kind == "file":
+            publish(tree, path)
+        else:
+            os.symlink("elsewhere", path)
+        tree.remove(path, tree.stat(path))
+        publish(tree, path + b"/x", b"precious")
+        tree.remove(path + b"/x", tree.stat(path + b"/x"))
+        (kept,) = tree.kept(Shelf.TRASH, path + b"/x")
+        tree.restore(kept)
+        assert content_of(path + b"/x") == b"precious"
+
+    def test_rooms_that_nothing_was_put_into_are_swept_away(self, tree: Filesystem) -> None:
+        publish(tree, tree.root + b"/d/f")
+        kept = remove_tree(tree, tree.root + b"/d")
+        os.makedirs(tree.root + b"/.argosy/trash/20260101T000000000000Z-00000000")
+        tree.sweep()
+        assert os.listdir(tree.root + b"/.argosy/trash") == [kept.encode()]
+
     def test_a_version_is_listed_and_restored_under_another_name(self, tree: Filesystem) -> None:
         path = tree.root + b"/d/f"
         publish(tree, path, b"old")
@@ -269,16 +290,33 @@ class ShelvesContract:
         assert tree.stat(tree.root + b"/d").mtime_ns == DIRECTORY.mtime_ns
         assert moving(tree) == []
 
-    @pytest.mark.parametrize("why", ["taken", "parent gone"])
-    def test_what_cannot_go_back_is_in_the_version_store(self, tree: Filesystem, why: str) -> None:
+    def test_what_finds_its_name_taken_comes_to_lie_beside_it(self, tree: Filesystem) -> None:
+        path = tree.root + b"/d/f"
+        for content in (b"1", b"2"):
+            publish(tree, path, content)
+            parked = tree.park(path, tree.stat(path))
+            publish(tree, path, b"new")
+            assert parked.put_back().startswith(os.fsdecode(path) + ".moved-conflict")
+            os.unlink(path)
+        assert content_of(path + b".moved-conflict") == b"1"
+        assert content_of(path + b".moved-conflict-2") == b"2"
+        assert versions(tree) == {}
+        assert moving(tree) == []
+
+    @pytest.mark.parametrize("why", ["parent gone", "parent is a file"])
+    def test_what_finds_its_directory_gone_has_another_or_is_in_the_version_store(
+        self, tree: Filesystem, why: str
+    ) -> None:
         path = tree.root + b"/d/f"
         publish(tree, path, b"1")
-        with tree.park(path, tree.stat(path)):
-            if why == "taken":
-                publish(tree, path, b"2")
-            else:
-                os.rmdir(tree.root + b"/d")
-        assert versions(tree) == {b"d/f": b"1"}
+        with tree.park(path, tree.stat(path)) as parked:
+            os.rmdir(tree.root + b"/d")
+            if why == "parent is a file":
+                publish(tree, tree.root + b"/d", b"2")
+            said = parked.put_back()
+        assert versions(tree) == ({b"d/f": b"1"} if said else {})
+        assert bool(said) is (why == "parent is a file")
+        assert said or content_of(path) == b"1"
         assert moving(tree) == []
 
     @pytest.mark.parametrize("verb", ["place", "move"])

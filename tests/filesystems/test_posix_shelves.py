@@ -249,9 +249,11 @@ def test_who_takes_the_name_a_move_comes_from_or_goes_to_keeps_it(two: Posix, tm
     with paused(two, tmp_path, "replace", "hsm:stage"):
         publish(two, two.root + b"/d/one", b"new")
         os.unlink(two.root + b"/d/two")
-    assert "Changed" in (tmp_path / "said").read_text()
-    assert contents(two) == {b"d/one": b"new"}
-    assert versions(two) == {b"d/one": b"1"}
+    said = (tmp_path / "said").read_text()
+    assert "Changed" in said
+    assert "d/one.moved-conflict" in said
+    assert contents(two) == {b"d/one": b"new", b"d/one.moved-conflict": b"1"}
+    assert versions(two) == {}
     assert moving(two) == []
 
 

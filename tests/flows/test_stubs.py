@@ -40,7 +40,8 @@ def objects(one: Argosy) -> list[str]:
     """Return the keys of the files in the local store, those that were replaced included."""
     store = one.directory / "store"
     files = [str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()]
-    return sorted(key for key in files if not key.endswith(".argosy-dir") and not key.startswith(".argosy/locks/"))
+    beside = (".argosy/locks/", ".argosy/store/")
+    return sorted(key for key in files if not key.endswith(".argosy-dir") and not key.startswith(beside))
 
 
 def workflow(one: Argosy, name: str, *steps: dict[str, Any]) -> None:

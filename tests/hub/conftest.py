@@ -34,7 +34,7 @@ def _clean(django_db_blocker) -> Iterator[None]:
         yield
         for model in (Run, Unneeded, jobs.Result, jobs.TaskEntries, jobs.Task, jobs.Submission, jobs.Job):
             model.objects.all().delete()
-        for model in (sites.SiteLink, sites.Site, sites.Datastore):
+        for model in (sites.SiteLink, sites.Site, sites.ServedRoot, sites.Datastore):
             model.objects.all().delete()
 
 

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,15 +12,20 @@ from django.db import transaction
 
 from argosy.core.config import Config, HubConfig
 from argosy.core.entry import Entry, Stored
+from argosy.core.order import Order
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
+from argosy.hub.catalogue import services as catalogue
 from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.common.errors import Conflict
-from argosy.hub.gc import services
+from argosy.hub.gc import phases, services
 from argosy.hub.gc.collector import Collector
 from argosy.hub.gc.models import OPEN, Run
 from argosy.hub.gc.notes import Notes, Unwanted
+from argosy.hub.jobs import services as jobs
 from argosy.hub.jobs.models import Job, Task
+from argosy.hub.sites.models import ServedRoot, Site, SiteLink
+from argosy.hub.sites.services import delete, save_site
 from tests.hub.fake import FakeAgent, fresh, processed, report, start
 
 DAY = 86400.0
@@ -209,6 +215,183 @@ def test_removal_waits_for_work_that_began_before_objects_were_marked(agent, col
     assert named(agent, "delete_objects") == ["projects/a", "projects/b"]
 
 
+def begun_work(agent: FakeAgent) -> tuple[Job, Order]:
+    """Have an agent begin to write a file's object."""
+    job = start("premigrate", "/srv/london/projects/new", discovery=None)
+    agent.do(agent.claim())
+    return job, agent.claim()
+
+
+def taken_as_far_as_it_goes(agent: FakeAgent, collector: Collector, run: Run) -> Run:
+    for _ in range(6):
+        collector.look()
+        agent.run()
+    run.refresh_from_db()
+    return run
+
+
+def test_work_that_was_cancelled_is_waited_for_while_its_agent_may_not_know(agent, collector):
+    job, order = begun_work(agent)
+    jobs.cancel(job.pk)
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    assert taken_as_far_as_it_goes(agent, collector, run).state == "DOOM"
+    Task.objects.filter(taskid=order.task).update(lease_until=dt.datetime.now(dt.UTC))
+    assert advanced(agent, collector, run).state == "DONE"
+
+
+def test_work_that_is_cancelled_while_it_is_waited_for_is_waited_for_on(agent, collector):
+    job, order = begun_work(agent)
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    taken_as_far_as_it_goes(agent, collector, run)
+    jobs.cancel(job.pk)
+    assert taken_as_far_as_it_goes(agent, collector, run).state == "DOOM"
+    agent.delivery.report(report(order, error="lease_lost"))
+    assert advanced(agent, collector, run).state == "DONE"
+
+
+def test_what_cancelled_work_carries_is_not_removed(agent):
+    job = start("send", "/srv/london/projects/a", fields={"destinationsite": "dublin"}, discovery=None)
+    agent.act = lambda order, entry: Outcome.processed(entry.learned(stored=stored("a")))
+    for _ in range(3):
+        agent.do(agent.claim())
+    arriving = agent.claim()
+    agent.act = processed
+    jobs.cancel(job.pk)
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    Collector().look()
+    agent.delivery.report(report(arriving, error="lease_lost"))
+    advanced(agent, Collector(), run)
+    assert named(agent, "delete_objects") == ["projects/b"]
+
+
+def test_what_work_carried_that_ended_before_the_run_is_garbage(agent):
+    agent.act = lambda order, entry: Outcome.processed(entry.learned(stored=stored("a")))
+    start("premigrate", "/srv/london/projects/a", discovery=None)
+    agent.run()
+    agent.act = processed
+    collected(holding(agent, objects="ab"))
+    assert named(agent, "delete_objects") == ["projects/a", "projects/b"]
+
+
+def test_a_clock_that_was_set_back_does_not_hide_work_that_began_before(agent, collector):
+    agent.clock.forward(3600)
+    _, order = begun_work(agent)
+    agent.clock.forward(-3600)
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    assert taken_as_far_as_it_goes(agent, collector, run).state == "DOOM"
+    agent.do(order)
+    assert advanced(agent, collector, run).state == "DONE"
+
+
+def test_a_run_whose_notes_were_lost_stops(agent, collector, data_dir):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="ab").run()
+    collector.look()
+    shutil.rmtree(data_dir / "gc")
+    run = advanced(agent, collector, run)
+    assert (run.state, named(agent, "delete_objects")) == ("FAILED", [])
+    assert "its notes are gone" in run.reason
+
+
+def test_a_mark_that_a_failed_run_left_is_taken_away_once_the_object_is_wanted(agent, collector):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="a").run()
+    for _ in range(3):
+        collector.look()
+        agent.rung.clear() if Run.objects.get().state == "MARK" else agent.run()
+    run.refresh_from_db()
+    jobs.cancel(run.job)
+    assert (run.state, named(agent, "doom_objects")) == ("MARK", ["projects/a"])
+    assert advanced(agent, collector, run).state == "FAILED"
+    for _ in range(2):
+        collected(holding(agent, objects="a", london="a"))
+    (order,) = [order for order in agent.orders if order.step.endswith("delete_objects")]
+    assert [(entry.facts.stored.key, entry.state) for entry in order.entries] == [("projects/a", "spared")]
+
+
+def test_a_run_goes_on_part_by_part_whatever_cannot_be_removed(agent, monkeypatch):
+    monkeypatch.setattr(phases, "MOST", 2)
+    agent.act = lambda order, entry: (
+        Outcome(entry=entry, state=FileState.FAILED, reason="held", error="denied")
+        if order.step.endswith("delete_objects") and entry.path in {b"/projects/a", b"/projects/b"}
+        else processed(order, entry)
+    )
+    run = collected(holding(agent, objects="abcde"))
+    keys = [f"projects/{name}" for name in "abcde"]
+    assert named(agent, "doom_objects") == named(agent, "delete_objects") == keys
+    steps = [order.step.rpartition(".")[2] for order in agent.orders]
+    assert (steps.count("doom_objects"), steps.count("delete_objects"), steps.count(REFERENCES)) == (3, 3, 4)
+    assert (run.state, run.counts["removed"]) == ("DONE", {"objects": 3, "bytes": 30})
+    assert run.reason.startswith("2 objects could not be removed")
+
+
+def test_marks_say_which_run_made_them(agent):
+    runs = [collected(holding(agent, objects="a")) for _ in range(2)]
+    told = [order.options["mark"] for order in agent.orders if order.step.endswith(("doom_objects", "delete_objects"))]
+    assert told == [runs[0].nonce] * 2 + [runs[1].nonce] * 2
+    assert runs[0].nonce != runs[1].nonce
+
+
+# Roots that are served no longer
+
+
+def retire(**more: Any) -> None:
+    """Have dublin serve another root than it did."""
+    site = Site.objects.get(name="dublin")
+    SiteLink.objects.filter(site=site).update(site_path=b"/srv/other/work")
+    Site.objects.filter(pk=site.pk).update(file_keys=[])
+    site.refresh_from_db()
+    save_site(site, {"roots": ["/srv/other"]} | more)
+
+
+def test_a_root_that_is_served_no_longer_stops_the_run_until_it_is_forgotten(agent, api):
+    retire()
+    run = collected(holding(agent, objects="a"))
+    assert (run.state, named(agent, "doom_objects")) == ("FAILED", [])
+    assert "root /srv/dublin of site dublin is no longer served" in run.reason
+    assert "argosy site forget-root dublin /srv/dublin" in run.reason
+    (root,) = api.get("/api/retiredroots/").json()["results"]
+    assert (root["site"], root["path"]) == ("dublin", "/srv/dublin")
+    assert api.delete(f"/api/retiredroots/{root['id']}/").status_code == 204
+    assert collected(agent).state == "DONE"
+    assert named(agent, "delete_objects") == ["projects/a"]
+
+
+def test_a_root_that_is_served_again_is_asked_as_before(agent):
+    retire()
+    site = Site.objects.get(name="dublin")
+    SiteLink.objects.filter(site=site).update(site_path=b"/srv/dublin/work")
+    save_site(site, {"roots": ["/srv/dublin", "/srv/other"]})
+    assert collected(holding(agent, objects="a", dublin="a")).state == "DONE"
+
+
+def test_roots_of_a_site_that_was_deleted_or_renamed_are_not_forgotten(agent, api):
+    retire(name="cork")
+    (root,) = api.get("/api/retiredroots/").json()["results"]
+    assert (root["site"], root["path"]) == ("cork", "/srv/dublin")
+    SiteLink.objects.filter(site__name="cork").delete()
+    delete(Site.objects.get(name="cork"))
+    assert [root["path"] for root in api.get("/api/retiredroots/").json()["results"]] == ["/srv/dublin", "/srv/other"]
+    assert collected(agent).state == "FAILED"
+
+
+def test_a_root_that_is_served_is_not_forgotten(agent, api):
+    assert api.get("/api/retiredroots/").json()["count"] == 0
+    assert api.delete(f"/api/retiredroots/{ServedRoot.objects.first().pk}/").status_code == 404
+
+
+def test_a_root_that_goes_while_a_run_goes_on_stops_it(agent, collector):
+    run = services.begin(Run.Kind.RUN)
+    holding(agent, objects="a").run()
+    retire()
+    run = advanced(agent, collector, run)
+    assert (run.state, named(agent, "delete_objects")) == ("FAILED", [])
+
+
 def test_work_that_begins_afterwards_is_not_waited_for(agent, collector):
     run = services.begin(Run.Kind.RUN)
     holding(agent, objects="ab").run()
@@ -307,16 +490,25 @@ def test_an_object_that_cannot_be_removed_fails_no_job_and_is_tried_again_later(
     assert Run.objects.count() == 1
 
 
-def test_what_nobody_asked_to_have_removed_waits_a_day(agent, collector):
+def test_what_nobody_asked_to_have_removed_waits_as_long_as_what_was_deleted(agent, collector):
     services.configure(Config())
     unneeding(agent, "premigrate", "a")
     holding(agent, objects="a")
     collector.look()
     assert not Run.objects.exists()
     assert collected(agent).counts["waiting, unneeded"]["objects"] == 1
-    Unneeded.objects.update(since=dt.datetime.now(dt.UTC) - dt.timedelta(hours=25))
+    Unneeded.objects.update(since=dt.datetime.now(dt.UTC) - dt.timedelta(days=89))
+    collected(agent)
+    assert named(agent, "delete_objects") == []
+    Unneeded.objects.update(since=dt.datetime.now(dt.UTC) - dt.timedelta(days=91))
     collected(agent)
     assert named(agent, "delete_objects") == ["projects/a"]
+
+
+def test_to_carry_a_rename_on_to_the_store_is_no_order_to_delete(agent):
+    """A backup of the stub, made before, points to the object under its former key."""
+    row = catalogue.unneeded(stored("a"), step="dynamo.tasks.move_in_cloud", job=1, now=dt.datetime.now(dt.UTC))
+    assert not row.asked
 
 
 def test_runs_that_begin_by_themselves_leave_each_other_time(agent, collector):
@@ -399,7 +591,7 @@ def test_what_a_site_began_and_never_pointed_to_waits_a_day(notes):
     assert due(second, DAY, a, b) == ["projects/a"]
 
 
-def test_what_a_step_needs_no_more_waits_a_day_from_when_it_said_so(notes):
+def test_what_a_step_needs_no_more_waits_from_when_it_said_so(notes):
     a = stored("a")
     unwanted = [Unwanted(a, 500.0)]
     assert due(notes(1), 1000, a, unwanted=unwanted) == []

@@ -13,7 +13,9 @@ import pytest
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.states import FileState
+from argosy.hsm.content import Bytes
 from argosy.hsm.state import State
+from argosy.stores import keys
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side
 from tests.steps.stubs import (
@@ -72,7 +74,7 @@ def test_a_restored_backup_of_stubs_is_adopted(side: Side, sparse: bool) -> None
     times = [file.stat().st_mtime_ns for file in files]
     shutil.rmtree(side.tree / "d")
     subprocess.run(["tar", "-xf", archive, *flags, "-C", side.tree], check=True)
-    assert sparse is all(state(side, file) is State.UNBOUND for file in files)
+    assert [state(side, file) for file in files] == [State.UNBOUND] * 2
     assert [outcome.state for outcome in adopt(side, *files)] == [FileState.PROCESSED] * 2
     assert [state(side, file) for file in files] == [State.STUB] * 2
     assert [file.stat().st_mtime_ns for file in files] == times
@@ -90,7 +92,7 @@ def test_an_adoption_that_is_killed_loses_nothing(side: Side, point: str) -> Non
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert state(side, twin) is State.RELEASING
+    assert state(side, twin) is State.RECALLING
     assert recall(side, twin) == CONTENT
     assert recall(side, original) == CONTENT
 
@@ -123,7 +125,7 @@ def test_a_copy_whose_head_was_written_to_is_left_alone(side: Side) -> None:
     before = attribute(twin)
     became, reason = unwell(adopt(side, twin))
     assert became is FileState.FAILED
-    assert "its first 8192 bytes are not those of its object" in reason
+    assert "has bytes that its object has not" in reason
     assert (attribute(twin), twin.read_bytes()[:5]) == (before, b"other")
 
 
@@ -134,6 +136,51 @@ def test_a_copy_of_a_stub_that_was_on_its_way_is_adopted(side: Side, left: StubS
     twin = copy(original, side.tree / "twin")
     good(adopt(side, twin))
     assert recall(side, twin) == CONTENT
+
+
+@pytest.mark.parametrize("left", [StubState.RELEASING, StubState.RECALLING, StubState.STUB])
+def test_a_copy_of_a_file_that_was_half_filled_is_not_taken_for_whole(side: Side, left: StubState) -> None:
+    original = stub(side, "f")
+    half = len(CONTENT) // 2
+    with original.open("r+b") as file:
+        file.write(CONTENT[:half])
+    repoint(side, original, state=left)
+    twin = copy(original, side.tree / "twin")
+    assert state(side, twin) is State.UNBOUND
+    became, reason = unwell(side.do("migrate", side.entry(twin)))
+    assert became is FileState.FAILED
+    assert "adopt" in reason
+    good(adopt(side, twin))
+    assert state(side, twin) is State.STUB
+    assert recall(side, twin) == CONTENT
+
+
+def test_a_copy_of_a_stub_with_other_bytes_keeps_them_and_its_attribute(side: Side) -> None:
+    twin = copy(stub(side, "f"), side.tree / "twin")
+    other = CONTENT[::-1]
+    with twin.open("r+b") as file:
+        file.write(other)
+    before = attribute(twin)
+    became, reason = unwell(adopt(side, twin))
+    assert became is FileState.FAILED
+    assert (twin.read_bytes(), attribute(twin), state(side, twin)) == (other, before, State.UNBOUND)
+    command = reason.split("`")[1].split()
+    subprocess.run(command, check=True)
+    assert state(side, twin) is State.RESIDENT
+    good(side.do("migrate", side.entry(twin), premigrate=True))
+
+
+def test_a_copy_is_not_adopted_while_its_object_is_about_to_be_removed(side: Side) -> None:
+    twin = copy(stub(side, "f"), side.tree / "twin")
+    noted = pointer(side, side.tree / "f")
+    assert noted is not None
+    mark = keys.doomed("projects/f", noted.uuid)
+    side.site().store("cloud").put(mark, Bytes(b""), metadata={})
+    became, reason = unwell(adopt(side, twin))
+    assert became is FileState.ABORTED
+    assert "is being removed" in reason
+    side.site().store("cloud").delete(mark)
+    good(adopt(side, twin))
 
 
 def test_a_copy_with_bytes_of_its_own_becomes_a_plain_file(side: Side) -> None:

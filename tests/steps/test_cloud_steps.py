@@ -74,6 +74,7 @@ def collect(site: Side, outcome: Outcome) -> None:
     """Remove what the outcome says is not needed, as the hub has it done."""
     for each in outcome.unneeded:
         entry = Entry(path=outcome.entry.path, state="asked").learned(stored=each)
+        site.do("doom_objects", entry)
         assert site.do("delete_objects", entry)[0].state is FileState.PROCESSED
 
 

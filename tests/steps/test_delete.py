@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from argosy.core.entry import Entry
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
+from argosy.filesystems._posix import shelves
 from argosy.filesystems.base import Shelf
 from argosy.hsm.removal import Listing
 from tests.contracts.shelves import slip_in
@@ -156,12 +158,102 @@ def test_what_cannot_be_removed_fails_and_the_rest_goes(london: Side, monkeypatc
     from argosy.filesystems._posix import versions
 
     def refuse() -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(5, "Input/output error")
 
     slip_in(monkeypatch, versions, "noreplace", refuse)
     (outcome,) = delete(london, london.tree / "d", recursive=True)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "exhausted")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
     assert [path.name for path in (london.tree / "d").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("now", ["directory", "file"])
+def test_what_is_not_the_directory_that_was_listed_stays(london: Side, now: str) -> None:
+    top = write(london.tree / "d/old").parent
+    seen = london.entry(top)
+    top.rename(london.tree / "elsewhere")
+    new = write(top / "new" if now == "directory" else top)
+    (outcome,) = delete(london, seen, recursive=True)
+    assert outcome.state is FileState.ABORTED
+    assert new.read_text() == "content"
+    assert trash(london) == []
+
+
+def test_what_a_killed_removal_left_goes_under_the_id_it_had(london: Side) -> None:
+    top, tree = london.tree / "d", london.place.tree(bytes(london.tree))
+    gone, again, _ = (write(top / name) for name in ("gone", "again", "left"))
+    name = tree.together(bytes(top), "task", again=False)
+    for path in (gone, again):
+        tree.remove(bytes(path), london.entry(path), together=name)
+    write(again, "came meanwhile")
+    london.attempt = 2
+    assert delete(london, top, recursive=True)[0].state is FileState.PROCESSED
+    names = [(kept.entry.path.rpartition(b"/")[2], kept.id == name) for kept in tree.kept(Shelf.TRASH)]
+    assert names == [(b"again", True), (b"gone", True), (b"left", True), (b"again", False), (b"d", False)]
+
+
+def test_what_went_with_a_path_is_found_under_all_ids_it_has(london: Side) -> None:
+    top, tree = london.tree / "d", london.place.tree(bytes(london.tree))
+    delete(london, write(top / "before"), write(top / "f"))
+    delete(london, top, recursive=True)
+    delete(london, write(top / "alone"))
+    half = write(top / "half")
+    tree.remove(bytes(half), london.entry(half), together=tree.together(bytes(top), "another task", again=False))
+    write(top / "rest")
+    delete(london, top, recursive=True)
+    london.hub.batches.clear()
+    london.report("trash", Entry(path=bytes(top)), latest=True)
+    found = {entry.path.rpartition(b"/")[2] for batch in london.hub.batches for entry in batch.entries}
+    assert found == {b"half", b"rest", b"d"}
+
+
+def full(monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """Have the disk be full for so many rooms on a shelf."""
+    real, left = shelves.make_private, iter(range(times))
+
+    def make(*arguments: Any, **options: Any) -> int:
+        if "on_new" in options and next(left, None) is not None:
+            raise OSError(28, "No space left on device")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(shelves, "make_private", make)
+
+
+def test_on_a_full_disk_the_oldest_in_the_trash_goes_first(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty, old, young, file = (write(london.tree / name, name[1:]) for name in ("e", "old", "young", "file"))
+    for path in (empty, old, young):
+        delete(london, path)
+    full(monkeypatch, times=1)
+    assert delete(london, file)[0].state is FileState.PROCESSED
+    assert trash(london) == [empty, young, file]
+
+
+def test_what_finds_no_room_in_the_trash_fails_and_the_remedy_is_told(
+    london: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(london.tree / "f")
+    full(monkeypatch, times=100)
+    (outcome,) = delete(london, file)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "exhausted")
+    assert "argosy trash purge" in outcome.reason
+    assert file.exists()
+
+
+def test_without_retention_a_full_disk_hinders_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = Side(tmp_path, "london", policy=Policy(trash_days=0))
+    file, empty = write(side.tree / "d/f"), side.tree / "empty"
+    empty.mkdir()
+    full(monkeypatch, times=100)
+    seen = side.entry(file)
+    file.write_text("longer content")
+    assert delete(side, seen)[0].state is FileState.ABORTED
+    assert file.read_text() == "longer content"
+    outcomes = delete(side, empty, file.parent)
+    assert [(outcome.state, outcome.error) for outcome in outcomes] == [
+        (FileState.PROCESSED, ""),
+        (FileState.FAILED, "exists"),
+    ]
+    assert delete(side, file.parent, recursive=True)[0].state is FileState.PROCESSED
+    assert list(side.tree.iterdir()) == []
 
 
 def test_without_retention_nothing_stays_in_the_trash(tmp_path: Path) -> None:

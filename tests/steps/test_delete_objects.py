@@ -20,9 +20,15 @@ def found(stored: Stored, why: str = "deleted") -> Entry:
     return Entry(path=b"/" + stored.key.encode(), state=why).learned(stored=stored)
 
 
-def told(side: Side, step: str, stored: Stored, why: str = "deleted") -> Outcome:
-    (outcome,) = side.do(step, found(stored, why))
+def told(side: Side, step: str, stored: Stored, why: str = "deleted", **options: str) -> Outcome:
+    (outcome,) = side.do(step, found(stored, why), **options)
     return outcome
+
+
+def removed(side: Side, stored: Stored, why: str = "deleted") -> Outcome:
+    """Do both steps, as a run does."""
+    told(side, "doom_objects", stored, why)
+    return told(side, "delete_objects", stored, why)
 
 
 def keys_in(side: Side) -> set[str]:
@@ -38,6 +44,29 @@ def test_the_object_goes_and_with_it_the_mark_that_it_is_to_go(london):
     assert keys_in(london) == set()
 
 
+def test_an_object_that_bears_no_mark_is_not_removed(london):
+    """The task of a database that was restored from a backup runs again: the object may be in use by now."""
+    stored = premigrated(london, "a")
+    outcome = told(london, "delete_objects", stored)
+    assert (outcome.state, outcome.reason) == ("skipped", "it bears no mark of the run that is to remove it")
+    assert stored.key in keys_in(london)
+
+
+def test_an_object_that_another_run_marked_is_not_removed(london):
+    stored = premigrated(london, "a")
+    assert told(london, "doom_objects", stored, mark="earlier").state == "processed"
+    assert told(london, "delete_objects", stored, mark="later").state == "skipped"
+    assert keys_in(london) == {stored.key, keys.doomed(stored.key, stored.uuid)}
+
+
+def test_a_mark_that_an_earlier_run_left_becomes_that_of_the_later(london):
+    stored = premigrated(london, "a")
+    for mark in ("earlier", "later"):
+        assert told(london, "doom_objects", stored, mark=mark).state == "processed"
+    assert told(london, "delete_objects", stored, mark="earlier").state == "skipped"
+    assert told(london, "delete_objects", stored, mark="later").state == "processed"
+
+
 def test_both_steps_may_be_repeated(london):
     stored = premigrated(london, "a")
     assert [told(london, "doom_objects", stored).state for _ in range(2)] == ["processed", "skipped"]
@@ -48,14 +77,14 @@ def test_what_was_replaced_since_stays(london):
     stored = premigrated(london, "a")
     newer = premigrated(london, "a", b"other content", overwrite=True)
     assert newer.key == stored.key
-    outcome = told(london, "delete_objects", stored)
+    outcome = removed(london, stored)
     assert (outcome.state, outcome.reason) == ("skipped", "it was replaced since")
     assert stored.key in keys_in(london)
 
 
 def test_what_has_another_tag_stays(london):
     stored = premigrated(london, "a")
-    assert told(london, "delete_objects", msgspec.structs.replace(stored, etag="other")).state == "skipped"
+    assert removed(london, msgspec.structs.replace(stored, etag="other")).state == "skipped"
     assert stored.key in keys_in(london)
 
 
@@ -63,7 +92,7 @@ def test_what_argosy_did_not_put_there_stays(london):
     (london.store / "foreign").write_bytes(b"theirs")
     described = london.site().store("cloud").head("foreign")
     stored = Stored(datastore="cloud", key="foreign", uuid=bytes(16), etag=described.etag, size=6)
-    outcome = told(london, "delete_objects", stored, "asked")
+    outcome = removed(london, stored, "asked")
     assert (outcome.state, outcome.reason) == ("skipped", "Argosy did not put it there")
     assert (london.store / "foreign").read_bytes() == b"theirs"
 
@@ -108,9 +137,9 @@ def test_a_sidecar_goes_with_the_last_copy_of_its_object(london):
     store = london.site().store("cloud")
     copy = store.copy(stored.key, keys.version_key(stored.uuid), etag=stored.etag)
     assert store.head(sidecar)
-    told(london, "delete_objects", stored)
+    removed(london, stored)
     assert store.head(sidecar)
-    told(london, "delete_objects", msgspec.structs.replace(stored, key=copy.key, etag=copy.etag))
+    removed(london, msgspec.structs.replace(stored, key=copy.key, etag=copy.etag))
     assert [one.key for one in store.list(".argosy/")] == []
 
 

@@ -5,25 +5,35 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from argosy.agent.index import Index
 from argosy.core import wire
-from argosy.core.entry import Entry
+from argosy.core.entry import Entry, Stored
+from argosy.core.errors import Unsupported
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
+from argosy.filesystems._posix.file import OpenFile
+from argosy.filesystems.posix import Posix
 from argosy.hsm.content import Bytes
+from argosy.hsm.release import Releasable
 from argosy.hsm.state import State, look
+from argosy.steps.base import Work
+from argosy.steps.migrate import Migrate
 from argosy.stores.posix import PosixStore
-from tests.loop import LoopMount, loop_mount
+from tests.loop import LoopMount, loop_mount, mounted, unmounted
 from tests.sites import Side
+from tests.verbs.disks import Disk, disk
+from tests.verbs.task import cut_power
 
-__all__ = ["loop_mount"]
+__all__ = ["disk", "loop_mount"]
 
 CONTENT = os.urandom(300_000)
 HOUR = 3600 * 10**9
@@ -460,6 +470,60 @@ def test_a_file_read_while_nobody_could_write_is_not_hashed_again(
     assert outcome.state is FileState.PROCESSED
 
 
+@pytest.mark.parametrize("premigrate", [True, False])
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_bytes_that_outlived_a_power_cut_without_their_times_are_copied(
+    disk: Callable[[str], Disk], kind: str, premigrate: bool
+) -> None:
+    on = disk(kind)
+    london = Side(on.room("one"), "london")
+    file = made(london, "f")
+    migrate(london, file, premigrate=True)
+    london.place.close()
+    on.settle()
+    before = file.stat()
+    with file.open("r+b") as database:
+        database.write(b"committed")
+        database.flush()
+        os.fdatasync(database.fileno())
+    cut(on)
+    assert (file.stat().st_mtime_ns, file.stat().st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    newer = file.read_bytes()
+    assert newer == b"committed" + CONTENT[9:]
+    london = Side(on.point / "one", "london")
+    begin_another_boot(london)
+    outcomes = [outcome for _ in range(2) for outcome in migrate(london, file, premigrate=premigrate)]
+    assert content(london, outcomes[-1]) == newer
+    assert state(london, file) is (State.PREMIGRATED if premigrate else State.STUB)
+    london.place.close()
+
+
+def begin_another_boot(site: Side) -> None:
+    site.place.index.close()
+    site.place.index = Index(site.root.parent / f"agent-{site.name}" / "index.db", boot="another")
+
+
+def cut(on: Disk) -> None:
+    """Drop what is not on the disk, and start again."""
+    if not (child := os.fork()):
+        cut_power(str(on.point))
+    os.waitpid(child, 0)
+    on.start_again()
+
+
+def test_what_was_read_before_the_machine_was_started_is_hashed_once(
+    london: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = made(london, "f")
+    migrate(london, file, premigrate=True)
+    begin_another_boot(london)
+    assert migrate(london, file, premigrate=True)[0].state is FileState.SKIPPED
+    monkeypatch.setattr("argosy.hsm.premigrate.digest_of", None)
+    monkeypatch.setattr("argosy.hsm.release.chunks_of", None)
+    assert migrate(london, file, premigrate=True)[0].state is FileState.SKIPPED
+    assert migrate(london, file)[0].state is FileState.PROCESSED
+
+
 def test_names_of_one_file_in_one_batch_become_one_stub(side: Side) -> None:
     file = made(side, "a")
     names = [file]
@@ -527,6 +591,26 @@ def test_a_stub_that_lost_its_attribute_is_never_sent_as_zeros(side: Side) -> No
     assert content(side, first) == CONTENT
 
 
+def test_a_new_file_at_the_number_of_a_stub_is_not_taken_for_it_where_nothing_has_a_birth_time(tmp_path: Path) -> None:
+    point = mounted("ext4", tmp_path, make=["-I", "128"])
+    try:
+        london = Side(point, "london", store=tmp_path / "store")
+        file, lost = made(london, "f"), made(london, "lost")
+        migrate(london, file, lost)
+        inode = file.stat().st_ino
+        file.unlink()
+        file.touch()
+        os.truncate(file, 500_000)
+        aged(file)
+        assert file.stat().st_ino == inode
+        os.removexattr(lost, "trusted.argosy")
+        assert (state(london, file), state(london, lost)) == (State.RESIDENT, State.LOST)
+        assert migrate(london, file)[0].state is FileState.PROCESSED
+        london.place.close()
+    finally:
+        unmounted(point)
+
+
 @pytest.mark.parametrize("marked", [StubState.STUB, StubState.RELEASING, StubState.RECALLING])
 def test_a_stub_that_was_moved_keeps_its_location(london: Side, marked: StubState) -> None:
     file = made(london, "f")
@@ -588,9 +672,10 @@ def test_what_is_left_of_the_data_is_compared_with_the_object_and_freed(side: Si
     mtime = file.stat().st_mtime_ns
     (first,) = migrate(side, file)
     with file.open("r+b") as opened:
-        opened.write(CONTENT[:100_000])
-        opened.seek(200_704)
-        opened.write(bytes(8192))
+        opened.write(CONTENT[:98_304])  # blocks are freed whole
+        if marked is StubState.RECALLING:  # it reserved them
+            opened.seek(200_704)
+            opened.write(bytes(8192))
     repoint(side, file, state=marked)
     (outcome,) = migrate(side, file)
     assert (outcome.state, outcome.entry.facts.stored) == (FileState.PROCESSED, first.entry.facts.stored)
@@ -610,6 +695,30 @@ def test_what_somebody_wrote_meanwhile_is_kept_beside_it(side: Side, marked: Stu
     assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
     assert (side.tree / "f.hsm-conflict").read_bytes()[8192:8200] == b"precious"
     assert (state(side, file), data(file)) == (State.STUB, 0)
+
+
+class Unpunched(OpenFile):
+    """A file on a filesystem that frees no blocks."""
+
+    def punch(self, keep: int, *, upto: int | None = None) -> None:
+        raise Unsupported("the filesystem lacks what this needs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpunchedTree(Posix):
+    """A tree of such files."""
+
+    def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> OpenFile:
+        return Unpunched.open(self._root, path, self._seal, inode=inode, writing=writing)
+
+
+def test_where_blocks_cannot_be_freed_a_file_stays_premigrated(london: Side) -> None:
+    file = made(london, "f")
+    tree = london.place.trees[0]
+    london.place.trees[0] = UnpunchedTree(root=tree.root, key=tree.key)
+    (outcome,) = migrate(london, file)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "unsupported")
+    assert (file.read_bytes(), state(london, file), pointer(london, file).kept) == (CONTENT, State.PREMIGRATED, 0)
 
 
 def test_a_file_that_somebody_reads_is_not_recovered_yet(side: Side, holding: Holding) -> None:
@@ -759,3 +868,21 @@ def test_an_object_from_elsewhere_under_the_name_is_left_alone(london: Side) -> 
     (outcome,) = migrate(london, made(london, "f"))
     assert content(london, outcome) == CONTENT
     assert b"".join(london.place.store(london.access).get("projects/f")) == b"theirs"
+
+
+def test_the_key_of_an_object_outlives_a_kill_before_its_file_becomes_a_stub(london: Side) -> None:
+    entry = london.entry(made(london, "f"))
+    work = Migrate().prepare(entry, london.site())
+    assert isinstance(work, Work)
+    work.sync()
+    other = Index(london.root.parent / "agent-london" / "index.db")
+    try:
+        assert london.place.index.key_of(stored_of(work).uuid) == other.key_of(stored_of(work).uuid) == "projects/f"
+    finally:
+        other.close()
+
+
+def stored_of(work: Work) -> Stored:
+    assert isinstance(work, Releasable)
+    assert work.copied.entry.facts.stored is not None
+    return work.copied.entry.facts.stored

@@ -1,8 +1,10 @@
 """`move_paths_on_gpfs` and `one_step_move_paths_on_gpfs`."""
 
 import os
+import re
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ import pytest
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Entry
-from argosy.core.errors import Invalid
+from argosy.core.errors import Changed, Invalid
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.filesystems.base import Shelf
 from argosy.hsm.state import State
+from argosy.steps.base import Work
 from argosy.steps.move_paths_on_gpfs import MovePathsOnGpfs
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side
@@ -85,7 +88,11 @@ def test_in_one_step_each_path_is_moved_directly(london: Side) -> None:
 @both
 def test_what_is_at_the_target_goes_to_the_version_store(london: Side, step: str) -> None:
     a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
-    assert one(london, step, a, b).state is FileState.PROCESSED
+    outcome = one(london, step, a, b)
+    assert (outcome.state, outcome.reason) == (
+        FileState.PROCESSED,
+        f"what was there is kept: see `argosy versions list {b}`",
+    )
     assert b.read_text() == "new"
     assert on_shelf(london, Shelf.VERSIONS) == [str(b)]
 
@@ -117,6 +124,8 @@ def test_a_move_that_was_done_before_is_skipped(london: Side, step: str) -> None
     a, b = write(london.tree / "a"), london.tree / "b"
     known, unknown = listed(london, a, b), entry(a, b)
     assert one(london, step, a, b).state is FileState.PROCESSED
+    assert one(london, step, a, b).state is FileState.FAILED  # for all it knows, somebody else made what is there
+    london.attempt = 2
     outcomes = moved(london, step, known, unknown)
     assert [(outcome.state, outcome.reason) for outcome in outcomes] == [(FileState.SKIPPED, "is there already")] * 2
     assert outcomes[1].entry.inode == b.stat().st_ino
@@ -221,6 +230,53 @@ def test_a_batch_that_breaks_puts_everything_back(london: Side) -> None:
     assert (a.read_text(), b.read_text()) == ("1", "2")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_not_moved_after_all_keeps_its_name(alone: Side, order: int) -> None:
+    a, c, taken = write(alone.tree / "a", "A"), write(alone.tree / "c", "C"), write(alone.tree / "b/inside")
+    outcomes = moved(alone, TWO, *[entry(a, taken.parent), entry(c, a)][::order])[::order]
+    assert [outcome.state for outcome in outcomes] == [FileState.FAILED, FileState.ABORTED]
+    assert (a.read_text(), c.read_text()) == ("A", "C")
+    assert on_shelf(alone, Shelf.VERSIONS) == []
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_directory_that_is_not_moved_after_all_is_where_it_was(alone: Side, order: int) -> None:
+    inside, x, taken = write(alone.tree / "d/1"), write(alone.tree / "x"), write(alone.tree / "e/inside")
+    outcomes = moved(alone, TWO, *[entry(inside.parent, taken.parent), entry(x, inside.parent / "x")][::order])[::order]
+    assert [outcome.state for outcome in outcomes] == [FileState.FAILED, FileState.PROCESSED]
+    assert sorted(path.name for path in inside.parent.iterdir()) == ["1", "x"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_gives_way_to_a_newer_target_goes_to_the_trash_and_its_name_is_free(alone: Side, order: int) -> None:
+    a, c, b = (write(alone.tree / name, name) for name in "acb")
+    outcomes = moved(alone, TWO, *[entry(a, b), entry(c, a)][::order], target_max_age=1)[::order]
+    assert [outcome.state for outcome in outcomes] == [FileState.SKIPPED, FileState.PROCESSED]
+    assert (a.read_text(), b.read_text()) == ("c", "b")
+    assert on_shelf(alone, Shelf.TRASH) == [str(a)]
+
+
+def test_what_finds_both_its_names_taken_is_told_by_its_new_one(alone: Side) -> None:
+    a, b = write(alone.tree / "a", "A"), alone.tree / "b"
+    site = alone.site()
+    prepared = MovePathsOnGpfs().prepare(entry(a, b), site)
+    assert isinstance(prepared, Work)
+    placing = prepared.commit()
+    write(a, "another")
+    write(b, "newer")
+    conflict = alone.tree / "a.moved-conflict"
+    with pytest.raises(Changed, match=re.escape(str(conflict))):
+        placing.settle()
+    assert (a.read_text(), b.read_text(), conflict.read_text()) == ("another", "newer", "A")
+
+
+def test_what_is_in_a_directory_and_moved_along_with_it_goes_its_own_way(london: Side) -> None:
+    f, g = write(london.tree / "d/f"), write(london.tree / "d/g")
+    outcomes = moved(london, TWO, entry(f.parent, london.tree / "e"), entry(f, london.tree / "k"))
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED] * 2
+    assert sorted(path.name for path in london.tree.rglob("*")) == ["e", g.name, "k"]
+
+
 # killed
 
 
@@ -229,12 +285,19 @@ def test_a_swap_that_is_killed_half_way_is_done_after_all(london: Side) -> None:
     a, b = write(london.tree / "a", "1"), write(london.tree / "b", "2")
     step, site = MovePathsOnGpfs(), london.site()
     first, _second = (step.prepare(given, site) for given in (listed(london, a, b), listed(london, b, a)))
-    first.commit()
+    first.commit().settle()
     london.place.tree(bytes(london.tree)).sweep()
     assert (a.read_text(), b.read_text()) == ("2", "1")
 
 
 # between roots
+
+
+@pytest.fixture
+def alone(london: Side) -> Side:
+    """A site with one hand, which takes the paths of a batch in their order."""
+    london.pool = ThreadPoolExecutor(1)
+    return london
 
 
 @pytest.fixture
@@ -271,6 +334,70 @@ def test_what_is_replaced_in_another_fileset_is_kept_there(two_roots: Side, tmp_
     assert target.read_text() == "new"
     (kept,) = two_roots.place.tree(bytes(target)).kept(Shelf.VERSIONS)
     assert kept.entry.path == bytes(target)
+
+
+@both
+def test_what_somebody_writes_to_is_not_carried_away(two_roots: Side, tmp_path: Path, step: str) -> None:
+    file, target = write(two_roots.tree / "d/f"), tmp_path / "other/f"
+    with file.open("a") as writer:
+        assert one(two_roots, step, file, target).state is FileState.ABORTED
+        assert one(two_roots, step, file.parent, target.parent / "d").state is FileState.ABORTED
+        writer.write(" and more")
+    assert not target.exists()
+    assert not (target.parent / "d").exists()
+    assert one(two_roots, step, file, target).state is FileState.PROCESSED
+    assert target.read_text() == "content and more"
+
+
+def test_what_has_capabilities_is_not_carried(two_roots: Side, tmp_path: Path) -> None:
+    file = write(two_roots.tree / "f")
+    os.setxattr(file, "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
+    outcome = one(two_roots, TWO, file, tmp_path / "other/f")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "unsupported")
+    assert "setcap" in outcome.reason
+    assert file.exists()
+
+
+def test_a_directory_that_cannot_be_carried_whole_is_not_begun(two_roots: Side, tmp_path: Path) -> None:
+    top, target = write(two_roots.tree / "d/a").parent, tmp_path / "other/d"
+    os.mkfifo(top / "pipe")
+    assert one(two_roots, TWO, top, target).error == "unsupported"
+    assert not target.exists()
+    (top / "pipe").unlink()
+    assert one(two_roots, TWO, top, target).state is FileState.PROCESSED
+
+
+@pytest.mark.parametrize("killed", ["copying", "removing"])
+def test_a_directory_that_was_carried_half_way_is_carried_on(two_roots: Side, tmp_path: Path, killed: str) -> None:
+    top, target = write(two_roots.tree / "d/a", "a").parent, tmp_path / "other/d"
+    write(top / "b", "b")
+    (top / "link").symlink_to("a")
+    subprocess.run(["cp", "-a", top, target], check=True)
+    (target / "b" if killed == "copying" else top / "b").unlink()
+    assert one(two_roots, TWO, top, target).state is FileState.PROCESSED
+    assert {path.name: path.read_text() for path in target.iterdir()} == {"a": "a", "b": "b", "link": "a"}
+    assert not top.exists()
+
+
+@pytest.mark.parametrize("other", ["content", "more on either side"])
+def test_a_directory_is_not_mixed_with_another(two_roots: Side, tmp_path: Path, other: str) -> None:
+    top, target = write(two_roots.tree / "d/a", "a").parent, tmp_path / "other/d"
+    if other == "content":
+        write(target / "a", "another")
+    else:
+        subprocess.run(["cp", "-a", top, target], check=True)
+        write(target / "theirs")
+        write(top / "ours")
+    outcome = one(two_roots, TWO, top, target)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "exists")
+    assert (top / "a").read_text() == "a"
+
+
+def test_what_was_carried_before_is_skipped(two_roots: Side, tmp_path: Path) -> None:
+    file, target = write(two_roots.tree / "f"), tmp_path / "other/f"
+    known = listed(two_roots, file, target)
+    outcomes = [moved(two_roots, TWO, known)[0] for _ in range(2)]
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED, FileState.SKIPPED]
 
 
 def test_what_two_subvolumes_are_apart_by_is_copied(

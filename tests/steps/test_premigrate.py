@@ -16,6 +16,7 @@ from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Source
 from argosy.stores.posix import PosixStore
 from tests.argosy_up import until
+from tests.locking import at_locks
 from tests.sites import Side, carried
 
 
@@ -43,13 +44,6 @@ def object_keys(site: Side) -> list[str]:
 def use(site: Side, replacement: object) -> None:
     """Have the site use another store than the one its order names."""
     site.place._stores[wire.dump(site.access)] = replacement  # type: ignore[assignment]
-
-
-def somebody_waits(site: Side) -> bool:
-    """Say whether somebody waits for the lock on an inode of the site."""
-    inodes = {str(file.stat().st_ino) for file in (site.root / ".argosy" / "locks").iterdir()}
-    waiting = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
-    return any(words[6].rpartition(":")[2] in inodes for words in waiting)
 
 
 @pytest.mark.feature("HUB-STEP-005", "HUB-JOB-031")
@@ -270,7 +264,7 @@ def test_a_hole_that_is_filled_before_the_lock_is_had_arrives_filled(london: Sid
     with ThreadPoolExecutor(1) as pool:
         with london.place.tree(bytes(file)).locked(bytes(twin)):
             sending = pool.submit(london.do, "migrate", entry, premigrate=True)
-            until(lambda: somebody_waits(london), what="the step waits for the lock")
+            until(lambda: at_locks() == 2, what="the step waits for the lock")
             with file.open("r+b") as writer:
                 writer.seek(500_000)
                 writer.write(b"PRECIOUS")
@@ -464,3 +458,24 @@ def test_stat_paths_tells_what_an_entry_is_now(london: Side) -> None:
 def test_an_object_that_is_gone_is_not_found(london: Side) -> None:
     with pytest.raises(NotFound):
         store(london).head("projects/none")
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+def test_what_is_sent_again_and_again_leaves_no_further_notes(london: Side, refuse: bool) -> None:
+    (london.tree / "d").mkdir()
+    for name in "fg":
+        (london.tree / name).write_bytes(b"x")
+
+    def noted() -> list[bytes]:
+        london.do("migrate", *london.entries(), premigrate=True, fail_on_mismatch=refuse)
+        london.place.index.flush()
+        return london.place.index._db.execute("SELECT uuid FROM object ORDER BY uuid").fetchall()
+
+    first = noted()
+    assert list(london.site().unpointed()) == []
+    for name in "fg":
+        (london.tree / name).write_bytes(b"x")  # the same bytes, and another time
+    assert noted() == first
+    for name in "fg":
+        (london.tree / name).write_bytes(b"y")
+    assert len(noted()) == len(first) + (0 if refuse else 2)

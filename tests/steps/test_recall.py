@@ -22,6 +22,7 @@ from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems.posix import Posix
 from argosy.hsm.content import Bytes
 from argosy.hsm.state import State
+from argosy.linux.space import punch
 from argosy.stores.base import Object
 from argosy.stores.memory import MemoryStore
 from argosy.stores.posix import PosixStore
@@ -29,7 +30,21 @@ from argosy.stores.s3 import S3Store
 from tests.loop import LoopMount, loop_mount
 from tests.servers import SeaweedFS
 from tests.sites import Side, carried
-from tests.steps.stubs import CONTENT, HOUR, attribute, copy, data, good, made, object_of, pointer, repoint, state, stub
+from tests.steps.stubs import (
+    CONTENT,
+    HOUR,
+    attribute,
+    copy,
+    data,
+    good,
+    made,
+    object_of,
+    pointer,
+    premigrated,
+    repoint,
+    state,
+    stub,
+)
 from tests.steps.test_premigrate import premigrate, store, use
 
 __all__ = ["loop_mount"]
@@ -322,7 +337,9 @@ def test_a_lost_object_fails_its_file_and_keeps_the_stub(london: Side) -> None:
     assert data(file) <= 4096
     forget_index(london)
     (outcome,) = recall(london, file)
-    assert outcome.reason.startswith("lost: ")
+    assert outcome.error == "not_found"
+    assert not outcome.reason.startswith("lost")  # nobody has looked everywhere yet
+    assert "argosy rebuild" in outcome.reason
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), 5])
@@ -504,6 +521,23 @@ def test_a_full_disk_fails_the_recall_and_has_its_blocks_back(loop_mount: LoopMo
     london.place.close()
 
 
+def test_a_sparse_file_larger_than_the_disk_comes_back(loop_mount: LoopMount, tmp_path: Path) -> None:
+    top = loop_mount("ext4") / tmp_path.name
+    top.mkdir()
+    london = Side(top, "london", store=tmp_path / "store")
+    london.place._shelves = frozenset({str(tmp_path / "store")})
+    file = made(london, "f")
+    size = shutil.disk_usage(top).total + 16 * MiB
+    os.truncate(file, size)
+    os.utime(file, ns=(10**18, 10**18))
+    good(london.do("migrate", london.entry(file)))
+    good(recall(london, file))
+    assert (state(london, file), file.stat().st_size) == (State.PREMIGRATED, size)
+    assert file.read_bytes()[: len(CONTENT)] == CONTENT
+    assert data(file) < MiB
+    london.place.close()
+
+
 def test_a_full_quota_fails_the_recall(loop_mount: LoopMount, tmp_path: Path) -> None:
     top = loop_mount("btrfs", size=256 * MiB) / "quota"
     subprocess.run(["btrfs", "-q", "subvolume", "create", top], check=True)
@@ -599,7 +633,7 @@ def test_a_name_that_could_be_no_longer_is_cut_for_its_conflict_copy(london: Sid
 def test_what_a_killed_verb_left_is_finished_and_not_taken_for_somebodys(side: Side, left: StubState) -> None:
     file = stub(side, "f")
     stamp = file.stat().st_mtime_ns
-    written(side, file, offset=8192, data=CONTENT[8192:20480])
+    written(side, file, offset=0, data=CONTENT[:20480])
     repoint(side, file, state=left)
     good(recall(side, file))
     assert (file.read_bytes(), file.stat().st_mtime_ns) == (CONTENT, stamp)
@@ -614,6 +648,43 @@ def test_what_somebody_wrote_into_what_a_killed_verb_left_is_kept(side: Side, le
     assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes() == seen
+    good(recall(side, file))
+    assert file.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("what", [bytes(8192), b"new record" + bytes(502), b"new" * 5000])
+def test_what_was_written_before_a_killed_release_freed_anything_stays_in_its_place(side: Side, what: bytes) -> None:
+    file = premigrated(side, "f")
+    repoint(side, file, state=StubState.RELEASING)
+    seen = written(side, file, offset=65536, data=what)
+    assert failure(recall(side, file)) == (FileState.ABORTED, "changed")
+    assert (file.read_bytes(), state(side, file), conflicts(side)) == (seen, State.DIRTY, [])
+    assert recall(side, file)[0].state is FileState.SKIPPED
+    good(side.do("migrate", side.entry(file)))
+    good(recall(side, file))
+    assert file.read_bytes() == seen
+
+
+def test_a_file_emptied_before_a_killed_release_freed_anything_stays_empty(side: Side) -> None:
+    file = premigrated(side, "f")
+    repoint(side, file, state=StubState.RELEASING)
+    os.truncate(file, 0)
+    recall(side, file)
+    assert (state(side, file), conflicts(side)) == (State.DIRTY, [])
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_hole_that_somebody_made_in_what_a_killed_release_left_is_kept(side: Side, released: bool) -> None:
+    file = premigrated(side, "f")
+    repoint(side, file, state=StubState.RELEASING)
+    if released:  # from the end, as filesystems do
+        with file.open("r+b") as opened:
+            punch(opened.fileno(), 200_704, 131_072)
+    with file.open("r+b") as opened:
+        punch(opened.fileno(), 65_536, 8192)
+    seen = file.read_bytes()
+    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert [path.read_bytes() for path in conflicts(side)] == [seen]
     good(recall(side, file))
     assert file.read_bytes() == CONTENT
 
@@ -707,6 +778,75 @@ def test_what_somebody_writes_behind_us_is_kept_beside_the_file(side: Side) -> N
     assert conflict.read_bytes() == CHUNKS[:5] + b"behind us" + CHUNKS[14:]
     good(recall(side, file))
     assert file.read_bytes() == CHUNKS
+
+
+class Trailed(OpenFile):
+    """A file into which somebody writes, once, as a recall is about to write, but far from its beginning."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        if offset == 0:
+            with open(self.entry.path, "rb+") as out:
+                out.seek(7 * MiB)
+                out.write(b"ahead of us")
+        super().write(offset, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailedTree(Posix):
+    """A tree of such files."""
+
+    def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> OpenFile:
+        return Trailed.open(self._root, path, self._seal, inode=inode, writing=writing)
+
+
+def test_what_somebody_writes_while_a_chunk_is_written_is_kept_beside_the_file(side: Side) -> None:
+    file = stub(side, "f", CHUNKS)
+    tree = side.place.trees[0]
+    side.place.trees[0] = TrailedTree(root=tree.root, key=tree.key)
+    with file.open("rb"):  # so that the file cannot be seized
+        assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
+    side.place.trees[0] = tree
+    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    (conflict,) = conflicts(side)
+    assert conflict.read_bytes()[7 * MiB :].startswith(b"ahead of us")
+    good(recall(side, file))
+    assert file.read_bytes() == CHUNKS
+
+
+def test_a_recall_that_breaks_off_beside_a_reader_frees_its_blocks(side: Side) -> None:
+    content = CHUNKS[: 8 * MiB] + bytes(MiB) + CHUNKS[:5000]
+    file = stub(side, "f", content, stub_size=10_000)
+    fetching(side, [content[: 8 * MiB + 500_000], b"something else"])
+    with file.open("rb") as reader:
+        assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+        assert (state(side, file), data(file) < 32_768) == (State.STUB, True)
+        use(side, PosixStore(path=str(side.store)))
+        good(recall(side, file))
+        assert reader.read() == content
+
+
+def test_a_recall_that_was_killed_is_gone_on_with_beside_a_reader(side: Side) -> None:
+    content = CHUNKS[: 4 * MiB] + bytes(MiB) + CHUNKS[: 4 * MiB]
+    file = stub(side, "f", content)
+    stamp = file.stat().st_mtime_ns
+    repoint(side, file, state=StubState.RECALLING)
+    written(side, file, offset=0, data=content[: 2 * MiB + 5])
+    written(side, file, offset=6 * MiB, data=content[6 * MiB : 7 * MiB])
+    with file.open("rb") as reader:
+        good(recall(side, file))
+        assert reader.read() == content
+    assert (state(side, file), file.stat().st_mtime_ns) == (State.PREMIGRATED, stamp)
+
+
+def test_what_somebody_wrote_after_a_killed_recall_is_not_written_over_beside_a_reader(side: Side) -> None:
+    file = stub(side, "f")
+    repoint(side, file, state=StubState.RECALLING)
+    seen = written(side, file)
+    with file.open("rb"):
+        assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
+    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    (conflict,) = conflicts(side)
+    assert conflict.read_bytes()[100_000:100_015] == seen[100_000:100_015]
 
 
 def test_a_copy_of_a_stub_is_to_be_adopted_and_one_without_its_mark_is_lost(london: Side) -> None:

@@ -21,10 +21,10 @@ from argosy.filesystems._posix.staged import StagedFile
 from argosy.filesystems.posix import Posix
 from argosy.hsm.content import Bytes
 from argosy.hsm.state import State
-from argosy.stores import metadata
+from argosy.stores import keys, metadata
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side, carried, send
-from tests.steps.stubs import CONTENT, HOUR, data, good, made, pointer, repoint, state, stub
+from tests.steps.stubs import CONTENT, HOUR, data, good, made, pointer, recall, repoint, state, stub
 from tests.steps.test_premigrate import premigrate, store
 from tests.trees import compare, nasty_tree
 
@@ -296,6 +296,7 @@ def test_a_stub_there_of_the_same_content_gets_all_that_is_new(london: Side, dub
     (london.tree / "g").chmod(0o600)
     os.utime(london.tree / "g", ns=(10**18, 10**18))
     (entry,) = arriving(london, dublin, london.tree / "g")
+    store(london).delete("projects/f")
     good(dublin.do("reverse_stub", msgspec.structs.replace(entry, path=bytes(there))))
     after = pointer(dublin, there)
     assert before is not None
@@ -303,9 +304,47 @@ def test_a_stub_there_of_the_same_content_gets_all_that_is_new(london: Side, dub
     assert before.uuid != after.uuid == entry.facts.stored.uuid  # type: ignore[union-attr]
     assert (there.stat().st_ino, there.stat().st_mtime_ns, there.stat().st_mode & 0o777) == (inode, 10**18, 0o600)
     assert state(dublin, there) is State.STUB
-    store(london).delete("projects/f")
     good(dublin.do("recall", dublin.entry(there)))
     assert there.read_bytes() == CONTENT
+
+
+def test_a_stub_whose_object_is_there_keeps_it_and_gets_the_attributes_of_the_other(london: Side, dublin: Side) -> None:
+    file, there = made(london, "f"), dublin.tree / "f"
+    good(dublin.do("reverse_stub", *arriving(london, dublin, file)))
+    before = pointer(dublin, there)
+    made(london, "g").chmod(0o600)
+    (entry,) = arriving(london, dublin, london.tree / "g")
+    good(dublin.do("reverse_stub", msgspec.structs.replace(entry, path=bytes(there))))
+    after = pointer(dublin, there)
+    assert before is not None
+    assert after is not None
+    assert (after.uuid, after.etag, there.stat().st_mode & 0o777) == (before.uuid, before.etag, 0o600)
+
+
+@pytest.mark.parametrize("preserved", [True, False])
+def test_a_stub_does_not_forget_its_object_for_one_that_was_written_over_it(london: Side, preserved: bool) -> None:
+    file = stub(london, "f")
+    before = pointer(london, file)
+    found = store(london).head("projects/f")
+    if preserved:
+        uuid = bytes.fromhex(found.metadata["argosyuuid"])
+        store(london).copy("projects/f", keys.version_key(uuid), etag=found.etag)
+    store(london).put("projects/f", Bytes(CONTENT[::-1]), metadata=dict(found.metadata))
+    (outcome,) = london.do("reverse_stub", Entry(path=bytes(file)))
+    assert (outcome.state, outcome.error) == ((FileState.SKIPPED, "") if preserved else (FileState.FAILED, "corrupt"))
+    assert pointer(london, file) == before
+    if preserved:
+        assert recall(london, file) == CONTENT
+
+
+def test_a_uuid_alone_does_not_make_it_the_same_content(london: Side) -> None:
+    file = stub(london, "f")
+    before = pointer(london, file)
+    other = Bytes(CONTENT[::-1])
+    said = {**store(london).head("projects/f").metadata, "argosyhash": other.digest.hex()}
+    store(london).put("projects/f", other, metadata=said)
+    assert failure(london.do("reverse_stub", Entry(path=bytes(file)))) == (FileState.FAILED, "exists")
+    assert pointer(london, file) == before
 
 
 def test_a_stub_is_not_pointed_to_what_is_not_there(london: Side, dublin: Side) -> None:
@@ -313,6 +352,7 @@ def test_a_stub_is_not_pointed_to_what_is_not_there(london: Side, dublin: Side) 
     good(dublin.do("reverse_stub", *arriving(london, dublin, file)))
     before = pointer(dublin, there)
     (entry,) = arriving(london, dublin, made(london, "g"))
+    store(london).delete("projects/f")
     store(london).delete("projects/g")
     entry = msgspec.structs.replace(entry, path=bytes(there))
     assert failure(dublin.do("reverse_stub", entry)) == (FileState.FAILED, "not_found")

@@ -183,8 +183,10 @@ def test_metadata_that_is_not_sealed_grants_nothing(london: Side) -> None:
     os.chown(file, 0, 0)
     london.access = msgspec.structs.replace(london.access, seal=b"")
     premigrate(london, file)
-    file.chmod(0o700)
+    file.chmod(0o741)
     london.access = msgspec.structs.replace(london.access, seal=SEAL)
     os.chown(file, 7, 8)
+    os.utime(file, ns=(1, 1))
     good(align(london, file, default_uid="1234"))
-    assert looks(file)[:3] == (0o755, 1234, 8)
+    assert looks(file)[:3] == (0o741 & 0o755, 7, 8)
+    assert state(london, file) is State.PREMIGRATED

@@ -110,10 +110,20 @@ def test_a_stub_whose_object_is_damaged_is_lost_and_stays_as_it_is(london: Side,
     assert state(london, file) is State.STUB
 
 
+def test_no_file_forgets_its_copy_because_a_datastore_is_empty(london: Side) -> None:
+    file = premigrated(london, "p")
+    os.unlink(object_of(london, file))
+    report = london.report("verify", london.entry(file), repair=True)
+    assert report.error == "unavailable"
+    assert "datastore cloud is empty" in report.reason
+    assert attribute(file) is not None
+
+
 @pytest.mark.parametrize("harm", [os.unlink, damage])
 def test_a_whole_file_whose_copy_is_bad_forgets_it_when_repaired_and_is_copied_again(
     london: Side, harm: Callable[[Path], None]
 ) -> None:
+    premigrated(london, "other")
     file = premigrated(london, "p")
     harm(object_of(london, file))
     became, reason = unwell(verify(london, file, content=True))

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from tests.argosy_up import until
+from tests.locking import at_locks
 from tests.verbs.agents import Agent, Call
 from tests.verbs.evidence import Sight, conflicts
 
@@ -54,7 +55,7 @@ class Actor:
         """Say whether the verb makes him wait."""
         try:
             return b"break_lease" in Path(f"/proc/self/task/{self.thread.native_id}/wchan").read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
 
     def check(self) -> None:
@@ -264,12 +265,15 @@ class SecondVerb(Actor):
         until(self._has_come, what="the second agent waits")
 
     def _has_come(self) -> bool:
-        threads = Path(f"/proc/{self.agent.process}/task")
-        waits = [(thread / "wchan").read_bytes() for thread in threads.iterdir()] if threads.exists() else []
-        return not self.agent.is_running() or any(b"setlk" in where for where in waits)
+        if not self.agent.is_running():
+            return True
+        try:
+            return at_locks(self.agent.process) > 0
+        except (FileNotFoundError, ProcessLookupError):
+            return False
 
 
 ACTORS: list[type[Actor]] = [
-    Reader, OpenWriter, Mapper, LateMapper, LateWriter, Restorer, Appender, Truncater, Replacer, Moder, Toucher, Renamer,
-    Newcomer, Linker, Remover, SecondVerb,
+    Reader, OpenWriter, Mapper, LateMapper, LateWriter, Restorer, Appender, Truncater, Replacer, Moder, Toucher,
+    Renamer, Newcomer, Linker, Remover, SecondVerb,
 ]  # fmt: skip

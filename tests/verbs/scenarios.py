@@ -441,17 +441,19 @@ class RemoveObjects(Scenario):
         super().prepare()
         self.london.do(call("migrate", *self.files))
         self.unneeded = self.london.do(call("recall", *self.files, delete_remote=True))
+        self.london.do(call("doom_objects", *self.entries))
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [
+            Entry(path=outcome.entry.path, state=self.state, facts=Facts(stored=stored))
+            for outcome in self.unneeded
+            for stored in outcome.unneeded
+        ]
 
     @cached_property
     def verb(self) -> Call:
-        return call(
-            "delete_objects",
-            *(
-                Entry(path=outcome.entry.path, state=self.state, facts=Facts(stored=stored))
-                for outcome in self.unneeded
-                for stored in outcome.unneeded
-            ),
-        )
+        return call("delete_objects", *self.entries)
 
     def check_done(self, path: Path, data: bytes) -> None:
         super().check_done(path, data)

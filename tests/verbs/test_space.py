@@ -154,3 +154,15 @@ def test_an_inode_without_room_for_what_is_said_of_the_copy_keeps_its_bytes(
     os.removexattr(file, "user.fills")
     assert one(london.do("migrate", london.entry(file))) == (FileState.PROCESSED, "")
     assert_state(file, StubState.STUB, CONTENT, mtime_ns=OLD)
+
+
+def test_a_full_disk_is_freed_by_migrating(room: Path, tmp_path: Path) -> None:
+    london, _ = sites(room, tmp_path)
+    files = [london.tree / name for name in "abc"]
+    for file in files:
+        write(file, CONTENT)
+    assert all(done.state.goes_on for done in london.do("migrate", *map(london.entry, files), premigrate=True))
+    fill(room, but=0)
+    outcomes = london.do("migrate", *map(london.entry, files))
+    assert [(done.state, done.error) for done in outcomes] == [(FileState.PROCESSED, "")] * 3
+    assert free(room) > 20 * MiB

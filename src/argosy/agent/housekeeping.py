@@ -1,9 +1,11 @@
 """What lies in trash and version store is removed when its time is over, or when the disk runs full."""
 
-import heapq
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -11,7 +13,8 @@ import structlog
 from argosy.agent.place import Place
 from argosy.core.errors import ArgosyError
 from argosy.core.paths import display
-from argosy.filesystems.base import Filesystem, Kept, Shelf
+from argosy.filesystems.base import Filesystem
+from argosy.hsm.shelf_room import oldest_first, purged
 
 log = structlog.get_logger()
 
@@ -46,46 +49,43 @@ class Housekeeper:
                 return
 
     def _clean_all(self) -> None:
-        for tree in self._place.trees:
-            if tree.root in self._place.unserved:
-                continue
+        for trees in _by_filesystem(tree for tree in self._place.trees if tree.root not in self._place.unserved):
+            roots = [display(tree.root) for tree in trees]
             try:
-                gone = clean(tree, trash_days=self._trash_days, stopped=self._stopped.is_set)
+                gone = clean(*trees, trash_days=self._trash_days, stopped=self._stopped.is_set)
             except ArgosyError as error:
-                log.warning("shelves were not cleaned", root=display(tree.root), reason=error.message)
+                log.warning("shelves were not cleaned", roots=roots, reason=error.message)
             else:
                 if gone:
-                    log.info("shelves were cleaned", root=display(tree.root), entries=gone)
+                    log.info("shelves were cleaned", roots=roots, entries=gone)
 
 
-def clean(tree: Filesystem, *, trash_days: float, stopped: Callable[[], bool] = lambda: False) -> int:
+def clean(*trees: Filesystem, trash_days: float, stopped: Callable[[], bool] = lambda: False) -> int:
     """Remove what has been on a shelf for `trash_days`, and for want of space more, the oldest first; return how many.
 
-    A kill at any time leaves the rest for the next time.
+    The trees are all of one filesystem. For want of space nothing goes that frees none. What cannot be removed is
+    logged and stays. A kill at any time leaves the rest for the next time.
     """
-    gone = 0
-    for kept in _spent(_oldest_first(tree), _missing(tree), before=time.time_ns() - int(trash_days * _DAY)):
-        if stopped():
+    gone, missing, before = 0, _missing(trees), time.time_ns() - int(trash_days * _DAY)
+    for tree, kept in oldest_first(trees):
+        if stopped() or (kept.since_ns > before and missing <= 0):
             break
-        tree.purge(kept)
-        gone += 1
+        freed = tree.freed_by(kept) if missing > 0 else 0
+        if (freed or kept.since_ns <= before) and purged(tree, kept):
+            gone += 1
+            missing -= freed  # counted, not looked at: filesystems give it back later
     return gone
 
 
-def _spent(found: Iterable[Kept], missing: int, *, before: int) -> Iterator[Kept]:
-    """Yield what is to go. Space is counted, not looked at: filesystems give it back later."""
-    for kept in found:
-        if kept.since_ns > before and missing <= 0:
-            return
-        yield kept
-        missing -= kept.entry.size
-
-
-def _oldest_first(tree: Filesystem) -> Iterator[Kept]:
-    return heapq.merge(*(tree.kept(shelf) for shelf in Shelf), key=lambda kept: kept.since_ns)
-
-
-def _missing(tree: Filesystem) -> int:
+def _missing(trees: Collection[Filesystem]) -> int:
     """Return the bytes that are to become free."""
-    free, whole = tree.free()
+    free, whole = next(iter(trees)).free()
     return int(whole * MARK) - free
+
+
+def _by_filesystem(trees: Iterable[Filesystem]) -> Collection[list[Filesystem]]:
+    found: dict[int, list[Filesystem]] = defaultdict(list)
+    for tree in trees:
+        with suppress(FileNotFoundError):
+            found[os.stat(tree.root).st_dev].append(tree)
+    return found.values()

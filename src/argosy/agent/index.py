@@ -2,12 +2,16 @@
 
 A hint, rebuilt as files are met again: losing it costs requests, never bytes. So notes are gathered and written
 together, within a moment.
+
+A ctime says that nobody wrote only as long as the machine runs: a power cut may leave bytes on the disk that were
+written after it, and the times that the file had before. So it counts for the boot in which it was noted.
 """
 
 import sqlite3
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,8 +24,8 @@ from argosy.site import Note
 
 log = structlog.get_logger()
 
-VERSION = 2
-"""2 added what is known of inodes and when content was read; a file of version 1 gets the tables when it is opened."""
+VERSION = 3
+"""2 added what is known of inodes and when content was read, 3 in which boot; older files are upgraded when opened."""
 MOMENT = 0.25
 """Seconds that a note may wait to be written."""
 
@@ -36,14 +40,20 @@ CREATE TABLE IF NOT EXISTS inode (
     binding BLOB PRIMARY KEY,
     uuid BLOB NOT NULL,
     ctime_ns INTEGER NOT NULL,
-    stub INTEGER NOT NULL
+    stub INTEGER NOT NULL,
+    boot INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS boot (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE
+);
 CREATE TABLE IF NOT EXISTS content (
     uuid BLOB PRIMARY KEY,
     read_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 _BINDING: Final = struct.Struct(">16sQQq")
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class _Object(NamedTuple):
@@ -57,13 +67,17 @@ class _Object(NamedTuple):
 class Index:
     """The index of one site, in one SQLite file; safe to use from many threads."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, boot: str | None = None) -> None:
+        """`boot`: names the time since the machine was started; by default, as the kernel does."""
+        self._file = file
         self._lock = threading.Lock()
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._upgrade(file)
+        self._boot = self._number_of(boot or _BOOT.read_text().strip())
         self._objects: dict[bytes, _Object] = {}
+        self._forgone: set[bytes] = set()
         self._inodes: dict[bytes, Note] = {}
         self._reads: dict[bytes, int] = {}
         self._noted = threading.Event()
@@ -79,11 +93,26 @@ class Index:
                 "use the newer Argosy, or remove the file and run `argosy rebuild`"
             )
         self._db.executescript(_SCHEMA)
+        if "boot" not in {column for _, column, *_ in self._db.execute("PRAGMA table_info(inode)")}:
+            self._db.execute("ALTER TABLE inode ADD COLUMN boot INTEGER NOT NULL DEFAULT 0")
         self._db.execute(f"PRAGMA user_version={VERSION}")
+
+    def _number_of(self, boot: str) -> int:
+        """Return what a boot is called in the notes: 1 or more."""
+        self._db.execute("INSERT OR IGNORE INTO boot (id) VALUES (?)", (boot,))
+        (number,) = self._db.execute("SELECT number FROM boot WHERE id = ?", (boot,)).fetchone()
+        return int(number)
 
     def intend(self, uuid: bytes, key: str) -> None:
         """Note an object that nothing points to yet."""
         self._remember(uuid, _Object(None, key, None))
+
+    def forgo(self, uuid: bytes) -> None:
+        """Forget an object that was never begun to be written after all."""
+        with self._lock:
+            self._objects.pop(uuid, None)
+            self._forgone.add(uuid)
+        self._noted.set()
 
     def intended(self, uuid: bytes) -> bool:
         """Say whether nothing here ever came to point to an object this site began."""
@@ -124,13 +153,20 @@ class Index:
         self._noted.set()
 
     def noted(self, binding: Binding) -> Note | None:
-        """Return what is remembered of an inode, None where that is nothing."""
+        """Return what is remembered of an inode, None where that is nothing; of another boot without its ctime."""
         name = name_of(binding)
         with self._lock:
             if name in self._inodes:
                 return self._inodes[name]
-            row = self._db.execute("SELECT uuid, ctime_ns, stub FROM inode WHERE binding = ?", (name,)).fetchone()
-        return Note(row[0], row[1], bool(row[2])) if row else None
+            row = self._db.execute("SELECT uuid, ctime_ns, stub, boot FROM inode WHERE binding = ?", (name,)).fetchone()
+        return Note(row[0], row[1] if row[3] == self._boot else 0, bool(row[2])) if row else None
+
+    def stub_filesystems(self) -> set[tuple[bytes, int]]:
+        """Return filesystem and subvolume of every inode that was left without its bytes, as far as is remembered."""
+        self.flush()
+        with closing(sqlite3.connect(self._file)) as own:  # it reads all notes: nobody waits for that
+            rows = own.execute("SELECT DISTINCT substr(binding, 1, 24) FROM inode WHERE stub")
+            return {(prefix[:16], int.from_bytes(prefix[16:])) for (prefix,) in rows}
 
     def read_whole(self, uuid: bytes, when_ns: int) -> None:
         """Note when an object was read whole and was what was stored."""
@@ -153,21 +189,22 @@ class Index:
             Exhausted: the disk of the data directory does not take it; it stays noted.
         """
         with self._lock:
-            if not (self._objects or self._inodes or self._reads):
+            if not (self._objects or self._forgone or self._inodes or self._reads):
                 return
             try:
                 self._write()
             except sqlite3.Error as error:
                 raise Exhausted(f"the index of the site cannot be written ({error}): make room for it") from error
-            self._objects, self._inodes, self._reads = {}, {}, {}
+            self._objects, self._forgone, self._inodes, self._reads = {}, set(), {}, {}
 
     def _write(self) -> None:
         objects = [(uuid, *known) for uuid, known in self._objects.items()]
-        inodes = [(binding, *note) for binding, note in self._inodes.items()]
+        inodes = [(binding, *note, self._boot) for binding, note in self._inodes.items()]
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("DELETE FROM object WHERE uuid = ?", [(uuid,) for uuid in self._forgone])
             self._db.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?)", objects)
-            self._db.executemany("INSERT OR REPLACE INTO inode VALUES (?, ?, ?, ?)", inodes)
+            self._db.executemany("INSERT OR REPLACE INTO inode VALUES (?, ?, ?, ?, ?)", inodes)
             self._db.executemany("INSERT OR REPLACE INTO content VALUES (?, ?)", list(self._reads.items()))
 
     def close(self) -> None:
@@ -187,6 +224,8 @@ class Index:
         with self._lock:
             if uuid in self._objects:
                 return self._objects[uuid]
+            if uuid in self._forgone:
+                return None
             row = self._db.execute("SELECT datastore, key, path FROM object WHERE uuid = ?", (uuid,)).fetchone()
         return _Object(*row) if row else None
 

@@ -1,15 +1,18 @@
 """One site as this agent serves it: its trees, the stores it was given access to, its index and its locks."""
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from argosy.agent.index import Index
 from argosy.agent.lease import Lease
+from argosy.agent.roots import Roots
+from argosy.agent.shelves import Shelves
 from argosy.core import wire
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
@@ -20,7 +23,6 @@ from argosy.core.paths import absolute, below, display
 from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem
 from argosy.filesystems.posix import Posix
-from argosy.linux.capabilities import SYS_ADMIN, effective
 from argosy.site import Note
 from argosy.stores.base import STORES, Store
 from argosy.stores.posix import PosixStore
@@ -36,14 +38,15 @@ class Place:
         self.index = Index(directory / "index.db")
         self.locks = Locks()
         self.trees = [Posix(root=absolute(os.fsencode(root)), key=_key(directory)) for root in config.roots]
+        self._roots = Roots(directory / "roots", {tree.root for tree in self.trees})
         self.unserved = {tree.root: "it was not looked at yet" for tree in self.trees}
         """Why a root is not served."""
         self._shelves = frozenset(shelves)
+        self._known_shelves = Shelves(directory / "stores")
         self._stores: dict[bytes, Store] = {}
         self._lock = threading.Lock()
         self._read: dict[int, int] = {}
         """Bytes of the content that was read to check it, by job."""
-        self._rights = directory / "privileged"
 
     def start(self) -> None:
         """Clear what a killed agent left in roots that are not served, and serve those where that could be done."""
@@ -51,24 +54,14 @@ class Place:
             if tree.root in self.unserved:
                 self._open(tree)
 
-    def _open(self, tree: Filesystem) -> None:
+    def _open(self, tree: Posix) -> None:
         try:
-            self._expect_rights()
+            self._roots.admit(tree)
             tree.sweep()
         except ArgosyError as error:
             self.unserved[tree.root] = error.message
         else:
             del self.unserved[tree.root]
-
-    def _expect_rights(self) -> None:
-        """Note that attributes are written which only a privileged agent can read: to another, stubs look empty."""
-        if effective(SYS_ADMIN):
-            self._rights.touch()
-        elif self._rights.exists():
-            raise Denied(
-                "earlier agents of this site had CAP_SYS_ADMIN and left attributes that cannot be read without: "
-                "run the agent as root, with that capability"
-            )
 
     def tree(self, path: bytes) -> Filesystem:
         """Return the tree that holds the path."""
@@ -80,8 +73,29 @@ class Place:
         roots = ", ".join(display(tree.root) for tree in self.trees)
         raise Denied(f"{display(path)} is outside the roots of site {self.name}: {roots}")
 
+    def every_tree(self) -> Sequence[Filesystem]:
+        """Return all trees that were ever served here, each looked at just now.
+
+        Raises:
+            Unavailable: one of them cannot be served, or is there no longer.
+        """
+        trees = [self.tree(tree.root) for tree in self.trees]
+        self._roots.expect(self.trees)
+        return trees
+
     def store(self, access: StoreAccess) -> Store:
-        """Return the store, opened once for each way it was described."""
+        """Return the store, opened once for each way it was described.
+
+        Raises:
+            Denied: it is a directory that the configuration does not list.
+            Unavailable: it is a directory, and not the one it was before.
+        """
+        store = self._opened(access)
+        if isinstance(store, PosixStore):
+            self._known_shelves.admit(access.name, store)
+        return store
+
+    def _opened(self, access: StoreAccess) -> Store:
         described = wire.dump(access)
         with self._lock:
             if described not in self._stores:
@@ -151,11 +165,14 @@ class OrderSite:
     policy: Policy
     lease: Lease
     job: int = 0
+    task: str = ""
+    attempt: int = 1
 
     @classmethod
     def of(cls, place: Place, order: Order, lease: Lease) -> "OrderSite":
         """Return the place with the links and stores that the order grants."""
-        return cls(place, order.links, {access.name: access for access in order.stores}, order.policy, lease, order.job)
+        accesses = {access.name: access for access in order.stores}
+        return cls(place, order.links, accesses, order.policy, lease, order.job, order.task, order.attempt)
 
     @property
     def name(self) -> str:
@@ -173,7 +190,7 @@ class OrderSite:
 
     def trees(self) -> Sequence[Filesystem]:
         """Return all trees of the site."""
-        return [self.place.tree(tree.root) for tree in self.place.trees]
+        return self.place.every_tree()
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
         """Return the sitelink with the longest site path."""
@@ -207,6 +224,10 @@ class OrderSite:
     def intend(self, uuid: bytes, key: str) -> None:
         """Note an object about to be written."""
         self.place.index.intend(uuid, key)
+
+    def forgo(self, uuid: bytes) -> None:
+        """Forget an object that was not written after all."""
+        self.place.index.forgo(uuid)
 
     def intended(self, uuid: bytes) -> bool:
         """Say whether nothing here points to an object this site began."""
@@ -250,20 +271,27 @@ class OrderSite:
         """Take bytes from those that may be read for this job."""
         return self.place.may_read(self.job, size, most)
 
+    def stub_filesystems(self) -> set[tuple[bytes, int]]:
+        """Return filesystem and subvolume of every stub that is remembered."""
+        return self.place.index.stub_filesystems()
+
     def locked(self, name: bytes) -> AbstractContextManager[None]:
         """Hold the lock `name`."""
         return self.place.locks.held(name)
 
 
 def _key(directory: Path) -> bytes:
-    """Return the site's secret for attributes that users could forge, made at first need."""
+    """Return the site's secret for attributes that users could forge, made at first need, whole or not at all."""
     file = directory / "attribute.key"
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(os.urandom(32))
-            new.flush()
-            os.fsync(new.fileno())
+        descriptor, new = tempfile.mkstemp(prefix="attribute.key.", dir=directory)
+        with os.fdopen(descriptor, "wb") as key:
+            key.write(os.urandom(32))
+            key.flush()
+            os.fsync(key.fileno())
+        with suppress(FileExistsError):
+            os.link(new, file)
+        os.unlink(new)
         return file.read_bytes()

@@ -204,7 +204,7 @@ def _root(subject: str, root: Path) -> Iterator[Finding]:
     if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
         yield fail(subject, "cannot be read and written", "run as a user who may")
         return
-    yield ok(subject, f"filesystem {_filesystem_of(found.st_dev)}")
+    yield ok(subject, f"filesystem {_filesystem_of(root)}")
     yield from _space(subject, root)
     for ability, attempt, remedy in _ABILITIES:
         yield _tried(f"{subject}, {ability}", root, attempt, remedy)
@@ -277,12 +277,17 @@ def _space(subject: str, path: Path) -> Iterator[Finding]:
     yield warn(subject, told, "free some space") if little else ok(subject, told)
 
 
-def _filesystem_of(device: int) -> str:
-    """Return the type of the filesystem with this device number."""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
+def _filesystem_of(path: Path) -> str:
+    """Return the type of the filesystem that the directory lies on; device numbers do not tell on btrfs."""
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
+    finally:
+        os.close(descriptor)
+    wanted = dict(line.split(":", 1) for line in told.splitlines())["mnt_id"].strip()
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         mount, _, rest = line.partition(" - ")
-        if mount.split()[2] == wanted:
+        if mount.split()[0] == wanted:
             return rest.split()[0]
     return "of unknown type"
 

@@ -1,8 +1,10 @@
 """`argosy site`."""
 
+from typing import Annotated
+
 import typer
 
-from argosy.cli.output import OUTPUT, Format, print_json, print_table
+from argosy.cli.output import OUTPUT, Format, print_json, print_table, shown
 from argosy.cli.session import connected
 
 app = typer.Typer(help="Sites of the hub.", no_args_is_help=True)
@@ -22,3 +24,17 @@ def list_(output: OUTPUT = Format.TEXT) -> None:
         print_json(found)
     else:
         print_table(["ID", "NAME"], ((site.id, site.name) for site in found))
+
+
+@app.command("forget-root")
+def forget_root(
+    site: Annotated[str, typer.Argument(help="The site, or the name it had.")],
+    root: Annotated[str, typer.Argument(help="The root, as the site's settings named it.")],
+) -> None:
+    """Forget a root that a site serves no longer, so that garbage collection goes on without it.
+
+    Objects that only files below it pointed to are garbage from then on: stubs there, should they come back, are lost.
+    """
+    with connected() as client:
+        client.forget_root(site, root)
+    typer.echo(shown(f"Forgot root {root} of site {site}"))

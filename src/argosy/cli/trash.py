@@ -1,5 +1,6 @@
 """`argosy trash`."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -49,9 +50,18 @@ def purge(
     """Remove for good what lies in the trash of the paths and beneath them, whenever it came there."""
     plain, name = shelves.parted(paths)
     fields = {"id": name, "older_than_days": shelves.days(older_than)}
-    if not (yes or typer.confirm(f"Remove for good what the trash of {site} has of {_counted(plain)}?", err=True)):
+    if not (yes or _confirmed(f"Remove for good what the trash of {site} has of {_counted(plain)}?")):
         raise typer.Exit(0)
     run_workflow("trash_purge", plain, site=site, fields=fields, detach=detach, output=output, discovery="trash")
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise typer.BadParameter("nobody is there to be asked: say --yes") from None
 
 
 def _counted(paths: Sequence[object]) -> str:

@@ -13,7 +13,7 @@ import typer
 from argosy.cli.output import Format, amount, cause, print_json, shown, span
 from argosy.cli.session import connected, is_terminal
 from argosy.core import paths as path_rules
-from argosy.core.errors import Unavailable
+from argosy.core.errors import Invalid, Unavailable
 from argosy.core.states import JobState
 
 if TYPE_CHECKING:
@@ -116,7 +116,13 @@ def waiting(reason: str) -> str:
 
 
 def absolute(path: str) -> bytes:
-    """Return the path as bytes, absolute as seen from here; symlinks are left for the site to judge."""
+    """Return the path as bytes, absolute as seen from here; symlinks are left for the site to judge.
+
+    Raises:
+        Invalid: it is empty (an unset variable, say): that is not taken for the current directory.
+    """
+    if not path:
+        raise Invalid("a path is empty: name it, or . for the current directory")
     return path_rules.absolute(os.path.normpath(os.path.join(os.getcwdb(), os.fsencode(path))))
 
 

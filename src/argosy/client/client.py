@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Page, Site, Task, Tokens
+from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
 from argosy.core import paths
 from argosy.core.errors import (
     ArgosyError,
@@ -81,6 +81,14 @@ class Client:
     def site(self, number: int) -> Site:
         """Return a site with its settings."""
         return _value(self._call("GET", f"sites/{number}/"), Site)
+
+    def forget_root(self, site: str, path: str) -> None:
+        """Have the hub forget a root that a site once served; `NotFound` where it waits for none such."""
+        for root in self._all("retiredroots/", RetiredRoot):
+            if (root.site, root.path) == (site, path):
+                self._call("DELETE", f"retiredroots/{root.id}/")
+                return
+        raise NotFound(f"site {site} has no root {path} that it once served and does not serve any more")
 
     def collect(self, kind: str) -> GcRun:
         """Begin garbage collection, to `plan` or to `run` it; `Exists` where it goes on already."""

@@ -28,6 +28,14 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Its roots; a list of sites does not say."""
 
 
+class RetiredRoot(msgspec.Struct, frozen=True, kw_only=True):
+    """A root that a site once served."""
+
+    id: int
+    site: str
+    path: str
+
+
 class GcRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run of garbage collection and what it found."""
 

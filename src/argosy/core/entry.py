@@ -1,8 +1,12 @@
 """One file, directory or symlink as it looked when found, and what is learned of it on its way."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
+
+ACLS: Final = frozenset({b"system.posix_acl_access", b"system.posix_acl_default"})
+"""Names of the xattrs that are POSIX ACLs."""
 
 
 class Kind(StrEnum):
@@ -24,6 +28,22 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group: str = ""
     mtime_ns: int
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def acls(self) -> frozenset[tuple[bytes, bytes]]:
+        """The ACLs among the xattrs."""
+        return frozenset(each for each in self.xattrs if each[0] in ACLS)
+
+    def owned_like(self, ours: "Attributes") -> "Attributes":
+        """Return these attributes with owner and ACLs of others."""
+        xattrs = {each for each in self.xattrs if each[0] not in ACLS} | ours.acls
+        return msgspec.structs.replace(
+            self, uid=ours.uid, gid=ours.gid, user=ours.user, group=ours.group, xattrs=tuple(sorted(xattrs))
+        )
+
+    def restrained(self, ours: "Attributes") -> "Attributes":
+        """Return of these attributes what grants nobody more than `ours` do: no other owner, no further right."""
+        return msgspec.structs.replace(self.owned_like(ours), mode=self.mode & ours.mode)
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

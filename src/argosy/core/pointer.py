@@ -46,6 +46,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     subvolume: int
     inode: int
     born_ns: int
+    """When it was made, ns since 1970; where the filesystem keeps no such times, 0 or below, and tells less."""
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from argosy.core.entry import Entry, Kind, Stored
-from argosy.core.errors import Corrupt, NotFound
+from argosy.core.errors import Corrupt, NotFound, Unsupported
 from argosy.core.paths import below
 from argosy.discoveries.base import DISCOVERIES, in_parallel
 from argosy.filesystems.base import OnError
@@ -65,18 +65,17 @@ def _looked_at(store: Store, key: str) -> Object | None:
 
 
 def _is_file_below(found: Object, prefixes: Sequence[bytes], store: Store) -> bool:
-    """Say whether it holds a file of ours whose path within the datastore is below one of these."""
-    if found.metadata.get("argosykind") != Kind.FILE or metadata.uuid_of(found.metadata) is None:
+    """Say whether it holds a file of ours, where we put it, whose path within the datastore is below one of these.
+
+    What cannot be read is not ours to judge: it stays.
+    """
+    uuid = metadata.uuid_of(found.metadata)
+    if found.metadata.get("argosykind") != Kind.FILE or uuid is None:
         return False
-    if not keys.is_private(found.key) or b"" in prefixes:
-        return True
     try:
-        said = metadata.described(found.metadata, _sidecar(store, found))
-    except (Corrupt, NotFound):
+        said = metadata.described(found.metadata, metadata.fetch_sidecar(store, found.metadata))
+    except (Corrupt, NotFound, Unsupported):
         return False
-    return said is not None and any(below(b"/" + said.path, b"/" + prefix) for prefix in prefixes)
-
-
-def _sidecar(store: Store, found: Object) -> bytes | None:
-    uuid = metadata.sidecar_of(found.metadata)
-    return None if uuid is None else b"".join(store.get(keys.sidecar(uuid)))
+    if said is None or not keys.is_put(found.key, said.path, uuid):
+        return False
+    return any(below(b"/" + said.path, b"/" + prefix) for prefix in prefixes)

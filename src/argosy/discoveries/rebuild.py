@@ -39,7 +39,8 @@ class Rebuild:
         missing: dict[bytes, list[_Wanted]] = {}
         for wanted, stored in in_parallel(lambda one: (one, _known(one, site)), _wanted(given, site, on_error)):
             if stored is None:
-                missing.setdefault(wanted.pointer.uuid, []).append(wanted)
+                files = missing.setdefault(wanted.pointer.uuid, [])
+                files += [wanted] if wanted not in files else []  # a file may be met twice
             else:
                 yield _remembered(wanted, stored, site)
         yield from _listed(missing, site)
@@ -49,7 +50,7 @@ class Rebuild:
 
 def _wanted(given: Iterable[Entry], site: Site, on_error: OnError) -> Iterator[_Wanted]:
     for top in given:
-        for path, pointer in site.tree(top.path).every_pointer():
+        for path, pointer in site.tree(top.path).every_pointer(on_forged=on_error):
             try:
                 yield _Wanted(path, pointer, site.numbered(pointer.datastore))
             except ArgosyError as error:
@@ -60,10 +61,10 @@ def _known(wanted: _Wanted, site: Site) -> Stored | None:
     """Return the object if it lies where the index or the path says."""
     key = site.key_of(wanted.pointer.uuid)
     store = site.store(wanted.access.name)
-    for name in [key] if key is not None else _names(wanted, site):
+    for name in (*([] if key is None else [key]), *_names(wanted, site)):
         with suppress(NotFound):
             found = store.head(name)
-            if metadata.uuid_of(found.metadata) == wanted.pointer.uuid:
+            if _is_pinned(found, wanted.pointer):
                 return _stored(wanted, found)
     return None
 
@@ -88,7 +89,9 @@ def _listed(missing: dict[bytes, list[_Wanted]], site: Site) -> Iterator[Entry]:
         names = (found.key for found in store.list("") if keys.may_hold_entry(found.key))
         for found in in_parallel(partial(_head, store), names):
             uuid = metadata.uuid_of(found.metadata) if found is not None else None
-            if found is not None and uuid in missing and missing[uuid][0].access.name == access.name:
+            if found is None or uuid not in missing or missing[uuid][0].access.name != access.name:
+                continue
+            if _is_pinned(found, missing[uuid][0].pointer):
                 yield from (_remembered(one, _stored(one, found), site) for one in missing.pop(uuid))
 
 
@@ -96,6 +99,13 @@ def _head(store: Store, key: str) -> Object | None:
     with suppress(NotFound):
         return store.head(key)
     return None
+
+
+def _is_pinned(found: Object, pointer: Pointer) -> bool:
+    """Say whether it is the very object, or what was kept of it; a copy that somebody made is not."""
+    if metadata.uuid_of(found.metadata) != pointer.uuid or found.size != pointer.size:
+        return False
+    return (found.etag, found.version) == (pointer.etag, pointer.version) or found.key == keys.version_key(pointer.uuid)
 
 
 def _stored(wanted: _Wanted, found: Object) -> Stored:

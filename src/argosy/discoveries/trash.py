@@ -11,6 +11,7 @@ from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, NotFound
 from argosy.core.paths import absolute, display, join, relative
 from argosy.discoveries.base import DISCOVERIES
+from argosy.filesystems import ids
 from argosy.filesystems.base import Filesystem, Kept, OnError, Shelf
 from argosy.site import Site
 
@@ -66,11 +67,23 @@ class Trash:
         if self.id:
             return lambda kept: kept.id == self.id
         if self.latest:
-            newest = {kept.entry.path: kept.id for kept in tree.kept(self.shelf, path)}
-            whole = newest.get(path)
-            return lambda kept: kept.id == (whole or newest.get(kept.entry.path))
+            return self._latest(path, tree)
         before = time.time_ns() - int(self.older_than_days * _DAY)
         return lambda kept: kept.since_ns <= before
+
+    def _latest(self, path: bytes, tree: Filesystem) -> Callable[[Kept], bool]:
+        """Choose the latest of each path: of all, or of what went with the given path when that went for the last time.
+
+        That may have other ids: those of removals that were killed, or left something there, since it went before.
+        """
+        whole: list[str] = [kept.id for kept in tree.kept(self.shelf, path) if kept.entry.path == path]
+        since, until = whole[-2:-1] or [""], whole[-1:]
+
+        def counts(name: str) -> bool:
+            return not until or name == until[0] or (since[0] < name < until[0] and ids.went_for(name, path))
+
+        newest = {kept.entry.path: kept.id for kept in tree.kept(self.shelf, path) if counts(kept.id)}
+        return lambda kept: newest.get(kept.entry.path) == kept.id
 
     def _entry(self, kept: Kept, path: bytes, root: bytes) -> Entry:
         target = kept.entry.path

@@ -25,6 +25,8 @@ Version = tuple[int, int]
 OnError = Callable[[bytes, ArgosyError], None]
 """Told of each path a scan could not look at."""
 
+OnMet = Callable[[bytes, int], None]
+"""Told of each filesystem (uuid and subvolume) that a walk came to."""
 
 Extents = tuple[tuple[int, int], ...]
 """(offset, length) of data, in order."""
@@ -44,7 +46,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     shelf: Shelf
     id: str
-    """Names it on its shelf: `<time>-<random>`; what was removed in one go shares it."""
+    """Names it on its shelf: `<time>-<8 hex digits>`; what was removed in one go shares it."""
     since_ns: int
     """When it came there, ns since 1970."""
     entry: Entry
@@ -100,6 +102,9 @@ class File(Protocol):
 
     def attributes(self) -> Attributes:
         """Return mode, owner, times, user xattrs and ACLs as they are now; Argosy's own attribute is not among them."""
+
+    def has_capabilities(self) -> bool:
+        """Say whether a program run from it gets capabilities; whoever writes to it or frees its blocks takes them."""
 
     def binding(self) -> Binding:
         """Return which inode this is."""
@@ -173,6 +178,10 @@ class File(Protocol):
         """Free the blocks from `keep`, rounded up to a block, to `upto` or the end. The size stays; mtime changes.
 
         A block that ends behind `upto` is left as it is, unless the file ends within it.
+
+        Raises:
+            Busy: it was seized, all to the end is to be freed, and somebody waits for it: nothing was freed.
+            Unsupported: the filesystem frees no blocks.
         """
 
     def truncate(self, size: int) -> None:
@@ -210,10 +219,19 @@ class Parked(Protocol):
             Protected: what `replacing` describes may not be displaced.
         """
 
-    def put_back(self) -> None:
+    def expect(self, path: bytes, *, replacing: Entry | None = None) -> None:
+        """Return where `place` would, as far as can be told before; nothing is done.
+
+        Raises:
+            Exists, Changed, Invalid, Protected: as `place`.
+        """
+
+    def put_back(self) -> str:
         """Give it its old name again, if it was not placed; where that was taken, the one it was bound for.
 
-        Where both are taken, the version store has it. Harmless when repeated.
+        Where both are taken, it gets a name beside its old one, `NAME.moved-conflict`, or `NAME.moved-conflict-2`; the
+        version store has it where no name is to be had there. Say in words where it is, "" for its old name. Harmless
+        when repeated.
         """
 
     def __enter__(self) -> Self: ...
@@ -226,14 +244,21 @@ class Staged(Protocol):
     A context manager: what was not published is discarded.
     """
 
+    def give(self, attributes: Attributes) -> None:
+        """Give it its owner, before it gets its bytes: they count as his, and his limits hold for them."""
+
     def write(self, offset: int, data: bytes) -> None:
-        """Put bytes at `offset`; what is never written stays a hole."""
+        """Put bytes at `offset`, within the quota of the file's owner; what is never written stays a hole.
+
+        Raises:
+            Exhausted: disk or quota is full.
+        """
 
     def truncate(self, size: int) -> None:
         """Give it its size."""
 
-    def dress(self, attributes: Attributes) -> None:
-        """Give it mode, owner, xattrs and ACLs, and last its mtime."""
+    def dress(self, attributes: Attributes) -> int:
+        """Give it mode, owner, xattrs and ACLs, and last its mtime; return that as the filesystem keeps it."""
 
     def binding(self) -> Binding:
         """Return which inode this is."""
@@ -300,6 +325,7 @@ class Filesystem(Protocol):
 
         Raises:
             NotFound: nothing has the name.
+            Busy: another verb works on it, and has not done in the time that is given to it.
         """
 
     def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> File:
@@ -323,11 +349,14 @@ class Filesystem(Protocol):
         for want of better: `make_directory` gives them their attributes when they arrive.
         """
 
-    def make_directory(self, path: bytes, attributes: Attributes, *, overwrite: bool = False) -> bool:
+    def make_directory(
+        self, path: bytes, attributes: Attributes, *, overwrite: bool = False, granting: bool = True
+    ) -> bool:
         """Make sure the directory exists; say whether anything had to be done.
 
         One that is new, or that was made only because something beneath it was staged, is given the attributes; one
-        that was there before keeps its own unless `overwrite`.
+        that was there before keeps its own unless `overwrite`, and its owner and the rights it does not give anybody
+        in any case unless `granting`.
 
         Raises:
             Exists: something else holds the name.
@@ -365,15 +394,32 @@ class Filesystem(Protocol):
             Changed: what is there is not what was seen; it is left as it is.
         """
 
-    def remove(self, path: bytes, seen: Entry, *, together: str | None = None) -> str:
+    def together(self, path: bytes, task: str, *, again: bool) -> str:
+        """Return an id for what is at the path and beneath, to be removed in one go.
+
+        `again`: that which an earlier attempt at the task has begun to use, if there is one.
+        """
+
+    def remove(self, path: bytes, seen: Entry, *, together: str | None = None, durable: bool = True) -> str:
         """Move what `seen` describes to the trash, durably; return its id there. A directory must be empty.
 
-        `together`: the id of what was removed in the same go, which it is to share.
+        `together`: the id of what was removed in the same go, which it is to share; another of the same go is returned
+        where something else lies there already. Without `durable` it is so after `sync_removed` only.
 
         Raises:
             Changed: what is there is not what was seen; it is left as it is.
             Exists: it is a directory that holds something.
             Protected: it is the root, a mount point or subvolume or in one, or marked immutable or append-only.
+        """
+
+    def sync_removed(self, path: bytes, together: str) -> None:
+        """Return when what was removed from the directory `path` under that id is durably in the trash."""
+
+    def unlink(self, path: bytes, seen: Entry) -> None:
+        """Remove what `seen` describes for good, without room for anything: a full disk does not hinder it.
+
+        Raises:
+            Changed, Exists, Protected: as `remove`.
         """
 
     def park(self, path: bytes, seen: Entry, *, bound_for: bytes | None = None) -> Parked:
@@ -414,10 +460,16 @@ class Filesystem(Protocol):
     def purge(self, kept: Kept) -> None:
         """Remove it from its shelf for good; that it is gone is no error."""
 
-    def every_pointer(self) -> Iterator[tuple[bytes, Pointer]]:
+    def freed_by(self, kept: Kept) -> int:
+        """Return the bytes that its purge makes free: 0 of a stub, a directory, and what has further names."""
+
+    def every_pointer(
+        self, *, met: OnMet = lambda *_: None, on_forged: OnError = lambda *_: None
+    ) -> Iterator[tuple[bytes, Pointer]]:
         """Yield each file that has an attribute, and what it says whichever inode it says it of.
 
-        In the tree, on the shelves and in what is being made or moved. A file that cannot be read ends it.
+        In the tree, on the shelves and in what is being made or moved. A file that cannot be read ends it. `on_forged`
+        is told of attributes that no agent of the site wrote: anybody can write them, and they say nothing.
 
         Raises:
             Denied, Corrupt, Unavailable: there is something that cannot be told; what was yielded is not all.

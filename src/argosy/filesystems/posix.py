@@ -28,10 +28,11 @@ from argosy.filesystems._posix import (
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.file import OpenFile
+from argosy.filesystems._posix.identity import Identity, read_identity, write_identity
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
-from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Shelf
+from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, OnMet, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 
@@ -95,10 +96,12 @@ class Posix:
         """Begin a file that is to appear at `beside`."""
         return StagedFile(self._root, beside, self._seal)
 
-    def make_directory(self, path: bytes, attributes: Attributes, *, overwrite: bool = False) -> bool:
+    def make_directory(
+        self, path: bytes, attributes: Attributes, *, overwrite: bool = False, granting: bool = True
+    ) -> bool:
         """Make sure the directory exists; say whether anything had to be done."""
         with translated(path):
-            return making.make_directory(self._root, path, attributes, overwrite=overwrite)
+            return making.make_directory(self._root, path, attributes, overwrite=overwrite, granting=granting)
 
     def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
         """Give the file that `seen` describes these attributes; say whether any differed."""
@@ -134,9 +137,22 @@ class Posix:
         ):
             versions.put_aside(spot, place, seen)
 
-    def remove(self, path: bytes, seen: Entry, *, together: str | None = None) -> str:
-        """Move what `seen` describes to the trash, durably; the parent's mtime stays as it was."""
-        return removing.remove(self._root, path, seen, together)
+    def together(self, path: bytes, task: str, *, again: bool) -> str:
+        """Return an id for what is at the path and beneath, to be removed in one go."""
+        with translated(path):
+            return shelves.together(self._root, path, task, again=again)
+
+    def remove(self, path: bytes, seen: Entry, *, together: str | None = None, durable: bool = True) -> str:
+        """Move what `seen` describes to the trash; the parent's mtime stays as it was."""
+        return removing.remove(self._root, path, seen, together, durable=durable)
+
+    def sync_removed(self, path: bytes, together: str) -> None:
+        """Return when what was removed from the directory is durably in the trash."""
+        removing.sync(self._root, path, together)
+
+    def unlink(self, path: bytes, seen: Entry) -> None:
+        """Remove what `seen` describes for good, by way of `.argosy/moving`."""
+        removing.unlink(self._root, path, seen)
 
     def park(self, path: bytes, seen: Entry, *, bound_for: bytes | None = None) -> moving.ParkedEntry:
         """Take what `seen` describes from its name, on its way to another."""
@@ -162,10 +178,17 @@ class Posix:
         with translated(kept.entry.path):
             shelves.purge(self._root, kept)
 
-    def every_pointer(self) -> Iterator[tuple[bytes, Pointer]]:
+    def freed_by(self, kept: Kept) -> int:
+        """Return the bytes of its blocks, if nothing else has them and it is no stub."""
+        with translated(kept.entry.path):
+            return shelves.freed_by(self._root, kept, self._seal)
+
+    def every_pointer(
+        self, *, met: OnMet = lambda *_: None, on_forged: OnError = lambda *_: None
+    ) -> Iterator[tuple[bytes, Pointer]]:
         """Yield each file that has an attribute, and what that says; no file is opened, what is mounted below is in."""
         with translated(self.root):
-            yield from pointers.every_pointer(self._root, self._seal)
+            yield from pointers.every_pointer(self._root, self._seal, met, on_forged)
 
     def free(self) -> tuple[int, int]:
         """Return the bytes that are free to others than root, and all there are."""
@@ -186,6 +209,20 @@ class Posix:
         with translated(self.root):
             staged.sweep(self._root)
             moving.sweep(self._root)
+            shelves.sweep(self._root)
+
+    def identity(self) -> Identity | None:
+        """Return which tree lies at the root now; None where it was never given an identity.
+
+        Raises:
+            Corrupt: it cannot be read.
+            Denied: it is not ours to read.
+        """
+        return read_identity(self._root)
+
+    def identify(self, given: Identity, *, replacing: bool = False) -> None:
+        """Give what lies at the root an identity, durably; one that it has stays, unless it is replaced."""
+        write_identity(self._root, given, replacing=replacing)
 
     @property
     def _root(self) -> Root:

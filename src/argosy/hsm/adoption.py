@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from argosy.core.entry import Entry
-from argosy.core.errors import Changed, Corrupt, Invalid
+from argosy.core.errors import Busy, Corrupt, Invalid
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
@@ -15,11 +15,13 @@ from argosy.filesystems.base import File
 from argosy.hsm.content import CHUNK
 from argosy.hsm.leftovers import differs
 from argosy.hsm.located import located
+from argosy.hsm.objects import is_doomed
 from argosy.hsm.presence import present
 from argosy.hsm.recovery import free, recover
 from argosy.hsm.state import State, look
 from argosy.site import Note, Site
 
+_UNDER_WAY: Final = {State.RELEASING, State.RECALLING}
 _ITS_OWN: Final = {
     State.RESIDENT: "all its bytes are here",
     State.LOST: "is lost: nothing on it says where its bytes are",
@@ -27,18 +29,19 @@ _ITS_OWN: Final = {
 
 
 def adopt(file: File, entry: Entry, site: Site) -> Outcome:
-    """Make a copy of a stub one more reference to its object; a copy with bytes of its own is a plain file afterwards.
+    """Make a copy of a stub one more reference to its object.
 
-    Hold the inode's lock. It is durable after `sync`.
+    A copy of a file that had all its bytes is a plain file afterwards, and so is one that was given another size and
+    bytes of its own. Hold the inode's lock. It is durable after `sync`.
 
     Raises:
         NotFound: the object is gone, or is another; nothing was changed.
-        Corrupt: the copy keeps a head that is not that of its object; nothing was changed.
-        Invalid: its size is not that of the object; nothing was changed.
-        Changed: somebody writes to it, or has it open (`Busy`).
+        Corrupt: the copy has bytes that its object has not; nothing was changed.
+        Invalid: it has no bytes and not the size of the object; nothing was changed.
+        Busy: somebody has it open; or its object is about to be removed.
     """
     seen = look(file, site)
-    if seen.state is State.RELEASING and seen.pointer is not None:  # a killed adoption was as good as done
+    if seen.state in _UNDER_WAY and seen.pointer is not None:  # a killed adoption was as good as done
         stored = located(seen.pointer, entry.path, site)
         recover(file, site)
         return Outcome.processed(entry.learned(stored=stored, extents=None))
@@ -47,14 +50,14 @@ def adopt(file: File, entry: Entry, site: Site) -> Outcome:
         return Outcome.skipped(
             entry, _ITS_OWN.get(seen.state, f"is no copy of a stub: it is {seen.state.value} itself")
         )
-    if not is_blank(file, stray):
-        return forget_copy(file, entry, site)
-    if stray.size != file.version()[1]:
+    if seen.state is State.UNBOUND:
+        return _bound(file, stray, entry, site)
+    if is_blank(file, stray):
         raise Invalid(
             f"{display(entry.path)}: is a copy of a stub of {stray.size} bytes and was cut or lengthened since: "
             "remove it, and restore it or copy it again"
         )
-    return _bound(file, stray, entry, site)
+    return forget_copy(file, entry, site)
 
 
 def is_blank(file: File, stray: Pointer) -> bool:
@@ -80,16 +83,27 @@ def forget_copy(file: File, entry: Entry, site: Site) -> Outcome:
 def _bound(file: File, stray: Pointer, entry: Entry, site: Site) -> Outcome:
     file.seize()
     try:
-        if not is_blank(file, stray):
-            raise Changed(f"{display(entry.path)}: was written to meanwhile; it was left as it is")
         stored = present(stray, entry.path, site)
-        if differs(file, site.store(stored.datastore), stored, stray.kept):
-            raise Corrupt(f"{display(entry.path)}: its first {stray.kept} bytes are not those of its object: remove it")
+        store = site.store(stored.datastore)
+        if differs(file, store, stored, stray.kept):
+            raise Corrupt(_has_its_own(entry.path))
+        if is_doomed(store, store.head(stored.key)):
+            raise Busy(f"{display(entry.path)}: object {stored.key} is being removed: nothing comes to refer to it")
         _bind(file, stray, site)
     finally:
         file.let_go()
     site.remember(stored, entry.path)
     return Outcome.processed(entry.learned(stored=stored, extents=None))
+
+
+def _has_its_own(path: bytes) -> str:
+    name = display(path)
+    return (
+        f"{name}: is a copy of a stub and has bytes that its object has not; it was left as it is. If they are all of "
+        f"the file, take the mark off it: `setfattr -x trusted.argosy {name}` (user.argosy where the agent has no "
+        "CAP_SYS_ADMIN). If it was half filled when it was copied, or only partly written to, remove it and copy it "
+        "again"
+    )
 
 
 def _bind(file: File, stray: Pointer, site: Site) -> None:
@@ -100,7 +114,8 @@ def _bind(file: File, stray: Pointer, site: Site) -> None:
         file.point(msgspec.structs.replace(pointer, state=StubState.STUB))
         site.note(file.binding(), Note(pointer.uuid, 0, stub=True))
         return
-    file.point(msgspec.structs.replace(pointer, state=StubState.RELEASING))
+    pointer = msgspec.structs.replace(pointer, state=StubState.RECALLING)  # zeros may stand anywhere in it
+    file.point(pointer)
     file.sync()
     failpoint("hsm:mark")
     free(file, pointer, site)

@@ -11,14 +11,15 @@ from argosy.core.paths import below
 from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
 from argosy.filesystems.base import Filesystem, Staged
-from argosy.hsm.found import expect
+from argosy.hsm.found import expect, is_place_of
 from argosy.hsm.landing import Landing
 from argosy.hsm.located import pinned
 from argosy.hsm.made import Made, finished
 from argosy.hsm.preference import Preferred
 from argosy.hsm.premigrate import pointer_to
-from argosy.hsm.present import HOLLOW, has_content, held, is_hollow, is_made_of, present, renewed
+from argosy.hsm.present import HOLLOW, Local, has_content, held, is_hollow, is_made_of, present
 from argosy.hsm.recall import Recall
+from argosy.hsm.renewal import renewed
 from argosy.site import Site
 
 
@@ -29,6 +30,8 @@ class Arrival:
     entry: Entry
     attributes: Attributes
     """As the entry has them."""
+    granting: bool
+    """Whether they may give a file that is there to others, or it more rights than it has."""
     stored: Stored
     whole: bool
     """Whether its bytes are to be here; else it is a stub."""
@@ -62,6 +65,7 @@ class Arrival:
             raise
 
     def _fetched(self, staged: Staged, there: Entry | None) -> Made:
+        staged.give(self.attributes)
         landing = Landing(self.stored, staged.write)
         for chunk in pinned(self.site.store(self.stored.datastore), self.stored):
             failpoint("hsm:fetch")
@@ -82,8 +86,7 @@ class Arrival:
         if self.mtime_ns is not None:
             attributes = msgspec.structs.replace(attributes, mtime_ns=self.mtime_ns)
         staged.truncate(stored.size)
-        staged.dress(attributes)
-        pointer = self._pointer(stored, attributes.mtime_ns, staged, state)
+        pointer = self._pointer(stored, staged.dress(attributes), staged, state)
         staged.point(pointer)
         return Made(self.entry.learned(stored=stored), stored, pointer, self.site, self.tree, staged, there)
 
@@ -97,10 +100,16 @@ class Arrival:
         with held(self.tree, there, self.site) as local:
             self.preferred.check(self.entry, local.file.attributes(), self.attributes)
             follows = local.seen.state in HOLLOW or self.preferred.prevails(there, self.attributes)
-            changed = follows and renewed(local, self.attributes, self.site, stored=self.stored)
-        self.site.remember(self.stored, self.entry.path)
+            changed = follows and self._renewed(local)
+            pointer = local.file.pointer()
+        if pointer is not None and is_place_of(pointer, self.stored):
+            self.site.remember(self.stored, self.entry.path)
         entry = self.entry
         return self._filled(Outcome.processed(entry) if changed else Outcome.skipped(entry, "already there"))
+
+    def _renewed(self, local: Local) -> bool:
+        attributes = self.attributes if self.granting else self.attributes.restrained(local.file.attributes())
+        return renewed(local, attributes, self.stored, self.site, repoint=True)
 
     def _filled(self, outcome: Outcome) -> Outcome:
         """Recall what is there and a stub, where it is to be whole."""

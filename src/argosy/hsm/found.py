@@ -9,8 +9,8 @@ from argosy.core.entry import Entry, Facts, Kind, Stored
 from argosy.core.errors import Busy, Changed, Invalid, NotFound
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
-from argosy.hsm.located import located, pinned, stored_as
-from argosy.hsm.objects import Target, fetch_sidecar, is_doomed, target, uuid_of
+from argosy.hsm.located import KeyUnknown, located, pinned, stored_as
+from argosy.hsm.objects import Target, is_doomed, target, uuid_of
 from argosy.hsm.trust import Owners, believed, foreign, is_believed
 from argosy.site import Site
 from argosy.stores import keys, metadata
@@ -63,6 +63,8 @@ def lost(path: bytes) -> Iterator[None]:
     """Say of an object that is gone what that means for the file at `path`."""
     try:
         yield
+    except KeyUnknown:
+        raise
     except NotFound as error:
         raise NotFound(
             f"lost: the only bytes of {display(path)} are an object that is gone or was replaced; it stays as it is "
@@ -72,14 +74,24 @@ def lost(path: bytes) -> Iterator[None]:
 
 
 def same_object(pointer: Pointer, stored: Stored) -> bool:
-    """Say whether a pointer and an entry's facts tell of the same bytes; where that is not known they do not."""
+    """Say whether a pointer and an entry's facts tell of the same bytes; where that is not known they do not.
+
+    A uuid proves nothing: whoever writes into an object in place may leave it its metadata.
+    """
     if pointer.size != stored.size:
         return False
-    return pointer.uuid == stored.uuid or (stored.digest != b"" and pointer.digest == stored.digest)
+    return is_place_of(pointer, stored) or (stored.digest != b"" and pointer.digest == stored.digest)
 
 
-def described_at(entry: Entry, site: Site, *, endpoint: str | None, owners: Owners) -> Entry:
+def is_place_of(pointer: Pointer, stored: Stored) -> bool:
+    """Say whether a pointer and an entry's facts tell of the very same object, not written again since."""
+    return (pointer.uuid, pointer.etag, pointer.version) == (stored.uuid, stored.etag, stored.version)
+
+
+def described_at(entry: Entry, site: Site, *, endpoint: str | None, owners: Owners) -> tuple[Entry, bool]:
     """Return the entry as the object under its path describes it, with all that is needed to make it here.
+
+    And whether that may grant rights to what is here already: the datastore's seal is on it.
 
     Raises:
         NotFound: nothing lies under that path.
@@ -91,16 +103,17 @@ def described_at(entry: Entry, site: Site, *, endpoint: str | None, owners: Owne
     if is_doomed(place.store, found):
         raise Busy(f"object {found.key} of datastore {place.access.name} is being removed: nothing refers to it")
     said = said_by(place.store, found)
-    stored = _stored(found, place, said)
+    stored = stored_from(found, place, said)
+    sealed = said is not None and is_believed(place, found, said)
     if said is None:
         attributes = foreign(found, kind, owners)
         facts = Facts(attributes=attributes, stored=stored)
     else:
         kind, attributes = said.kind, believed(place, found, said, owners)
-        links = said.links if is_believed(place, found, said) else 1  # else it might become a name of any file here
+        links = said.links if sealed else 1  # else it might become a name of any file here
         facts = Facts(attributes=attributes, stored=stored, target=said.target, links=links)
     size = found.size if kind is Kind.FILE else 0
-    return msgspec.structs.replace(entry, kind=kind, size=size, mtime_ns=attributes.mtime_ns, facts=facts)
+    return msgspec.structs.replace(entry, kind=kind, size=size, mtime_ns=attributes.mtime_ns, facts=facts), sealed
 
 
 def marked(place: Target, path: bytes) -> tuple[Object, Kind]:
@@ -130,15 +143,16 @@ def said_by(store: Store, found: Object) -> metadata.Described | None:
     Raises:
         Corrupt: it is ours and can no longer be read.
     """
-    return metadata.described(found.metadata, fetch_sidecar(store, found.metadata))
+    return metadata.described(found.metadata, metadata.fetch_sidecar(store, found.metadata))
 
 
 def stored_at(place: Target, found: Object) -> Stored:
     """Return where the object is, and its hash where it says it."""
-    return _stored(found, place, said_by(place.store, found))
+    return stored_from(found, place, said_by(place.store, found))
 
 
-def _stored(found: Object, place: Target, said: metadata.Described | None) -> Stored:
+def stored_from(found: Object, place: Target, said: metadata.Described | None) -> Stored:
+    """Return where the object is, and its hash if what it says of itself tells it."""
     return Stored(
         datastore=place.access.name,
         key=found.key,
@@ -157,7 +171,7 @@ def _elsewhere(pointer: Pointer, place: Target, path: bytes) -> Stored:
         said = said_by(place.store, found)
         known = stored_as(pointer, place.access.name, found.key).digest
         if said is not None and said.digest == known != b"":
-            return _stored(found, place, said)
+            return stored_from(found, place, said)
     raise NotFound(f"datastore {place.access.name} has no object with the bytes of {display(path)}: leave out endpoint")
 
 

@@ -46,19 +46,21 @@ class Hydration:
             refuse_unguarded(site)
         tree = site.tree(entry.path)
         site.check_lease()
+        granting = True
         if not _is_known(entry):
-            entry = described_at(entry, site, endpoint=self.endpoint, owners=self.owners)
+            entry, granting = described_at(entry, site, endpoint=self.endpoint, owners=self.owners)
         if entry.kind is Kind.DIRECTORY:
-            return self._directory(entry, tree)
+            return self._directory(entry, tree, granting=granting)
         if entry.kind is Kind.SYMLINK:
             return self._symlink(entry, tree)
-        return self._arrival(entry, site, tree).prepare()
+        return self._arrival(entry, site, tree, granting=granting).prepare()
 
-    def _arrival(self, entry: Entry, site: Site, tree: Filesystem) -> Arrival:
+    def _arrival(self, entry: Entry, site: Site, tree: Filesystem, *, granting: bool) -> Arrival:
         stored = _stored(entry)
         return Arrival(
             entry=entry,
             attributes=_attributes(entry),
+            granting=granting,
             stored=stored,
             whole=self.hydrate or stored.size <= self.stub_size or stored.size < site.policy.min_stub_size,
             mtime_ns=time.time_ns() if self.update_mtime else None,
@@ -67,12 +69,12 @@ class Hydration:
             tree=tree,
         )
 
-    def _directory(self, entry: Entry, tree: Filesystem) -> Outcome:
+    def _directory(self, entry: Entry, tree: Filesystem, *, granting: bool) -> Outcome:
         there, attributes = present(tree, entry.path), _attributes(entry)
         if there is not None and there.kind is Kind.DIRECTORY:
             self.preferred.check(entry, tree.attributes(entry.path), attributes)
         prevails = there is not None and self.preferred.prevails(there, attributes)
-        made = tree.make_directory(entry.path, attributes, overwrite=prevails)
+        made = tree.make_directory(entry.path, attributes, overwrite=prevails, granting=granting)
         tree.sync_directory(entry.path)
         return Outcome.processed(entry) if made else Outcome.skipped(entry, "already there")
 
@@ -83,10 +85,12 @@ class Hydration:
         there = present(tree, entry.path)
         if there is not None:
             if there.kind is Kind.SYMLINK and tree.readlink(entry.path) == link_target:
+                tree.sync_directory(entry.path)  # whoever made it may have been killed before he did
                 return Outcome.skipped(entry, "already there")
             if not self.preferred.takes_place_of(there, _attributes(entry)):
                 return self.preferred.stays(entry)
         tree.make_symlink(entry.path, link_target, _attributes(entry), replacing=there)
+        tree.sync_directory(entry.path)
         return Outcome.processed(entry)
 
 

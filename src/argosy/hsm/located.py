@@ -14,21 +14,25 @@ from argosy.stores.base import Object, Store
 _UNKNOWN = bytes(32)
 
 
+class KeyUnknown(NotFound):
+    """Nobody has looked for the object everywhere yet: it may well be there."""
+
+
 def located(pointer: Pointer, path: bytes, site: Site) -> Stored:
     """Return what the pointer of the file at `path` points to, with its key.
 
     Raises:
         Invalid: the site is not linked to the datastore.
-        NotFound: the index does not know the key, and the object is under none that the path gives.
+        KeyUnknown: the index does not know the key, and the object is under none that the path gives.
     """
     datastore = site.numbered(pointer.datastore).name
     key = site.key_of(pointer.uuid)
     if key is None:
         key = searched(pointer, path, datastore, site)
         if key is None:
-            raise NotFound(
+            raise KeyUnknown(
                 f"{display(path)}: its object is not in datastore {datastore} under the name of the file, and the "
-                "index does not know its key: run `argosy rebuild`"
+                "index does not know its key: run `argosy rebuild`, which looks for it; the file stays as it is"
             )
         site.remember(stored_as(pointer, datastore, key), path)
     return stored_as(pointer, datastore, key)
@@ -92,7 +96,9 @@ def _lies_under(store: Store, key: str, pointer: Pointer) -> bool:
         found = store.head(key)
     except NotFound:
         return False
-    if uuid_of(found) == pointer.uuid or key == keys.version_key(pointer.uuid):
+    if is_pinned(found, pointer):
+        return True
+    if key == keys.version_key(pointer.uuid):
         return found.size == pointer.size  # a copy in the version store has another tag
     return _was_replaced(store, key, pointer)
 

@@ -27,8 +27,10 @@ class Made:
     """What it is to take the place of."""
 
     def sync(self) -> None:
-        """Make bytes and attributes durable before anybody can see them."""
+        """Make bytes and attributes durable before anybody can see them, and have the index know the key of a stub."""
         self.staged.sync()
+        if self.pointer.state.is_stub:
+            self.site.remember(self.stored, self.entry.path, at_once=True)
 
     def commit(self) -> "Named":
         """Give the file its name; what had it before is in the version store first."""

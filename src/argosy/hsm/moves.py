@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Changed, Exists, Invalid
+from argosy.core.errors import ArgosyError, Changed, Exists, Invalid, LeaseLost, Unavailable
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem, Parked
@@ -36,6 +36,7 @@ class Move:
         self._forget = forget
         self._here, self._there = site.tree(self.source), site.tree(entry.path)
         self._seen = self._here.stat(self.source)
+        self._before = present(self._there, entry.path)
         if entry.inode not in {0, self._seen.inode}:
             raise Changed(f"{display(self.source)}: is not what was listed; it was left as it is")
 
@@ -50,16 +51,64 @@ class Move:
             self._site.check_lease()
             return self._here.park(self.source, self._seen, bound_for=self.entry.path)
 
-    def place(self, parked: Parked) -> Outcome:
-        """Give what was parked its name; what was there is in the version store."""
+    @property
+    def holds_others(self) -> bool:
+        """Whether it is a directory, in which others may lie that are to be moved too."""
+        return self._seen.kind is Kind.DIRECTORY
+
+    def check(self, parked: Parked) -> Outcome | None:
+        """Return where what was parked can get its name, now that all are parked that are moved along with it.
+
+        Where what has the name is newer and stays, that is the outcome, and it is over.
+
+        Raises:
+            ArgosyError: it cannot; it has its old name.
+        """
         target = self._target()
-        if self._stays(target):
-            parked.put_back()
-            return self._given_up(target)
-        with self._appearing(target), self._holding(target):
-            self._site.check_lease()
-            parked.place(self.entry.path, replacing=target)
-        return self._done()
+        with self._returning(parked):
+            if self._stays(target):
+                self._put_back(parked)
+                return self._given_up(target)
+            parked.expect(self.entry.path, replacing=target)
+        return None
+
+    def place(self, parked: Parked) -> Outcome:
+        """Give what was parked its name; what was there before any was parked is in the version store.
+
+        Raises:
+            Changed: something has the name that had not then, such as what could not be moved away from it.
+            ArgosyError: where it has not its old name again, the message says which it has.
+        """
+        target = self._target()
+        with self._returning(parked):
+            if target is not None and not self._was_there(target):
+                raise Changed(f"{display(self.entry.path)}: appeared meanwhile, or was put back; it was left as it is")
+            with self._appearing(target), self._holding(target):
+                self._site.check_lease()
+                parked.place(self.entry.path, replacing=target)
+        return self._done(target)
+
+    def _was_there(self, target: Entry) -> bool:
+        before = self._before
+        if before is None or before.inode != target.inode:
+            return False
+        return before.ctime_ns == target.ctime_ns or target.inode == self._seen.inode  # another name of the same file
+
+    @contextmanager
+    def _returning(self, parked: Parked) -> Iterator[None]:
+        """Put it back where that cannot be; tell where it is then."""
+        try:
+            yield
+        except (Unavailable, LeaseLost):
+            raise
+        except ArgosyError as error:
+            if where := parked.put_back():
+                raise type(error)(f"{error.message}. {display(self.source)} is now {where}") from error
+            raise
+
+    def _put_back(self, parked: Parked) -> None:
+        if where := parked.put_back():
+            raise Changed(f"{display(self.source)}: the name was taken meanwhile; it is now {where}")
 
     def at_once(self) -> Outcome:
         """Give it its name in one step, or, on another root, by a copy."""
@@ -71,7 +120,7 @@ class Move:
                 carry(self._seen, self._here, self.entry.path, self._there, self._site, replacing=target)
             else:
                 self._rename(target)
-        return self._done()
+        return self._done(target)
 
     def _rename(self, target: Entry | None) -> None:
         with locked(self._here, self._seen):
@@ -100,10 +149,14 @@ class Move:
     def _holding(self, target: Entry | None) -> AbstractContextManager[object]:
         return nullcontext() if target is None else locked(self._there, target)
 
-    def _done(self) -> Outcome:
+    def _done(self, replaced: Entry | None) -> Outcome:
         if self._forget:
             forget_locations(self.entry.path, self._there, self._site)
-        return Outcome.processed(_as(self.entry, self._target()))
+        done = Outcome.processed(_as(self.entry, self._target()))
+        if replaced is None or replaced.inode == self._seen.inode:
+            return done
+        where = display(self.entry.path)
+        return msgspec.structs.replace(done, reason=f"what was there is kept: see `argosy versions list {where}`")
 
 
 def source_of(entry: Entry) -> bytes:
@@ -119,15 +172,23 @@ def source_of(entry: Entry) -> bytes:
 
 def applied(entry: Entry, site: Site) -> Entry | None:
     """Return what is at the path if the move was done before: the source has gone, or has become something else."""
-    there = present(site.tree(entry.path), entry.path)
     source = source_of(entry)
-    here = present(site.tree(source), source)
-    if there is None or entry.inode not in {0, there.inode}:
+    there, here = present(site.tree(entry.path), entry.path), present(site.tree(source), source)
+    if there is None:
         return None
-    if source == entry.path:
+    if source == entry.path and entry.inode in {0, there.inode}:
         return there
     gone = here is None or entry.inode not in {0, here.inode}
-    return _as(entry, there) if gone else None
+    return _as(entry, there) if gone and _is_moved(entry, there, site) else None
+
+
+def _is_moved(entry: Entry, there: Entry, site: Site) -> bool:
+    """Say whether what is there is the entry; of one that was only named, an earlier attempt must have moved it."""
+    across = site.tree(source_of(entry)).root != site.tree(entry.path).root  # where it is another inode
+    if entry.inode == 0 or not (across or there.inode == entry.inode):
+        return entry.inode == 0 and site.attempt > 1
+    same = (there.kind, there.size, there.mtime_ns) == (entry.kind, entry.size, entry.mtime_ns)
+    return same or (site.attempt > 1 and not across)
 
 
 def forget_locations(path: bytes, tree: Filesystem, site: Site) -> None:

@@ -1,13 +1,13 @@
 """Where the object of a path is, and how an object comes to be there without harm to what others point to."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import blake3
 
 from argosy.core.entry import Attributes, Facts, Kind, Stored
-from argosy.core.errors import Busy, Corrupt, Exists, Invalid, NotFound
+from argosy.core.errors import Busy, Corrupt, Exists, Invalid, NotFound, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.order import Link, StoreAccess
 from argosy.core.paths import join, relative
@@ -107,14 +107,17 @@ class Upload:
             return self._leave(key, uuid, content), True
         described = self._described(present)
         if described is not None and self._same(present, described, content):
+            self.site.forgo(uuid)
             return self._stored(present, described.uuid, content), False
         if self.refuse_mismatch:
+            self.site.forgo(uuid)
             raise Exists(f"object {key} of datastore {self.target.access.name} exists and differs")
         return self._beside(key, present, described, uuid, content), True
 
     def _leave(self, key: str, uuid: bytes, content: Content) -> Stored:
         """Put the content beside an object that is about to be removed, and with it whatever had its key by then."""
         if content.kind is Kind.DIRECTORY:
+            self.site.forgo(uuid)
             raise Busy(f"object {key} of datastore {self.target.access.name} is being removed: run it again")
         return self._put_beside(key, uuid, content)
 
@@ -181,8 +184,8 @@ class Upload:
     def _described(self, present: Object) -> metadata.Described | None:
         """Return what the present object says of itself; None where it is not ours, or no longer says it readably."""
         try:
-            return metadata.described(present.metadata, fetch_sidecar(self.target.store, present.metadata))
-        except (Corrupt, NotFound):
+            return metadata.described(present.metadata, metadata.fetch_sidecar(self.target.store, present.metadata))
+        except (Corrupt, NotFound, Unsupported):
             return None
 
     def _same(self, present: Object, described: metadata.Described, content: Content) -> bool:
@@ -213,9 +216,3 @@ def is_doomed(store: Store, found: Object) -> bool:
     except NotFound:
         return False
     return True
-
-
-def fetch_sidecar(store: Store, described: Mapping[str, str]) -> bytes | None:
-    """Return the sidecar document that the metadata points to, None where there is none."""
-    uuid = metadata.sidecar_of(described)
-    return None if uuid is None else b"".join(store.get(keys.sidecar(uuid)))

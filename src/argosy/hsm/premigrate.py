@@ -14,7 +14,7 @@ from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.content import digest_of, hashed
 from argosy.hsm.located import is_pinned, located, stored_as
-from argosy.hsm.objects import EMPTY, Content, Target, Upload, fetch_sidecar, target
+from argosy.hsm.objects import EMPTY, Content, Target, Upload, target
 from argosy.hsm.recovery import recover
 from argosy.hsm.state import Seen, State, look
 from argosy.site import Note, Site
@@ -104,6 +104,8 @@ class Premigration:
         content = Content(source=EMPTY, kind=entry.kind, digest=b"", facts=entry.facts)
         key = place.marker if entry.kind is Kind.DIRECTORY else place.key
         stored, sent = self._upload(site, place).place(key, content)
+        if entry.kind is Kind.DIRECTORY:
+            site.remember(stored, entry.path)
         entry = entry.learned(stored=stored)
         return Outcome.processed(entry) if sent else Outcome.skipped(entry, "already premigrated")
 
@@ -132,7 +134,7 @@ def as_opened(entry: Entry, file: File) -> Entry:
 
 def known_copy(file: File, pointer: Pointer, site: Site, place: Target) -> Stored | None:
     """Return the copy that the inode records, if the file has not changed since and the object is still the one."""
-    if pointer.datastore != place.access.id or not unchanged(file, pointer):
+    if pointer.datastore != place.access.id or not unchanged(file, pointer, site):
         return None
     key = site.key_of(pointer.uuid) or place.key(pointer.uuid)
     found = _head(place, key)
@@ -141,11 +143,29 @@ def known_copy(file: File, pointer: Pointer, site: Site, place: Target) -> Store
     return stored_as(pointer, place.access.name, key)
 
 
-def unchanged(file: File, pointer: Pointer) -> bool:
-    """Say whether the file holds the bytes its pointer tells of; where its version does not prove it, they are read."""
+def unchanged(file: File, pointer: Pointer, site: Site) -> bool:
+    """Say whether the file holds the bytes its pointer tells of; where nothing proves it, they are read.
+
+    Its version proves it only where it was read clean since the machine was started: a power cut may leave newer bytes
+    and the times of before.
+    """
     if (pointer.mtime_ns, pointer.size) != file.version():
         return False
-    return pointer.clean or digest_of(file) == pointer.digest
+    noted = site.noted(file.binding())
+    if pointer.clean and noted is not None and noted.uuid == pointer.uuid and noted.ctime_ns:
+        return True
+    return _is_read_again(file, pointer, site)
+
+
+def _is_read_again(file: File, pointer: Pointer, site: Site) -> bool:
+    """Say whether the bytes are those of the pointer, and note it where nobody could write meanwhile."""
+    with file.unwritten() as unwritten:
+        ctime_ns = file.changed_ns()
+        if digest_of(file) != pointer.digest:
+            return False
+        if unwritten():
+            site.note(file.binding(), Note(pointer.uuid, ctime_ns, stub=False))
+    return True
 
 
 def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, *, clean: bool) -> Pointer:
@@ -192,7 +212,7 @@ def _without_its_bytes(seen: Seen, entry: Entry, file: File, site: Site) -> Outc
 
 def _refuse_other_metadata(entry: Entry, stored: Stored, place: Target) -> None:
     found = place.store.head(stored.key)
-    said = metadata.described(found.metadata, fetch_sidecar(place.store, found.metadata))
+    said = metadata.described(found.metadata, metadata.fetch_sidecar(place.store, found.metadata))
     ours = entry.facts.attributes
     if ours is None or said is None or _nameless(said.attributes) == _nameless(ours):
         return

@@ -4,18 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-import msgspec
-
-from argosy.core.entry import Attributes, Entry, Kind, Stored
+from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.content import digest_of
-from argosy.hsm.found import expect, same_object
+from argosy.hsm.found import same_object
 from argosy.hsm.premigrate import unchanged
 from argosy.hsm.state import Seen, State, look
-from argosy.hsm.trust import same_but_names
 from argosy.site import Site
 
 HOLLOW: Final = {State.STUB, State.RELEASING, State.RECALLING}
@@ -44,7 +41,7 @@ def has_content(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> bo
         seen = look(file, site)
         if file.size != stored.size or seen.state in _NOBODY_KNOWS:
             return False
-        if seen.pointer is not None and (seen.state in HOLLOW or (seen.pointer.clean and _is_premigrated(seen))):
+        if seen.pointer is not None and _is_proved(file, seen, seen.pointer, site):
             return same_object(seen.pointer, stored)
         return stored.digest != b"" and digest_of(file) == stored.digest
 
@@ -56,9 +53,9 @@ def is_made_of(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> boo
         return False
     with tree.open(path) as file:
         seen = look(file, site)
-        if seen.pointer is None or seen.pointer.uuid != stored.uuid:
+        if seen.pointer is None or seen.pointer.uuid != stored.uuid or not same_object(seen.pointer, stored):
             return False
-        return seen.state in HOLLOW or (_is_premigrated(seen) and unchanged(file, seen.pointer))
+        return _is_proved(file, seen, seen.pointer, site)
 
 
 def is_hollow(tree: Filesystem, path: bytes, site: Site) -> bool:
@@ -81,46 +78,6 @@ def held(tree: Filesystem, there: Entry, site: Site) -> Iterator[Local]:
         yield Local(file, look(file, site))
 
 
-def renewed(local: Local, attributes: Attributes, site: Site, *, stored: Stored | None = None) -> bool:
-    """Give a file the attributes, durably, and a stub the place of its bytes; say whether any differed.
-
-    Its bytes stay, or stay away; a file whose copy is clean still is, though its mtime is another.
-
-    Raises:
-        NotFound: the bytes are not at that place; nothing was done.
-    """
-    file, seen = local
-    pointer = seen.pointer if _is_premigrated(seen) or seen.state in HOLLOW else None
-    moved = None if pointer is None or seen.state is not State.STUB else _moved(pointer, stored, site)
-    differ = not same_but_names(file.attributes(), attributes)
-    if not (differ or moved):
-        return False
-    site.check_lease()
-    if differ:
-        file.dress(attributes)
-    if pointer is not None:
-        mtime_ns = attributes.mtime_ns if differ else pointer.mtime_ns
-        file.point(msgspec.structs.replace(moved or pointer, mtime_ns=mtime_ns))
-    file.sync()
-    return True
-
-
-def _moved(pointer: Pointer, stored: Stored | None, site: Site) -> Pointer | None:
-    """Return the pointer to where its bytes are now, if that is another place."""
-    if stored is None:
-        return None
-    there = msgspec.structs.replace(
-        pointer,
-        datastore=site.access(stored.datastore).id,
-        uuid=stored.uuid,
-        etag=stored.etag,
-        version=stored.version,
-    )
-    if there == pointer:
-        return None
-    expect(stored, site)
-    return there
-
-
-def _is_premigrated(seen: Seen) -> bool:
-    return seen.state is State.PREMIGRATED
+def _is_proved(file: File, seen: Seen, pointer: Pointer, site: Site) -> bool:
+    """Say whether the content is that of the object that the pointer tells of."""
+    return seen.state in HOLLOW or (seen.state is State.PREMIGRATED and unchanged(file, pointer, site))

@@ -13,9 +13,10 @@ from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm import presence
-from argosy.hsm.filling import Filling, written_to
+from argosy.hsm.filling import Filling
 from argosy.hsm.found import expect, lost, pointed, said_by
 from argosy.hsm.located import located
+from argosy.hsm.placing import written_to
 from argosy.hsm.premigrate import as_opened, unchanged
 from argosy.hsm.recovery import recover
 from argosy.hsm.state import Seen, State, look
@@ -28,6 +29,7 @@ _WHOLE: Final = {
     State.DIRTY: "its bytes are here, and newer than their copy",
 }
 _UNCLEAN: Final = {State.RELEASING, State.RECALLING, State.STUB_DIRTY}
+_HOLLOW: Final = {State.STUB, State.RECALLING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,9 @@ class Recall:
             if seen.state in _WHOLE:
                 return self._whole(entry, file, seen, site)
             if seen.state in _UNCLEAN:
-                with lost(entry.path):
-                    recover(file, site)
-                seen = look(file, site)
+                seen = _cleaned(file, seen, site)
             filling = self._filling(entry, file, _pointer_of(seen, entry.path), site)
-            if _seized(file):
+            if seen.state is State.STUB and _seized(file):
                 return self._done(entry, file, filling.fill(file, alone=True), site)
             if file.is_being_written():
                 raise Busy(f"{display(entry.path)}: somebody has it open for writing; it was left as it is")
@@ -111,7 +111,7 @@ class Recall:
             stored = located(pointer, entry.path, site)
         except (NotFound, Invalid):  # its bytes are here: it does not need the object
             return Outcome.skipped(entry, _WHOLE[seen.state])
-        if self.delete_remote and unchanged(file, pointer):
+        if self.delete_remote and unchanged(file, pointer, site):
             return forget(entry, file, stored, site)
         return Outcome.skipped(entry.learned(stored=stored), _WHOLE[seen.state])
 
@@ -142,8 +142,19 @@ def _found_again(path: bytes, site: Site, tree: Filesystem, inode: int) -> bool:
     return stored.key != known
 
 
+def _cleaned(file: File, seen: Seen, site: Site) -> Seen:
+    """Return what the file is once it is a clean stub; what a recall left in a file in use is gone on with as it is."""
+    if seen.state is State.RECALLING:
+        if not _seized(file):
+            return seen
+        file.let_go()
+    with lost(file.entry.path):
+        recover(file, site)
+    return look(file, site)
+
+
 def _pointer_of(seen: Seen, path: bytes) -> Pointer:
-    if seen.state is State.STUB and seen.pointer is not None:
+    if seen.state in _HOLLOW and seen.pointer is not None:
         return seen.pointer
     if seen.state is State.UNBOUND:
         raise Invalid(f"{display(path)} is a copy of a stub: adopt it with `argosy adopt` before it is recalled")

@@ -12,7 +12,7 @@ import blake3
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Busy, Changed, NotFound
+from argosy.core.errors import Busy, Changed, NotFound, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
@@ -20,7 +20,7 @@ from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.content import chunks_of
 from argosy.hsm.premigrate import Premigration, Recorded
-from argosy.hsm.recovery import free
+from argosy.hsm.recovery import become_stub, give_back
 from argosy.hsm.state import State, look, refuse_unguarded
 from argosy.site import Site
 
@@ -53,6 +53,9 @@ class Release:
         kept = -(-self.stub_size // copied.file.block) * copied.file.block
         if copied.file.size <= kept or copied.file.size < site.policy.min_stub_size:
             return copied
+        if copied.file.has_capabilities():
+            reason = "stays premigrated: a stub would lose its capabilities"
+            return Recorded(msgspec.structs.replace(copied.outcome, reason=reason), copied.file)
         copied.close()
         return Releasable(copied.outcome, kept, site, tree)
 
@@ -67,13 +70,17 @@ class Releasable:
     tree: Filesystem
 
     def sync(self) -> None:
-        """Do nothing: the release waits for the disk itself."""
+        """Have the index know the key of the object: the inode of a stub does not. The disk is waited for later."""
+        stored = self.copied.entry.facts.stored
+        if stored is not None:
+            self.site.remember(stored, self.copied.entry.path, at_once=True)
 
     def commit(self) -> Recorded:
         """Make the file a stub.
 
         Raises:
             Changed: it was written to, moved or removed since it was copied, or is in use (`Busy`): it stays as it is.
+            Unsupported: the filesystem has no leases or frees no blocks: it stays as it is.
         """
         path = self.copied.entry.path
         try:
@@ -157,13 +164,14 @@ class Releasable:
         failpoint("hsm:mark")
 
     def _free(self, file: File, pointer: Pointer) -> None:
-        """Free the blocks, or, where somebody wants the file now, leave it premigrated."""
+        """Free the blocks, or, where somebody wants the file now or blocks are not freed here, leave it premigrated."""
+        self.site.check_lease()
         try:
-            free(file, pointer, self.site)
-        except Busy:
-            file.point(msgspec.structs.replace(pointer, kept=0))
-            file.sync()
+            file.punch(pointer.kept)
+        except (Busy, Unsupported):
+            give_back(file, pointer, self.site, clean=pointer.clean)
             raise
+        become_stub(file, pointer, self.site)
 
 
 def _wait_until_settled(found: Entry) -> None:

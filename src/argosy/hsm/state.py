@@ -21,7 +21,10 @@ class State(StrEnum):
     STUB_DIRTY = "stub-dirty"
     """Somebody wrote to a stub: neither what is on disk nor the object is the file."""
     UNBOUND = "unbound stub"
-    """A copy of a stub, made with its attribute: nothing is known of its object until it is adopted."""
+    """A copy of a stub, made with its attribute: until it is adopted nobody knows what its data is, if it has any.
+
+    The stub may have been half filled, or half freed, when it was copied.
+    """
     LOST = "lost"
     """It was left as a stub, and its attribute is gone."""
 
@@ -81,7 +84,7 @@ def _has_data(file: File, pointer: Pointer) -> bool:
 def _unmarked(file: File, notes: Notes) -> Seen:
     _, size = file.version()
     stray = file.stray()
-    if stray is not None and stray.state.is_stub and stray.size == size > 0 and not _has_data(file, stray):
+    if stray is not None and stray.state.is_stub and stray.size == size > 0:
         return Seen(State.UNBOUND, stray)
     if size == 0 or file.data():
         return Seen(State.RESIDENT, None)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from argosy.core.entry import Attributes, Kind
+from argosy.core.entry import ACLS, Attributes, Kind
 from argosy.core.errors import Invalid
 from argosy.hsm.objects import Target
 from argosy.stores import metadata
@@ -21,7 +21,6 @@ _ROOT: Final = 0
 _RIGHTS: Final = stat.S_ISUID | stat.S_ISGID
 _MODES: Final = {Kind.DIRECTORY: 0o755}
 _MODE: Final = 0o644
-_ACLS: Final = {b"system.posix_acl_access", b"system.posix_acl_default"}
 _OURS: Final = b"user.argosy"
 
 
@@ -87,6 +86,33 @@ def believed(place: Target, found: Object, described: metadata.Described, owners
     return _humbled(_carried(described.attributes), owners)
 
 
+def followed(place: Target, found: Object, described: metadata.Described, ours: Attributes) -> Attributes:
+    """Return what an entry that is there with attributes of its own is to be given."""
+    carried = _carried(described.attributes)
+    return carried if is_believed(place, found, described) else carried.restrained(ours)
+
+
+def unproved(attributes: Attributes, ours: Attributes) -> Attributes:
+    """Return what a file may be given whose bytes were not compared: they could be anybody's."""
+    mode = attributes.mode & ~(_RIGHTS & ~ours.mode)
+    return msgspec.structs.replace(attributes.owned_like(ours), mode=mode)
+
+
+def grants(ours: Attributes, attributes: Attributes) -> bool:
+    """Say whether these attributes give somebody a file, or a file more rights, than `ours` do."""
+    if (ours.uid, ours.gid) != (attributes.uid, attributes.gid):
+        return True
+    return bool(attributes.mode & ~ours.mode & _RIGHTS or attributes.acls - ours.acls)
+
+
+def given(ours: Attributes, owners: Owners) -> Attributes:
+    """Return `ours` with these owners, for whom nobody is to act who could write to it before."""
+    owned = owners.own(ours)
+    if (owned.uid, owned.gid) == (ours.uid, ours.gid):
+        return owned
+    return msgspec.structs.replace(owned, mode=owned.mode & ~_RIGHTS)
+
+
 def foreign(found: Object, kind: Kind, owners: Owners) -> Attributes:
     """Return the attributes of an entry made of an object that says nothing of it."""
     nobody = Attributes(mode=_MODES.get(kind, _MODE), uid=NOBODY, gid=NOBODY, mtime_ns=found.modified_ns)
@@ -95,7 +121,7 @@ def foreign(found: Object, kind: Kind, owners: Owners) -> Attributes:
 
 def _carried(attributes: Attributes) -> Attributes:
     """Leave out what no agent ever writes there."""
-    kept = tuple((name, value) for name, value in attributes.xattrs if name in _ACLS or _is_users(name))
+    kept = tuple((name, value) for name, value in attributes.xattrs if name in ACLS or _is_users(name))
     return attributes if kept == attributes.xattrs else msgspec.structs.replace(attributes, xattrs=kept)
 
 

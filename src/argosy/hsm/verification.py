@@ -9,7 +9,7 @@ import blake3
 import msgspec
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Invalid, NotFound
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Invalid, NotFound, Unavailable
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
@@ -47,7 +47,7 @@ _TROUBLE: Final[dict[State, tuple[type[ArgosyError], str]]] = {
     ),
     State.UNBOUND: (
         Invalid,
-        "unbound stub: it is a copy of a stub and has no bytes of its own. Adopt it with `argosy adopt`, or remove it",
+        "unbound stub: it is a copy of a stub, and may lack its bytes. Adopt it with `argosy adopt`, or remove it",
     ),
 }
 
@@ -128,6 +128,7 @@ class Verification:
 
         Raises:
             NotFound, Corrupt: it stays as it is.
+            Unavailable: the datastore has no objects at all.
             Changed: the file has another copy by now, or none.
         """
         with tree.locked(entry.path) as inode, tree.open(entry.path, inode=inode) as file:
@@ -137,11 +138,23 @@ class Verification:
                 _mourn(error, entry.path)
             if not self.repair:
                 raise type(error)(f"{error.message}. All its bytes are here: repair it, and premigrate it again")
+            _refuse_empty(seen.pointer, site)
             site.check_lease()
             file.forget()
             file.sync()
         reason = f"forgot its copy, all its bytes are here: premigrate it again ({error.message})"
         return msgspec.structs.replace(Outcome.processed(entry), reason=reason)
+
+
+def _refuse_empty(pointer: Pointer | None, site: Site) -> None:
+    """Return where the datastore has objects: one that lost them all at once is not the one that had them."""
+    if pointer is not None:
+        name = site.numbered(pointer.datastore).name
+        if next(iter(site.store(name).list("")), None) is None:
+            raise Unavailable(
+                f"datastore {name} is empty: look whether it is the right one. No file forgets its copy because of "
+                "that; if it was emptied on purpose, premigrate sends the files again"
+            )
 
 
 def _mourn(error: ArgosyError, path: bytes) -> NoReturn:

@@ -25,6 +25,8 @@ _QUESTIONS: Final = (
 )
 _SUBVOLUME: Final = _Question(0xD0009412, struct.pack("=QQ", 0, 256) + bytes(4080), 0)  # BTRFS_IOC_INO_LOOKUP
 
+_GENERATION: Final = _Question(0x80087601, bytes(8), 0)  # FS_IOC_GETVERSION; it answers with 4 bytes
+
 
 def filesystem_id(descriptor: int) -> bytes:
     """Return the filesystem's UUID, 16 bytes; where it has none, what statfs calls it."""
@@ -41,6 +43,11 @@ def subvolume_id(descriptor: int, known: Statx | None = None) -> int:
     if found.subvolume:
         return found.subvolume
     return int.from_bytes(_ask(descriptor, _SUBVOLUME)[:8], sys.byteorder)
+
+
+def generation(descriptor: int) -> int:
+    """Return the number that tells an inode from others that had its number before; 0 where there is none."""
+    return int.from_bytes(_ask(descriptor, _GENERATION)[:4], sys.byteorder)
 
 
 def _ask(descriptor: int, question: _Question) -> bytes:

@@ -16,9 +16,9 @@ from argosy.steps.base import STEPS, Settling
 class Adopt:
     """Make stubs of copies of stubs: files restored from a backup, or copied with all their attributes.
 
-    Such a copy has no bytes of its own, and nothing believes what it says of them until it is adopted: its object is
-    looked for, and the copy becomes one more reference to it. A copy with bytes of its own loses the attribute that
-    came with it and is a plain file.
+    Nothing believes what such a copy says of its bytes until it is adopted: its object is looked for, what the copy has
+    of the bytes is compared with it, and the copy becomes one more reference to it. A copy of a file that had all its
+    bytes loses the attribute that came with it and is a plain file.
     """
 
     def prepare(self, entry: Entry, site: Site) -> Settling | Outcome:

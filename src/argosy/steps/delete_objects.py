@@ -7,9 +7,10 @@ from argosy.core.entry import Entry, Stored
 from argosy.core.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
-from argosy.hsm.objects import fetch_sidecar, uuid_of
+from argosy.hsm.objects import uuid_of
 from argosy.site import Site
 from argosy.steps.base import STEPS
+from argosy.steps.doom_objects import mark
 from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Store
 
@@ -17,7 +18,13 @@ from argosy.stores.base import Object, Store
 @STEPS.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteObjects:
-    """Remove objects of which the hub found that nothing refers to them. What others put there is never removed."""
+    """Remove objects of which the hub found that nothing refers to them. What others put there is never removed.
+
+    Nor is what does not bear the mark of the run that removes it: something may have come to refer to that.
+    """
+
+    mark: str = ""
+    """What the marks of the run say."""
 
     ASKED: ClassVar[str] = "asked"
     """State of entries whose removal somebody asked for."""
@@ -32,6 +39,8 @@ class DeleteObjects:
         store = site.store(stored.datastore)
         if entry.state == self.SPARED:
             outcome = Outcome.skipped(entry, "something refers to it")
+        elif mark(store, stored) != self.mark.encode():
+            return Outcome.skipped(entry, "it bears no mark of the run that is to remove it")
         elif isinstance(found := _found(store, stored), str):
             outcome = Outcome.skipped(entry, found)
         else:
@@ -77,7 +86,7 @@ def _lonely_sidecar(store: Store, found: Object) -> str | None:
     if uuid is None:
         return None
     try:
-        said = metadata.described(found.metadata, fetch_sidecar(store, found.metadata))
+        said = metadata.described(found.metadata, metadata.fetch_sidecar(store, found.metadata))
     except (Corrupt, NotFound):
         return None
     assert said is not None

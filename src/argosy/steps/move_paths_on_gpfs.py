@@ -63,25 +63,56 @@ class MovePathsOnGpfs(Moving):
     """
 
     def prepare(self, entry: Entry, site: Site) -> Work | Settling | Outcome:
-        """Take one entry from its source."""
+        """Take one entry from its source; a directory when all that may lie in it was taken."""
         move = self.begin(entry, site)
         if isinstance(move, Outcome):
             return move
-        return _Across(move) if move.across else _Parking(move, move.park())
+        if move.across:
+            return _Across(move)
+        parking = _Parking(move)
+        if not move.holds_others:
+            parking.sync()
+        return parking
 
 
 class _Parking:
+    """An entry on its way: taken from its name, looked at once all of its batch are taken, and given the other."""
+
+    def __init__(self, move: Move) -> None:
+        self._move = move
+        self._parked: Parked | None = None
+
+    def sync(self) -> None:
+        """Take it; what a power cut leaves parked goes back."""
+        if self._parked is None:
+            self._parked = self._move.park()
+
+    def commit(self) -> "_Moved | _Placing":
+        self.sync()
+        assert self._parked is not None
+        over = self._move.check(self._parked)
+        return _Placing(self._move, self._parked) if over is None else _Moved(over)
+
+    def close(self) -> None:
+        if self._parked is not None:
+            self._parked.put_back()
+
+
+class _Placing:
     """An entry without a name."""
 
     def __init__(self, move: Move, parked: Parked) -> None:
         self._move = move
         self._parked = parked
+        self._outcome: Outcome | None = None
 
-    def sync(self) -> None:
-        """Do nothing: what a power cut leaves parked goes back."""
+    @property
+    def outcome(self) -> Outcome:
+        assert self._outcome is not None
+        return self._outcome
 
-    def commit(self) -> "_Moved":
-        return _Moved(self._move.place(self._parked))
+    def settle(self) -> None:
+        self._outcome = self._move.place(self._parked)
 
     def close(self) -> None:
         self._parked.put_back()

@@ -8,13 +8,15 @@ from argosy.core.errors import Exists, Invalid, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
-from argosy.hsm.found import expect, marked, pointed, said_by, stored_at
+from argosy.hsm.found import expect, marked, pointed, said_by, stored_from
 from argosy.hsm.objects import Target, target
-from argosy.hsm.present import has_content, held, renewed
-from argosy.hsm.trust import Owners, believed
+from argosy.hsm.present import has_content, held
+from argosy.hsm.renewal import renewed
+from argosy.hsm.trust import Owners, followed, given, is_believed, unproved
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.stores.base import Object
+from argosy.stores.metadata import Described
 
 
 @STEPS.register
@@ -46,24 +48,30 @@ class NgeneaSyncMetadata:
         found, kind = marked(place, entry.path)
         if kind is not Kind.DIRECTORY:
             raise Exists(f"{display(entry.path)} is a directory here, and a file in datastore {place.access.name}")
-        attributes = self._attributes(place, found, tree.attributes(entry.path))
+        said = said_by(place.store, found)
+        attributes = self._attributes(place, found, said, tree.attributes(entry.path))
+        granting = said is None or is_believed(place, found, said)
         site.check_lease()
-        changed = tree.make_directory(entry.path, attributes, overwrite=True)
+        changed = tree.make_directory(entry.path, attributes, overwrite=True, granting=granting)
         tree.sync_directory(entry.path)
         return _outcome(entry, attributes, changed=changed)
 
     def _file(self, entry: Entry, there: Entry, site: Site, place: Target) -> Outcome:
         tree = site.tree(entry.path)
         found = self._object(entry, tree, site, place)
-        stored = stored_at(place, found)
+        said = said_by(place.store, found)  # before the file is held: nobody waits for it, and no write goes unseen
+        stored = stored_from(found, place, said)
         if not (self._may_be(there, found) or has_content(tree, entry.path, stored, site)):
             raise Exists(
                 f"object {found.key} of datastore {place.access.name} has another content than {display(entry.path)}, "
                 "and its attributes are those of that content: migrate the file or replace it (reverse_stub) first"
             )
         with held(tree, there, site) as local:
-            attributes = self._attributes(place, found, local.file.attributes())
-            changed = renewed(local, attributes, site)
+            ours = local.file.attributes()
+            attributes = self._attributes(place, found, said, ours)
+            if self.skip_hash:
+                attributes = unproved(attributes, ours)
+            changed = renewed(local, attributes, stored, site)
         return _outcome(entry.learned(stored=stored), attributes, changed=changed)
 
     def _object(self, entry: Entry, tree: Filesystem, site: Site, place: Target) -> Object:
@@ -83,14 +91,11 @@ class NgeneaSyncMetadata:
     def _may_be(self, there: Entry, found: Object) -> bool:
         return self.skip_hash and there.size == found.size
 
-    def _attributes(self, place: Target, found: Object, ours: Attributes) -> Attributes:
+    def _attributes(self, place: Target, found: Object, said: Described | None, ours: Attributes) -> Attributes:
         """Return what the object tells of; where it tells nothing, or is not believed, what is there stays."""
-        owners, said = Owners.named(self.default_uid, self.default_gid), said_by(place.store, found)
         if said is None:
-            return owners.own(ours)
-        uid = ours.uid if owners.uid is None else owners.uid
-        gid = ours.gid if owners.gid is None else owners.gid
-        return believed(place, found, said, Owners(uid, gid))
+            return given(ours, Owners.named(self.default_uid, self.default_gid))
+        return followed(place, found, said, ours)
 
 
 def _outcome(entry: Entry, attributes: Attributes, *, changed: bool) -> Outcome:

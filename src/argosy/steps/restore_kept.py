@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from argosy.core.entry import Entry
+from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Exists, NotFound, Unsupported
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
@@ -28,10 +28,20 @@ class RestoreKept:
         try:
             tree.restore(kept, entry.path)
         except NotFound:
-            if present(tree, entry.path) is None:
+            there = present(tree, entry.path)
+            if there is None or not _is_it(there, entry, site):
                 raise
             return Outcome.skipped(entry, "was restored already")
         except Exists as error:
             raise Exists(f"{error.message}: move away what is there, or restore to another path") from error
         found = msgspec.structs.replace(tree.stat(entry.path), state=entry.state, facts=entry.facts)
         return Outcome.processed(found)
+
+
+def _is_it(there: Entry, entry: Entry, site: Site) -> bool:
+    """Say whether what is there is what lay on the shelf; a directory is made anew when it is restored."""
+    if there.kind is Kind.DIRECTORY:
+        return entry.kind is Kind.DIRECTORY
+    if entry.inode == 0:
+        return site.attempt > 1
+    return (there.kind, there.inode, there.mtime_ns) == (entry.kind, entry.inode, entry.mtime_ns)

@@ -65,6 +65,21 @@ def version_key(uuid: bytes) -> str:
     return f"{_VERSIONS}{UUID(bytes=uuid)}"
 
 
+def is_put(key: str, path: bytes, uuid: bytes) -> bool:
+    """Say whether Argosy puts an object under this key that says it is `uuid` and holds `path` of the datastore.
+
+    An object that says so elsewhere is a copy that somebody made, and his: it is neither listed as ours nor removed.
+    Those are: the path's own key and the one beside it, the uuid's in the version store (or another there: what was
+    kept twice), and, in the layout `immutable`, the uuid below the directory that is linked, which is one above the
+    path.
+    """
+    own = encode(path)
+    if key in {own, instance(own, uuid)} or key.startswith(_VERSIONS):
+        return True
+    names = path.split(b"/")
+    return any(key == immutable(encode(b"/".join(names[:end])), uuid) for end in range(len(names)))
+
+
 def sidecar(uuid: bytes) -> str:
     """Return where the metadata of an object is kept that did not fit on it."""
     return f"{_PRIVATE}meta/{UUID(bytes=uuid)}"

@@ -21,10 +21,14 @@ import msgspec
 from argosy.core import wire
 from argosy.core.entry import Attributes, Kind
 from argosy.core.errors import Corrupt, Invalid, Unsupported
+from argosy.stores import keys
+from argosy.stores.base import Store
 
 VERSION = 1
 LIMIT = 2000
 """S3 takes 2,048 bytes of names and values; some count the 11 bytes of `x-amz-meta-` with each name, so do we."""
+SIDECAR_LIMIT = 1 << 20
+"""Most bytes a sidecar may have: xattrs, ACLs, a path and a target are all far smaller together."""
 
 _BILLION = 10**9
 
@@ -73,6 +77,9 @@ def describe(
     """Return the metadata of an object, and the sidecar to be stored at `keys.sidecar(uuid)` if not all fits.
 
     `seal`: the datastore's secret; what is described under it can be told from what others wrote (`is_sealed`).
+
+    Raises:
+        Unsupported: it is more than a sidecar may hold.
     """
     described = Described(
         uuid=uuid, digest=digest, path=path, kind=kind, attributes=attributes, links=links, target=target
@@ -82,6 +89,8 @@ def describe(
     if sum(11 + len(name) + len(value) for name, value in whole.items()) <= LIMIT:
         return whole, None
     document = wire.dump(_Sidecar(described=described))
+    if len(document) > SIDECAR_LIMIT:
+        raise Unsupported(f"its attributes take {len(document)} bytes, {SIDECAR_LIMIT} can be kept: remove some xattrs")
     return common | {"argosysidecar": blake3.blake3(document).hexdigest()}, document
 
 
@@ -100,6 +109,22 @@ def described(metadata: Mapping[str, str], sidecar: bytes | None = None) -> Desc
         return _from_sidecar(metadata, sidecar) if "argosysidecar" in metadata else _from_object(metadata)
     except (KeyError, ValueError, binascii.Error, msgspec.MsgspecError, Invalid) as error:
         raise Corrupt(f"the object's metadata cannot be read: it was cut or changed ({error})") from error
+
+
+def fetch_sidecar(store: Store, metadata: Mapping[str, str]) -> bytes | None:
+    """Return the sidecar document that the metadata points to, None where there is none.
+
+    Raises:
+        Corrupt: it is larger than any that Argosy writes.
+        NotFound: it is gone.
+    """
+    uuid = sidecar_of(metadata)
+    if uuid is None:
+        return None
+    document = b"".join(store.get(keys.sidecar(uuid), length=SIDECAR_LIMIT + 1))
+    if len(document) > SIDECAR_LIMIT:
+        raise Corrupt(f"the sidecar {keys.sidecar(uuid)} is larger than {SIDECAR_LIMIT} bytes: Argosy did not write it")
+    return document
 
 
 def is_sealed(metadata: Mapping[str, str], described: Described, seal: bytes) -> bool:

@@ -49,7 +49,9 @@ _XATTR = "user.argosy.object"
 _STAGING = (".argosy", "staging")
 _LOCKS = (".argosy", "locks")
 _FLAT = (".argosy", "flat")
-_OURS = {_STAGING, _LOCKS, _FLAT}
+_STORE = (".argosy", "store")
+_OURS = {_STAGING, _LOCKS, _FLAT, _STORE}
+_ID = "id"
 _KEY_XATTR = "user.argosy.key"
 _NO_FLAT = (FileNotFoundError, NotADirectoryError, PermissionError)
 """What says that nothing is kept flat, or nothing that we may read; who writes must own `.argosy`."""
@@ -179,6 +181,34 @@ class PosixStore:
         return Abilities(
             conditions=self._keeps_what_is_there(), checksums=False, versions=False, copies=True, multipart=True
         )
+
+    def identity(self) -> str:
+        """Return the random id that the directory was given; "" where it has none, or none that we may read."""
+        nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError)
+        with (
+            self._translated(_ID),
+            nothing,
+            self._directory(_STORE) as directory,
+            _closing(os.open(_ID, _FILE, dir_fd=directory)) as fd,
+        ):
+            return os.read(fd, 64).decode("ascii", "replace")
+        return ""
+
+    def identify(self) -> str:
+        """Return the id of the directory, which is given one, durably, where it has none.
+
+        Raises:
+            Denied: somebody else keeps objects there.
+        """
+        if known := self.identity():
+            return known
+        with self._translated(_ID), self._private(_STORE) as directory:
+            with self._staged() as staged, contextlib.suppress(FileExistsError):
+                os.write(staged.fd, uuid4().hex.encode())
+                os.fsync(staged.fd)
+                os.link(staged.name, _ID, src_dir_fd=staged.directory, dst_dir_fd=directory, follow_symlinks=False)
+            os.fsync(directory)
+        return self.identity()
 
     def _keeps_what_is_there(self) -> bool:
         """Say whether a name that is taken cannot be taken again: some network filesystems do not know of it."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from typing import Final
 
 from argosy.linux import extents, space
@@ -24,13 +25,14 @@ def write(descriptor: int, offset: int, data: bytes) -> None:
             rest, offset = rest[done:], offset + done
 
 
-def punch(descriptor: int, keep: int, upto: int | None) -> None:
-    """Free the blocks from `keep` to `upto`, or to the end and the rest of its block."""
+def punch(descriptor: int, keep: int, upto: int | None, look: Callable[[], None]) -> None:
+    """Free the blocks from `keep` to `upto`, or to the end and the rest of its block; `look` right before."""
     unit = block_of(descriptor)
     size = os.fstat(descriptor).st_size
     start = _up(keep, unit)
     end = _up(size, unit) if upto is None or upto >= size else upto // unit * unit
     if start < end:
+        look()
         space.punch(descriptor, start, end - start)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from argosy.core.entry import Entry, Facts, Kind
 from argosy.core.pointer import Binding
-from argosy.linux.identity import filesystem_id, subvolume_id
+from argosy.linux.identity import filesystem_id, generation, subvolume_id
 from argosy.linux.statx import Statx, statx
 
 _FILE: Final = Kind.FILE
@@ -50,10 +50,15 @@ def with_extents(entry: Entry, extents: tuple[tuple[int, int], ...] | None) -> E
 
 
 def binding_of(descriptor: int) -> Binding:
-    """Return which inode is open; a filesystem that keeps no birth times has 0 there."""
+    """Return which inode is open.
+
+    Where a filesystem keeps no birth times, its generation stands for one, below 0: a new inode must not be taken for
+    an old one that had its number. A filesystem that tells neither (NFS) has 0.
+    """
     known = statx(descriptor)
     filesystem, subvolume = _place_of(descriptor, known)
-    return Binding(filesystem=filesystem, subvolume=subvolume, inode=known.inode, born_ns=known.born_ns)
+    born_ns = known.born_ns or -generation(descriptor)
+    return Binding(filesystem=filesystem, subvolume=subvolume, inode=known.inode, born_ns=born_ns)
 
 
 def _place_of(descriptor: int, known: Statx) -> tuple[bytes, int]:

@@ -28,7 +28,7 @@ ERRNO: Final[dict[int, tuple[type[ArgosyError], str]]] = {
     errno.ELOOP: (Denied, "a symlink stands among its directories: name the path it leads to"),
     errno.EEXIST: (Exists, "the name is taken"),
     errno.ENOTEMPTY: (Exists, "the name is taken by a directory that is not empty"),
-    errno.ENOSPC: (Exhausted, "the disk is full: free some space"),
+    errno.ENOSPC: (Exhausted, "the disk is full: free some space, with `argosy trash purge` for one"),
     errno.EDQUOT: (Exhausted, "the quota is used up: raise it or free some space"),
     errno.EFBIG: (Exhausted, "larger than a file may be here"),
     errno.EMLINK: (Exhausted, "has as many links as the filesystem allows"),

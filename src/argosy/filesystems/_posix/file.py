@@ -131,6 +131,11 @@ class OpenFile:
         with translated(self._path):
             os.fsync(self._descriptor)
 
+    def has_capabilities(self) -> bool:
+        """Say whether a program run from it gets capabilities."""
+        with translated(self._path):
+            return inode.has_capabilities(self._descriptor)
+
     def changed_ns(self) -> int:
         """Return its ctime as it is now."""
         with translated(self._path):
@@ -178,7 +183,7 @@ class OpenFile:
     def punch(self, keep: int, *, upto: int | None = None) -> None:
         """Free the blocks from `keep` to `upto` (both inwards to a block), or to the end. The size and atime stay."""
         with translated(self._path):
-            blocks.punch(self._descriptor, keep, upto)
+            blocks.punch(self._descriptor, keep, upto, self._expect_nobody if upto is None else lambda: None)
 
     def truncate(self, size: int) -> None:
         """Give it another size."""
@@ -208,6 +213,11 @@ class OpenFile:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _expect_nobody(self) -> None:
+        """Return where we have not seized it, or nobody waits for it: to free all of it then is the last we may do."""
+        if self._seized and not self.is_seized():
+            raise Busy(f"{display(self._path)}: somebody wants to open it; it was left as it is")
 
     def _reopen(self, mode: int) -> None:
         """Have another descriptor in the place of ours: a lease on a file counts every one there is."""

@@ -18,13 +18,14 @@ from typing import Final
 
 import msgspec
 
-from argosy.core.entry import Attributes
+from argosy.core.entry import ACLS, Attributes
 from argosy.filesystems._posix.seal import is_ours
 from argosy.linux.capabilities import CHOWN, effective
 
-_ACLS: Final = {b"system.posix_acl_access", b"system.posix_acl_default"}
 _NAMES_KEPT_FOR: Final = 300
 _BITS: Final = 0o7777
+_CAPABILITY: Final = b"security.capability"
+_ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
 
 
 def read(descriptor: int) -> Attributes:
@@ -54,7 +55,7 @@ def same(one: Attributes, other: Attributes) -> bool:
 
 def dress(descriptor: int, attributes: Attributes) -> None:
     """Give an open file or directory exactly these attributes."""
-    bits = _give_away(descriptor, attributes)
+    bits = give_away(descriptor, attributes)
     for name in set(_carried(descriptor)) - {name for name, _ in attributes.xattrs}:
         os.removexattr(descriptor, name)
     for name, value in attributes.xattrs:
@@ -71,7 +72,7 @@ def dress_symlink(directory: int, name: bytes, attributes: Attributes) -> None:
     os.utime(name, ns=(mtime, mtime), dir_fd=directory, follow_symlinks=False)
 
 
-def _give_away(descriptor: int, attributes: Attributes) -> int:
+def give_away(descriptor: int, attributes: Attributes) -> int:
     """Give the file to its owner; return the mode bits that it may now have."""
     if effective(CHOWN):
         os.fchown(descriptor, attributes.uid, attributes.gid)
@@ -82,6 +83,17 @@ def _give_away(descriptor: int, attributes: Attributes) -> int:
     if not _allowed(lambda: os.fchown(descriptor, -1, attributes.gid)):
         bits &= ~stat.S_ISGID
     return bits
+
+
+def has_capabilities(descriptor: int) -> bool:
+    """Say whether a program run from the open file gets capabilities."""
+    try:
+        os.getxattr(descriptor, _CAPABILITY)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise
+    return True
 
 
 def _allowed(change: Callable[[], None]) -> bool:
@@ -99,7 +111,7 @@ def _carried(descriptor: int) -> list[bytes]:
         if error.errno == errno.EOPNOTSUPP:
             return []
         raise
-    return [name for name in names if name in _ACLS or (name.startswith(b"user.") and not is_ours(name))]
+    return [name for name in names if name in ACLS or (name.startswith(b"user.") and not is_ours(name))]
 
 
 def _nameless(attributes: Attributes) -> Attributes:

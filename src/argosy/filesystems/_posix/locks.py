@@ -1,23 +1,29 @@
 """One verb of Argosy at a time on each inode: byte-range locks on `<root>/.argosy/locks/inodes`, a byte an inode.
 
 They are locks of the kernel on open file descriptions: they hold across threads and processes, and end with whoever is
-killed. Where a filesystem has none (NFS without its lock service, say), a lock of this process would look like one and
-not hold against the next agent; so that is an error.
+killed. Whoever is only stopped keeps his, so nobody waits for ever. Where a filesystem has none (NFS without its lock
+service, say), a lock of this process would look like one and not hold against the next agent; so that is an error.
 """
 
 import errno
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from argosy.core.errors import Denied, Unsupported
+from argosy.core.errors import Busy, Denied, Unsupported
 from argosy.core.paths import PRIVATE, display, join
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import LOCKS, Root, closing
 from argosy.linux.openat2 import open_beneath
+
+PATIENCE = 45.0
+"""Seconds that a verb waits for another one."""
+_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.25
 
 _NAME: Final = b"inodes"
 _WHERE: Final = join(join(PRIVATE, LOCKS), _NAME)
@@ -25,6 +31,7 @@ _MAKING: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK: Final = struct.Struct("@hhqqi0q")
 """Type, whence, start, length, and the number of a process, which is to be 0."""
 _OFFSETS: Final = (1 << 63) - 1
+_HELD: Final = {errno.EAGAIN, errno.EACCES}
 _ABSENT: Final = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -35,6 +42,7 @@ def locked(root: Root, path: bytes) -> Iterator[int]:
     Two inodes that have the same number, of two subvolumes, share a lock.
 
     Raises:
+        Busy: another verb works on the inode and has not done for `PATIENCE` seconds.
         Unsupported: the filesystem has no such locks.
     """
     with closing(_opened(root, path)) as locks:
@@ -72,7 +80,7 @@ def _acquire(root: Root, path: bytes, locks: int) -> int:
     with translated(path), root.spot(path) as spot:
         inode = spot.stat().st_ino
         while True:
-            _wait(root, locks, inode)
+            _wait(root, path, locks, inode)
             found = spot.stat().st_ino
             if found == inode:
                 return inode
@@ -80,10 +88,25 @@ def _acquire(root: Root, path: bytes, locks: int) -> int:
             inode = found
 
 
-def _wait(root: Root, locks: int, inode: int) -> None:
+def _wait(root: Root, path: bytes, locks: int, inode: int) -> None:
+    deadline, pause = time.monotonic() + PATIENCE, _PAUSE
+    while not _taken(root, locks, inode):
+        if time.monotonic() >= deadline:
+            raise Busy(
+                f"{display(path)}: another agent works on it, or was stopped at that: it was left as it is; run it "
+                "again when that one has done"
+            )
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _taken(root: Root, locks: int, inode: int) -> bool:
+    """Take the lock, unless somebody has it."""
     try:
         _set(locks, fcntl.F_WRLCK, inode)
     except OSError as error:
+        if error.errno in _HELD:
+            return False
         if error.errno not in _ABSENT:
             raise
         where = display(join(root.path, _WHERE))
@@ -91,7 +114,8 @@ def _wait(root: Root, locks: int, inode: int) -> None:
             f"{where}: the filesystem has no byte-range locks, without which two agents could work on one file: "
             "mount it with them"
         ) from error
+    return True
 
 
 def _set(locks: int, kind: int, inode: int) -> None:
-    fcntl.fcntl(locks, fcntl.F_OFD_SETLKW, _LOCK.pack(kind, os.SEEK_SET, inode & _OFFSETS, 1, 0))
+    fcntl.fcntl(locks, fcntl.F_OFD_SETLK, _LOCK.pack(kind, os.SEEK_SET, inode & _OFFSETS, 1, 0))

@@ -35,7 +35,7 @@ def make_parents(root: Root, path: bytes) -> None:
             _refuse_elsewhere(top, parent)
 
 
-def make_directory(root: Root, path: bytes, attributes: Attributes, *, overwrite: bool) -> bool:
+def make_directory(root: Root, path: bytes, attributes: Attributes, *, overwrite: bool, granting: bool = True) -> bool:
     """Make sure the directory exists; say whether anything had to be done."""
     make_parents(root, path)
     with contextlib.suppress(FileExistsError):
@@ -45,7 +45,7 @@ def make_directory(root: Root, path: bytes, attributes: Attributes, *, overwrite
         if not stat.S_ISDIR(spot.stat().st_mode):
             raise Exists(f"{display(path)}: exists and is not a directory; move it away")
         with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory, times_lock(directory):
-            return _adopt(directory, attributes, overwrite=overwrite)
+            return _adopt(directory, attributes, overwrite=overwrite, granting=granting)
 
 
 def make_symlink(
@@ -81,14 +81,15 @@ def _make_new(root: Root, path: bytes, attributes: Attributes) -> None:
         _appear(root, made, path)
 
 
-def _adopt(directory: int, attributes: Attributes, *, overwrite: bool) -> bool:
-    marked = seal.is_marked(directory)
-    differs = not inode.same(inode.read(directory), attributes)
-    if differs and (marked or overwrite):
+def _adopt(directory: int, attributes: Attributes, *, overwrite: bool, granting: bool) -> bool:
+    marked, before = seal.is_marked(directory), inode.read(directory)
+    if not (granting or marked):
+        attributes = attributes.restrained(before)
+    if (marked or overwrite) and not inode.same(before, attributes):
         inode.dress(directory, attributes)
     if marked:
         seal.unmark(directory)
-    return differs and (marked or overwrite)
+    return not inode.same(before, inode.read(directory))  # which may not keep an mtime as exactly as was asked
 
 
 def _make_all(root: Root, top: int, names: list[bytes]) -> int:

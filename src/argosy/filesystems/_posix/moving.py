@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, Self
 
 import msgspec
+import structlog
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import ArgosyError, Changed, Denied, Exists, Invalid
@@ -27,7 +28,12 @@ from argosy.filesystems._posix.root import MOVING, Root, Spot, closing, fresh_na
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import exchange, noreplace
 
+log = structlog.get_logger()
+
 _NOTE: Final = b".note"
+_CONFLICT: Final = b".moved-conflict"
+_CONFLICTS: Final = 100
+_LONGEST: Final = 255
 _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -71,6 +77,18 @@ class ParkedEntry:
             raise Denied(f"{display(self._path)}: was placed or put back before")
         return self._spot
 
+    def expect(self, path: bytes, *, replacing: Entry | None = None) -> None:
+        """Return where it can take the place of what is there; nothing is done."""
+        refuse_inside(self.entry, self._path, path)
+        if replacing is not None:
+            with translated(path), self._root.spot(path, DIRECTORY) as spot:
+                self._expect(spot, path, replacing)
+
+    def _expect(self, spot: Spot, path: bytes, seen: Entry) -> None:
+        versions.expect_any(spot, seen)
+        refuse_protected(self._root, spot, path)
+        refuse_full(spot, seen)
+
     def place(self, path: bytes, *, replacing: Entry | None = None) -> None:
         """Give it the name, durably."""
         parked = self.spot
@@ -92,9 +110,7 @@ class ParkedEntry:
             failpoint("hsm:publish")
 
     def _take_place(self, parked: Spot, spot: Spot, path: bytes, seen: Entry) -> None:
-        versions.expect_any(spot, seen)
-        refuse_protected(self._root, spot, path)
-        refuse_full(spot, seen)
+        self._expect(spot, path, seen)
         self._note = msgspec.structs.replace(self._note, target=self._root.below(path))
         _write(parked, self._note)
         with self._keeping(spot, path):
@@ -126,12 +142,14 @@ class ParkedEntry:
     def _rescue(self, parked: Spot, path: bytes) -> None:
         shelves.rescue(self._root, parked, self._root.below(path))
 
-    def put_back(self) -> None:
-        """Give it its old name again, if it was not placed."""
+    def put_back(self) -> str:
+        """Give it its old name again, if it was not placed; say where it is instead, "" for that name."""
+        where = ""
         if self._spot is not None:
             with translated(self._path), contextlib.suppress(FileNotFoundError):
-                _settle(self._root, self._spot, self._note)
+                where = _settle(self._root, self._spot, self._note)
             self.let_go()
+        return where
 
     def let_go(self) -> None:
         """Remove the note, unless something still has the name it tells of; harmless when repeated."""
@@ -153,8 +171,7 @@ class ParkedEntry:
 def move(root: Root, source: bytes, seen: Entry, path: bytes, replacing: Entry | None) -> None:
     """Give what was seen another name, in one step where nothing is replaced."""
     if replacing is not None:
-        with ParkedEntry(root, source, seen) as parked:
-            parked.place(path, replacing=replacing)
+        _move_by_parking(root, source, seen, path, replacing)
         return
     with translated(source), root.spot(source, DIRECTORY) as here:
         versions.expect_any(here, seen)
@@ -166,6 +183,16 @@ def move(root: Root, source: bytes, seen: Entry, path: bytes, replacing: Entry |
                 _move(root, (here, source), (there, path), seen)
                 os.fsync(there.directory)
         os.fsync(here.directory)
+
+
+def _move_by_parking(root: Root, source: bytes, seen: Entry, path: bytes, replacing: Entry) -> None:
+    with ParkedEntry(root, source, seen) as parked:
+        try:
+            parked.place(path, replacing=replacing)
+        except ArgosyError as error:
+            if where := parked.put_back():
+                raise type(error)(f"{error.message}. {display(source)} is now {where}") from error
+            raise
 
 
 def _move(root: Root, origin: tuple[Spot, bytes], target: tuple[Spot, bytes], seen: Entry) -> None:
@@ -201,7 +228,7 @@ def refuse_full(spot: Spot, seen: Entry) -> None:
 def sweep(root: Root) -> None:
     """Put back what a killed agent left, each directory before what it held.
 
-    What cannot be put back goes to the version store.
+    What cannot be put back gets a name beside its old one, which is logged.
     """
     if not root.has_private():
         return
@@ -211,7 +238,9 @@ def sweep(root: Root) -> None:
         told = {spot: _read(spot) for spot in left}
         for spot in _in_order(root, left, told):
             with translated(join(root.path, _source(told[spot], spot))):
-                _settle(root, spot, told[spot])
+                if where := _settle(root, spot, told[spot]):
+                    was = display(join(root.path, _source(told[spot], spot)))
+                    log.warning("what a killed move left lies elsewhere", path=was, where=where)
         for name in names:
             if name.endswith(_NOTE):
                 _forget(Spot(moving, name.removesuffix(_NOTE)))
@@ -243,17 +272,35 @@ def _source(note: Note | None, spot: Spot) -> bytes:
     return note.source if note is not None else spot.name
 
 
-def _settle(root: Root, parked: Spot, note: Note | None) -> None:
+def _settle(root: Root, parked: Spot, note: Note | None) -> str:
     """Put back what is parked, durably; where its name was taken, to the one it was bound for, so that swaps are whole.
 
-    Where neither can be, the version store has it, as it has what is there in its stead: that was displaced.
+    Where neither can be, it comes to lie beside its old name. What is there in its stead was displaced, and goes to
+    the version store, as does what no note tells of. Say where it is now, "" for its old name.
     """
     if note is None:
-        shelves.rescue(root, parked, parked.name)
-    elif parked.stat().st_ino != note.inode:
-        shelves.rescue(root, parked, note.target or note.source)
-    elif not any(_named(root, parked, name) for name in (note.source, note.target) if name):
-        shelves.rescue(root, parked, note.source)
+        return _rescued(root, parked, parked.name)
+    if parked.stat().st_ino != note.inode:
+        return _rescued(root, parked, note.target or note.source)
+    with contextlib.suppress(OSError, ArgosyError):
+        make_parents(root, join(root.path, note.source))
+    for name in (note.source, note.target, *_beside(note.source)):
+        if name and _named(root, parked, name):
+            return display(join(root.path, name)) if name != note.source else ""
+    return _rescued(root, parked, note.source)
+
+
+def _rescued(root: Root, parked: Spot, relative: bytes) -> str:
+    name = shelves.rescue(root, parked, relative)
+    return f"{display(join(root.path, relative))}@{name} in the version store"
+
+
+def _beside(source: bytes) -> Iterator[bytes]:
+    """Yield the names that it may have where its own is taken."""
+    parent, slash, name = source.rpartition(b"/")
+    for number in range(1, _CONFLICTS):
+        ending = _CONFLICT if number == 1 else b"%s-%d" % (_CONFLICT, number)
+        yield parent + slash + name[: _LONGEST - len(ending)] + ending
 
 
 def _named(root: Root, parked: Spot, name: bytes) -> bool:
@@ -282,11 +329,16 @@ def _write(parked: Spot, note: Note) -> None:
     """Write the note, whole and durably."""
     name = parked.name + _NOTE
     new = name + b".new" + _NOTE
-    with open(os.open(new, _WRITING, 0o600, dir_fd=parked.directory), "wb") as file:
-        file.write(msgspec.json.encode(note))
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(new, name, src_dir_fd=parked.directory, dst_dir_fd=parked.directory)
+    try:
+        with open(os.open(new, _WRITING, 0o600, dir_fd=parked.directory), "wb") as file:
+            file.write(msgspec.json.encode(note))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new, name, src_dir_fd=parked.directory, dst_dir_fd=parked.directory)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new, dir_fd=parked.directory)
+        raise
     os.fsync(parked.directory)
 
 

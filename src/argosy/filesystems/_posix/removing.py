@@ -4,43 +4,104 @@ The mtime of the directory it was in stays: its restore gives back what there wa
 with what it holds, its own attributes come to the trash as they were.
 """
 
+import contextlib
 import errno
 import os
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Exists
 from argosy.core.failpoints import failpoint
-from argosy.core.paths import display
+from argosy.core.paths import display, join
+from argosy.filesystems import ids
 from argosy.filesystems._posix import inode, seal, shelves, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.moving import ParkedEntry
 from argosy.filesystems._posix.protected import refuse_protected
-from argosy.filesystems._posix.root import Root, Spot, closing
+from argosy.filesystems._posix.root import MOVING, Root, Spot, closing, fresh_name
 from argosy.filesystems.base import Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
 
+_IN_THE_WAY: Final = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ELOOP}
 
-def remove(root: Root, path: bytes, seen: Entry, together: str | None) -> str:
-    """Move what was seen to the trash, durably; return its id there."""
-    ident = together or shelves.fresh_id()
+
+def remove(root: Root, path: bytes, seen: Entry, together: str | None, *, durable: bool) -> str:
+    """Move what was seen to the trash; return its id there."""
     with translated(path), root.spot(path, DIRECTORY) as spot:
         versions.expect_any(spot, seen)
         refuse_protected(root, spot, path)
         if seen.kind is Kind.DIRECTORY:
-            _remove_directory(root, spot, seen, ident)
-        else:
-            _remove_other(root, spot, seen, ident)
-        os.fsync(spot.directory)
-    return ident
+            return _shelved(partial(_remove_directory, root, spot, seen), together)
+        return _shelved(partial(_remove_other, root, spot, seen, durable=durable), together)
 
 
-def _remove_other(root: Root, spot: Spot, seen: Entry, ident: str) -> None:
+def _shelved(shelve: Callable[[str], None], together: str | None) -> str:
+    """Put it on its shelf, under a later id of the same go where an earlier attempt put something else in its place."""
+    name = together or ids.fresh()
+    try:
+        shelve(name)
+    except OSError as error:
+        if together is None or error.errno not in _IN_THE_WAY:
+            raise
+        name = ids.later(together)
+        shelve(name)
+    return name
+
+
+def sync(root: Root, path: bytes, together: str) -> None:
+    """Return when both directories are on the disk; one that is gone needs not be."""
+    with translated(path):
+        with contextlib.suppress(FileNotFoundError), root.opened(path, DIRECTORY) as directory:
+            os.fsync(directory)
+        where = join(together.encode(), root.below(path))
+        with (
+            contextlib.suppress(FileNotFoundError),
+            closing(root.private(Shelf.TRASH.encode())) as top,
+            closing(open_beneath(top, where, DIRECTORY)) as directory,
+        ):
+            os.fsync(directory)
+
+
+def unlink(root: Root, path: bytes, seen: Entry) -> None:
+    """Remove what was seen for good; out of sight before it is looked at once more, as all that is taken is.
+
+    Of a killed agent's work it comes to the version store.
+    """
+    with translated(path), root.spot(path, DIRECTORY) as spot:
+        versions.expect_any(spot, seen)
+        refuse_protected(root, spot, path)
+        with closing(root.private(MOVING)) as moving:
+            taken = Spot(moving, fresh_name())
+            with root.keeping_times((spot.directory, root.below(path).rpartition(b"/")[0])):
+                lost = partial(shelves.rescue, root, taken, root.below(path))
+                versions.take(spot, taken, seen, lost=lost)
+                _erase(taken, spot, seen)
+            os.fsync(spot.directory)
+
+
+def _erase(taken: Spot, spot: Spot, seen: Entry) -> None:
+    if seen.kind is not Kind.DIRECTORY:
+        os.unlink(taken.name, dir_fd=taken.directory)
+        return
+    try:
+        os.rmdir(taken.name, dir_fd=taken.directory)
+    except OSError:
+        noreplace(taken.directory, taken.name, spot.directory, spot.name)
+        _refuse_full(spot, seen)
+        raise
+
+
+def _remove_other(root: Root, spot: Spot, seen: Entry, ident: str, *, durable: bool) -> None:
     relative = root.below(seen.path)
     with shelves.room(root, Shelf.TRASH, relative, beside=ident) as place:
         with root.keeping_times((spot.directory, relative.rpartition(b"/")[0])):
             versions.take(spot, place, seen)
-        os.fsync(place.directory)
+        if durable:
+            os.fsync(place.directory)
+            os.fsync(spot.directory)
 
 
 def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str) -> None:
@@ -60,6 +121,7 @@ def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str) -> None:
                 seal.unmark(directory)
                 os.fsync(directory)
             os.fsync(place.directory)
+        os.fsync(spot.directory)
         parked.let_go()
 
 

@@ -101,7 +101,7 @@ class Root:
         Raises:
             Denied: somebody else made it, or `.argosy`, or may write there.
         """
-        with closing(self._home()) as home:
+        with closing(self.home()) as home:
             try:
                 directory = open_beneath(home, name, DIRECTORY)
             except FileNotFoundError:
@@ -109,8 +109,14 @@ class Root:
         self._refuse_foreign(directory, paths.join(paths.PRIVATE, name), others=0o077)
         return directory
 
-    def _home(self) -> int:
-        """Return a descriptor of `.argosy`. Whoever owns the root can put another in its place, but not one of ours."""
+    def home(self) -> int:
+        """Return a descriptor of `.argosy`, made on demand.
+
+        Whoever owns the root can put another in its place, but not one of ours.
+
+        Raises:
+            Denied: somebody else made it, or may write there.
+        """
         with self.top() as top:
             try:
                 home = open_beneath(top, paths.PRIVATE, DIRECTORY)
@@ -123,7 +129,11 @@ class Root:
         with self.top(DIRECTORY) as top:
             before = os.fstat(top)
             try:
-                return make_private(top, [paths.PRIVATE])
+                home = make_private(top, [paths.PRIVATE])
+                # Where a disk runs full it is by way of this room, made in time, that entries can still be removed.
+                with contextlib.suppress(OSError):
+                    os.close(make_private(home, [MOVING]))
+                return home
             finally:
                 times.restore(top, before)
 

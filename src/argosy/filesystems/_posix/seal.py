@@ -20,6 +20,10 @@ _MAC: Final = 32
 _ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
 
 
+class Forged(Corrupt):
+    """The MAC of an attribute does not fit: anybody may have written it, and no agent of this site has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """`trusted.argosy` where we have CAP_SYS_ADMIN, else `user.argosy` with a keyed BLAKE3 behind the value.
@@ -76,7 +80,7 @@ class Seal:
     def _opened(self, value: bytes) -> bytes:
         content, mac = value[:-_MAC], value[-_MAC:]
         if not hmac.compare_digest(mac, self._mac(content)):
-            raise Corrupt("the file's attribute was not written by this site, or was changed since")
+            raise Forged("the file's attribute was not written by this site, or was changed since")
         return content
 
     def _mac(self, value: bytes) -> bytes:
@@ -134,6 +138,9 @@ def _get(descriptor: int | bytes, name: bytes) -> bytes | None:
 
 
 def _remove(descriptor: int, name: bytes) -> None:
+    """Make sure there is none; a full XFS would refuse to remove even one that is not there."""
+    if _get(descriptor, name) is None:
+        return
     try:
         os.removexattr(descriptor, name)
     except OSError as error:

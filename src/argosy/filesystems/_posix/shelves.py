@@ -5,17 +5,18 @@ something are marked, as in the tree those are that are made for want of better;
 """
 
 import contextlib
+import errno
+import heapq
 import os
-import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
-from argosy.core.errors import Invalid
+from argosy.core.errors import Corrupt, Invalid, Unsupported
 from argosy.core.paths import PRIVATE, join
+from argosy.filesystems import ids
 from argosy.filesystems._posix import seal, walk
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.root import Root, Spot, closing, make_private
@@ -23,8 +24,11 @@ from argosy.filesystems.base import Kept, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
 
-_ID: Final = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{8}")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOT_THERE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""What a file or symlink on the way means too: under that id it was something else that had the name."""
+_LATEST: Final = 256
+"""Of how many ids killed agents may have left empty rooms: more than any of them works on at once."""
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def room(root: Root, shelf: Shelf, relative: bytes, *, beside: str | None = None
     `beside`: the id under which something is there that was removed in the same go.
     """
     parent, _, name = relative.rpartition(b"/")
-    names = [(beside or fresh_id()).encode(), *(part for part in parent.split(b"/") if part)]
+    names = [(beside or ids.fresh()).encode(), *(part for part in parent.split(b"/") if part)]
     with closing(root.private(shelf.encode())) as top:
         try:
             with closing(make_private(top, names, on_new=seal.mark_made)) as directory:
@@ -44,16 +48,34 @@ def room(root: Root, shelf: Shelf, relative: bytes, *, beside: str | None = None
             raise
 
 
-def fresh_id() -> str:
-    """Return an id that nothing on a shelf has; later ones sort behind it."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(4)}"
+def together(root: Root, path: bytes, task: str, *, again: bool) -> str:
+    """Return an id for what goes in one go; `again`: the one under which some of it lies already, if any."""
+    name, relative = ids.of_tree(path, task), root.below(path)
+    if not again or not root.has_private():
+        return name
+    with closing(root.private(Shelf.TRASH.encode())) as top:
+        begun = [one for one in os.listdir(top) if ids.same_go(one, name) and _leads(top, join(one.encode(), relative))]
+    return max(begun, default=name)
 
 
-def rescue(root: Root, spot: Spot, relative: bytes) -> None:
-    """Move something nobody has looked at to the version store, durably there."""
-    with room(root, Shelf.VERSIONS, relative) as place:
+def _leads(top: int, relative: bytes) -> bool:
+    """Say whether there is a directory."""
+    try:
+        os.close(open_beneath(top, relative, DIRECTORY))
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        return False
+    return True
+
+
+def rescue(root: Root, spot: Spot, relative: bytes) -> str:
+    """Move something nobody has looked at to the version store, durably there; return its id."""
+    name = ids.fresh()
+    with room(root, Shelf.VERSIONS, relative, beside=name) as place:
         noreplace(spot.directory, spot.name, place.directory, place.name)
         os.fsync(place.directory)
+    return name
 
 
 def kept(root: Root, shelf: Shelf, below: bytes | None) -> Iterator[Kept]:
@@ -67,7 +89,8 @@ def kept(root: Root, shelf: Shelf, below: bytes | None) -> Iterator[Kept]:
     with closing(root.private(shelf.encode())) as top:
         for name in walk.in_order(lambda: top):
             ident = os.fsdecode(name)
-            if _ID.fullmatch(ident):
+            parent = join(name, relative.rpartition(b"/")[0])
+            if ids.PATTERN.fullmatch(ident) and _leads(top, parent):
                 yield from _kept_under(root, top, shelf, ident, relative)
 
 
@@ -77,7 +100,7 @@ def _kept_under(root: Root, top: int, shelf: Shelf, ident: str, relative: bytes)
     for spot, path, found in walk.upward(top, join(ident.encode(), relative), shown=shown):
         if len(path) > inside and not (stat.S_ISDIR(found.st_mode) and _is_marked(spot)):
             entry = entry_of(join(root.path, path[inside:]), found)
-            yield Kept(shelf=shelf, id=ident, since_ns=_since(ident), entry=entry)
+            yield Kept(shelf=shelf, id=ident, since_ns=ids.since_ns(ident), entry=entry)
 
 
 def _is_marked(spot: Spot) -> bool:
@@ -88,11 +111,6 @@ def _is_marked(spot: Spot) -> bool:
         return True
 
 
-def _since(ident: str) -> int:
-    came = datetime.strptime(ident.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
-    return (came - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
 @contextmanager
 def spot_of(root: Root, kept: Kept) -> Iterator[Spot]:
     """Hold open where an entry lies on its shelf.
@@ -100,7 +118,7 @@ def spot_of(root: Root, kept: Kept) -> Iterator[Spot]:
     Raises:
         FileNotFoundError: nothing of the kind is there any more.
     """
-    if not _ID.fullmatch(kept.id):
+    if not ids.PATTERN.fullmatch(kept.id):
         raise Invalid(f"{kept.id!r} is no id of the {kept.shelf}: `argosy {kept.shelf} list` shows them")
     parent, _, name = root.below(kept.entry.path).rpartition(b"/")
     with (
@@ -116,9 +134,20 @@ def where(root: Root, kept: Kept) -> bytes:
     return join(join(shelf, kept.id.encode()), root.below(kept.entry.path).rpartition(b"/")[0])
 
 
+def freed_by(root: Root, kept: Kept, told: seal.Seal) -> int:
+    """Return the bytes that would be free without it; 0 where its attribute cannot be read: it may be a stub."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, Corrupt, Unsupported), spot_of(root, kept) as spot:
+        found = spot.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            with closing(os.open(spot.name, _LOOK, dir_fd=spot.directory)) as looked:
+                pointer = told.said(b"/proc/self/fd/%d" % looked)
+            return 0 if pointer is not None and pointer.state.is_stub else found.st_blocks * 512
+    return 0
+
+
 def purge(root: Root, kept: Kept) -> None:
     """Remove an entry from its shelf for good. A directory that still holds something stays for that."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         with spot_of(root, kept) as spot, root.keeping_times((spot.directory, where(root, kept))):
             if stat.S_ISDIR(spot.stat().st_mode):
                 remove_directory(spot)
@@ -129,13 +158,22 @@ def purge(root: Root, kept: Kept) -> None:
 
 def remove_directory(spot: Spot) -> None:
     """Take a directory from its shelf; what it still holds is kept in it, and it counts no longer itself."""
+    if _emptied(spot):
+        return
+    with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
+        seal.mark_made(directory)
+    _emptied(spot)  # by whoever saw no mark yet when he took the last thing out
+
+
+def _emptied(spot: Spot) -> bool:
+    """Remove the directory if it is empty; say whether it is gone."""
     try:
         os.rmdir(spot.name, dir_fd=spot.directory)
-    except OSError:
-        with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
-            if is_empty(directory):
-                raise
-            seal.mark_made(directory)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        return False
+    return True
 
 
 def is_empty(directory: int) -> bool:
@@ -149,6 +187,31 @@ def tidy(root: Root, kept: Kept) -> None:
     names = [kept.id.encode(), *root.below(kept.entry.path).split(b"/")[:-1]]
     with closing(root.private(kept.shelf.encode())) as top:
         _remove_empty(root, kept.shelf, top, names)
+
+
+def sweep(root: Root) -> None:
+    """Remove the rooms that a killed agent made and put nothing into."""
+    if not root.has_private():
+        return
+    for shelf in Shelf:
+        with contextlib.suppress(OSError), closing(root.private(shelf.encode())) as top:
+            names = filter(ids.PATTERN.fullmatch, os.listdir(top))
+            for name in heapq.nlargest(_LATEST, names):
+                _remove_hollow(root, shelf, top, [name.encode()])
+
+
+def _remove_hollow(root: Root, shelf: Shelf, top: int, names: list[bytes]) -> None:
+    """Go down as long as a directory holds nothing but one that was made to hold something."""
+    while True:
+        with closing(open_beneath(top, b"/".join(names), DIRECTORY)) as directory, os.scandir(directory) as found:
+            held = list(islice(found, 2))
+            if not held:
+                break
+            inner = os.fsencode(held[0].name)
+            if len(held) > 1 or not held[0].is_dir(follow_symlinks=False) or not _is_marked(Spot(directory, inner)):
+                return
+        names.append(inner)
+    _remove_empty(root, shelf, top, names)
 
 
 def _remove_empty(root: Root, shelf: Shelf, top: int, names: list[bytes]) -> None:

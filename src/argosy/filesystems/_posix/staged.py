@@ -15,7 +15,7 @@ from argosy.core.errors import Changed, Denied
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import PRIVATE, display, join
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems._posix import inode, shelves, times, versions
+from argosy.filesystems._posix import blocks, inode, shelves, times, versions
 from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents, remove
@@ -47,23 +47,26 @@ class StagedFile:
             self._inode = os.fstat(self._descriptor).st_ino
             failpoint("hsm:stage")
 
-    def write(self, offset: int, data: bytes) -> None:
-        """Put bytes at `offset`."""
-        rest = memoryview(data)
+    def give(self, attributes: Attributes) -> None:
+        """Give it its owner."""
         with translated(self._path):
-            while rest:
-                done = os.pwrite(self._descriptor, rest, offset)
-                rest, offset = rest[done:], offset + done
+            inode.give_away(self._descriptor, attributes)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put bytes at `offset`, within the limits of its owner."""
+        with translated(self._path):
+            blocks.write(self._descriptor, offset, data)
 
     def truncate(self, size: int) -> None:
         """Give it its size."""
         with translated(self._path):
             os.ftruncate(self._descriptor, size)
 
-    def dress(self, attributes: Attributes) -> None:
-        """Give it its attributes."""
+    def dress(self, attributes: Attributes) -> int:
+        """Give it its attributes; return its mtime as the filesystem keeps it."""
         with translated(self._path):
             inode.dress(self._descriptor, attributes)
+            return os.fstat(self._descriptor).st_mtime_ns
 
     def binding(self) -> Binding:
         """Return which inode this is."""

@@ -85,7 +85,7 @@ def put_aside(spot: Spot, place: Spot, seen: Entry) -> None:
 
 
 def take(
-    spot: Spot, place: Spot, seen: Entry, *, lost: Callable[[], None] = lambda: None, point: str = "hsm:trash"
+    spot: Spot, place: Spot, seen: Entry, *, lost: Callable[[], object] = lambda: None, point: str = "hsm:trash"
 ) -> None:
     """Move what was seen; where something else was moved, put that back.
 

@@ -1,6 +1,7 @@
 """The walk of everything below a directory, in memory that no directory can exceed."""
 
 import contextlib
+import errno
 import heapq
 import os
 import stat
@@ -9,7 +10,7 @@ from typing import Final
 
 from argosy.core.paths import join
 from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.root import Spot
+from argosy.filesystems._posix.root import Spot, closing
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 _AT_ONCE: Final = 50_000
@@ -30,6 +31,63 @@ def upward(top: int, relative: bytes, *, shown: bytes, without: bytes = b"") -> 
         ArgosyError: a directory cannot be listed, or something cannot be looked at.
     """
     return _Walk(top, shown, without).entries(relative)
+
+
+class Directory:
+    """A directory of a walk, open until the next is asked for. Who walks says what is known of it to those below."""
+
+    __slots__ = ("_without", "above", "ctime_ns", "descriptor", "due", "path")
+
+    def __init__(self, descriptor: int, path: bytes, above: "Directory | None", without: bytes) -> None:
+        self.descriptor, self.path, self.above = descriptor, path, above
+        self.ctime_ns = os.fstat(descriptor).st_ctime_ns
+        """Before any of its names was read."""
+        self.due = False
+        self._without = without
+
+    def files(self) -> Iterator[bytes]:
+        """Yield the names of regular files, in no order."""
+        with os.scandir(self.descriptor) as found:
+            for item in found:
+                if item.is_file(follow_symlinks=False):
+                    yield os.fsencode(item.name)
+
+    def below(self) -> list[bytes]:
+        """Return the names of directories, in no order."""
+        with os.scandir(self.descriptor) as found:
+            return [
+                name
+                for item in found
+                if item.is_dir(follow_symlinks=False) and (name := os.fsencode(item.name)) != self._without
+            ]
+
+
+def directories(top: int, relative: bytes, *, shown: bytes, without: bytes = b"") -> Iterator[Directory]:
+    """Yield the directory at `relative` below the open one, and every one beneath, what holds others before those.
+
+    What vanishes meanwhile is left out, and nothing else. Memory grows with the directories in one directory, not with
+    its files. The rest is as `upward` says.
+
+    Raises:
+        ArgosyError: a directory cannot be listed.
+    """
+    ahead: list[tuple[bytes, Directory | None]] = [(relative, None)]
+    while ahead:
+        path, above = ahead.pop()
+        with translated(join(shown, path)), _gone_left_out(), closing(open_beneath(top, path, DIRECTORY)) as descriptor:
+            directory = Directory(descriptor, path, above, b"" if path else without)
+            yield directory
+            ahead += [(join(path, name) if path else name, directory) for name in directory.below()]
+
+
+@contextlib.contextmanager
+def _gone_left_out() -> Iterator[None]:
+    """Pass over a directory that went, or made room for something else, since its name was read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            raise
 
 
 def in_order(directory: Callable[[], int]) -> Iterator[bytes]:

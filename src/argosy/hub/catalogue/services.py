@@ -6,8 +6,8 @@ from datetime import datetime
 from argosy.core.entry import Stored
 from argosy.hub.catalogue.models import Unneeded
 
-ASKED = frozenset({"dynamo.tasks.recall", "dynamo.tasks.remove_from_cloud", "dynamo.tasks.move_in_cloud"})
-"""Steps that name objects only where somebody asked for their deletion."""
+ASKED = frozenset({"dynamo.tasks.recall", "dynamo.tasks.remove_from_cloud"})
+"""Steps that name objects only where somebody asked for their deletion. What others name waits as deleted files do."""
 
 
 def unneeded(stored: Stored, *, step: str, job: int, now: datetime) -> Unneeded:

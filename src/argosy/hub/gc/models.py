@@ -1,6 +1,13 @@
 """Runs of garbage collection."""
 
+import secrets
+
 from django.db import models
+
+
+def new_nonce() -> str:
+    """Return what no other run has."""
+    return secrets.token_hex(16)
 
 
 class Run(models.Model):
@@ -33,6 +40,10 @@ class Run(models.Model):
 
     kind = models.CharField(max_length=8, choices=Kind.choices)
     state = models.CharField(max_length=8, choices=State.choices)
+    nonce = models.CharField(max_length=32, default=new_nonce)
+    """What the marks and the notes of this run say: they are of no other."""
+    part = models.PositiveIntegerField(default=0)
+    """Of what is due: which part is being marked, or removed."""
     job = models.PositiveBigIntegerField(null=True)
     """The job of the phase it is in."""
     created = models.DateTimeField()

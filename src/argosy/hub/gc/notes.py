@@ -1,7 +1,8 @@
 """What runs find out, in SQLite files: a hundred million references belong neither into memory nor into job tables.
 
 Each run has a file, `run-N.sqlite3`: what is referred to, what lies in datastores, what is due. What outlives runs is
-in `noticed.sqlite3`: since when each object has been without references. Losing that starts the waits anew.
+in `noticed.sqlite3`: since when each object has been without references, and which bear marks. Losing the first starts
+the waits anew.
 """
 
 import sqlite3
@@ -16,6 +17,8 @@ _RUN = """
 CREATE TABLE IF NOT EXISTS referred (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS carried (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS orphan (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run (nonce TEXT, newest INTEGER);
+CREATE TABLE IF NOT EXISTS working (task INTEGER, attempt INTEGER, adopting INTEGER, PRIMARY KEY (task, attempt));
 CREATE TABLE IF NOT EXISTS found (
     datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, PRIMARY KEY (datastore, key)
 ) WITHOUT ROWID;
@@ -28,6 +31,11 @@ _NOTICED = """
 CREATE TABLE IF NOT EXISTS noticed.noticed (
     datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, since REAL, why TEXT,
     PRIMARY KEY (datastore, key)
+) WITHOUT ROWID;
+"""
+_MARKED = """
+CREATE TABLE IF NOT EXISTS noticed.marked (
+    datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, PRIMARY KEY (datastore, key, uuid)
 ) WITHOUT ROWID;
 """
 _FORGET = """
@@ -48,6 +56,13 @@ WHERE why = ? AND since <= ?
 """
 _SPARE = "UPDATE due SET why = ? WHERE uuid IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)"
 _COLUMNS = "datastore, key, uuid, etag, version, size"
+
+
+class Working(NamedTuple):
+    """An attempt at a task that went on at some moment."""
+
+    task: int
+    attempt: int
 
 
 class Due(NamedTuple):
@@ -83,6 +98,31 @@ class Notes:
     def __exit__(self, *error: object) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def begin(self, nonce: str, newest: int) -> None:
+        """Note, in a file made for this run, what its marks say, and the newest task there was before it."""
+        self._many("INSERT INTO run VALUES (?, ?)", [(nonce, newest)])
+
+    def are_of(self, nonce: str) -> bool:
+        """Say whether these are the notes that were begun with it, rather than made anew since, or another's."""
+        return self._db.execute("SELECT nonce FROM run").fetchall() == [(nonce,)]
+
+    def work(self, attempts: Iterable[Working], *, adopting: bool) -> None:
+        """Note work that goes on; `adopting`: what is noted so is waited for."""
+        sql = (
+            "INSERT INTO working VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET adopting = max(adopting, excluded.adopting)"
+        )
+        self._many(sql, ((*attempt, adopting) for attempt in attempts))
+
+    def working(self, *, adopting: bool) -> list[Working]:
+        """Return work that was noted to go on: all of it, or what is waited for."""
+        rows = self._db.execute("SELECT task, attempt FROM working WHERE adopting >= ? ORDER BY task", (adopting,))
+        return [Working(*row) for row in rows]
+
+    def newest(self) -> int:
+        """Return the newest task there was before the run."""
+        ((newest,),) = self._db.execute("SELECT newest FROM run")
+        return int(newest)
 
     def refer(self, uuids: Iterable[bytes]) -> None:
         """Note objects that something refers to."""
@@ -120,9 +160,30 @@ class Notes:
         self._many(_SPARE, [(why,)])
         return list(self._due("WHERE uuid IN (SELECT uuid FROM referred)"))
 
-    def due(self, most: int) -> list[Due]:
-        """Return objects that are due, `most` at most."""
-        return list(self._due(f"LIMIT {int(most)}"))
+    def due(self, most: int, part: int = 0) -> list[Due]:
+        """Return objects that are due, or were marked once and are not: part by part, each of `most` at most."""
+        return list(self._due(f"ORDER BY datastore, key, uuid LIMIT {int(most)} OFFSET {int(most) * int(part)}"))
+
+    def count(self, why: str) -> int:
+        """Return how many of those are so for this reason."""
+        ((count,),) = self._db.execute("SELECT count(*) FROM due WHERE why = ?", (why,))
+        return int(count)
+
+    def leftover(self, why: str) -> None:
+        """Add, with this why, what earlier runs marked and left, unless it is due."""
+        with self._attached():
+            self._db.execute(f"INSERT OR IGNORE INTO due SELECT {_COLUMNS}, ? FROM noticed.marked", (why,))  # noqa: S608 - words of ours
+
+    def marking(self, objects: Iterable[Stored]) -> None:
+        """Note objects that are about to be marked."""
+        with self._attached():
+            self._db.executemany("INSERT OR REPLACE INTO noticed.marked VALUES (?, ?, ?, ?, ?, ?)", map(_row, objects))
+
+    def unmarked(self, objects: Iterable[Stored]) -> None:
+        """Note objects that bear no mark any more."""
+        with self._attached():
+            rows = (_row(stored)[:3] for stored in objects)
+            self._db.executemany("DELETE FROM noticed.marked WHERE datastore = ? AND key = ? AND uuid = ?", rows)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many objects and bytes are due, wait, and are referred to, by why."""
@@ -161,7 +222,7 @@ class _Attached:
     def __enter__(self) -> None:
         self._db.execute("ATTACH ? AS noticed", (str(self._file),))
         self._db.execute("PRAGMA noticed.synchronous=FULL")
-        self._db.executescript(_NOTICED)
+        self._db.executescript(_NOTICED + _MARKED)
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *error: object) -> None:

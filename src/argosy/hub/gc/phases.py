@@ -2,24 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from argosy.core.entry import Entry, Stored
+from argosy.core.outcome import Outcome
 from argosy.core.states import FileState, TaskState
 from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.gc.models import Run
-from argosy.hub.gc.notes import Due, Notes, Unwanted
+from argosy.hub.gc.notes import Due, Notes, Unwanted, Working
 from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
 from argosy.hub.jobs.ledger import OPEN_TASK
 from argosy.hub.jobs.models import OWN, Job, Result, Task, TaskEntries
 from argosy.hub.jobs.queries import FileNote, JobFiles
+from argosy.hub.jobs.rows import AT_ONCE
 from argosy.hub.jobs.services import Part
 from argosy.hub.sites.models import Site, SiteLink
+from argosy.hub.sites.queries import retired
 
 REFERENCES = "dynamo.tasks.references"
 OBJECTS = "dynamo.tasks.objects"
@@ -28,7 +32,7 @@ DELETE = "dynamo.tasks.delete_objects"
 
 DAY = timedelta(days=1)
 MOST = 50_000
-"""Objects that one run removes, at most: the next goes on."""
+"""Objects of one part of a run, which marks part by part, and removes part by part."""
 _SPENT = timedelta(days=365)
 """How long it is remembered that a step needs an object no more, without anybody having asked for its removal."""
 _AT_ONCE = 1000
@@ -45,23 +49,53 @@ def notes(run: Run) -> Notes:
     return Notes(Path(settings.DATA_DIR) / "gc", run.pk)
 
 
+def begin(run: Run) -> None:
+    """Begin the notes of a run. What one of this number left, before the database was lost, does not speak for it."""
+    notes(run).remove()
+    with notes(run) as file:
+        file.begin(run.nonce, Task.objects.aggregate(newest=Max("pk"))["newest"] or 0)
+        _note_open(file)
+
+
+def _note_open(file: Notes) -> None:
+    file.work(_working(Q(state__in=OPEN_TASK) | _leased()), adopting=False)
+
+
+def _leased() -> Q:
+    """Return what chooses tasks that were taken from an agent, by a cancellation say, which may not know it yet."""
+    return ~Q(state=TaskState.STARTED) & Q(lease_until__gt=timezone.now())
+
+
+def _working(which: Q) -> Iterator[Working]:
+    rows = Task.objects.filter(which).exclude(job__jobtype=OWN).values_list("pk", "attempt")
+    return (Working(*row) for row in rows.iterator())
+
+
 def take_references(job: int, entries: Sequence[Entry]) -> None:
     """Note what a site refers to; an entry without a path is an object that it began and never pointed to."""
-    run = Run.objects.filter(job=job).first()
-    if run is None:
-        return
     stored = [(entry.path, entry.facts.stored) for entry in entries if entry.facts.stored is not None]
-    with notes(run) as file:
-        file.refer(one.uuid for path, one in stored if path)
-        file.never_pointed(one.uuid for path, one in stored if not path)
+    with _taking(job) as file:
+        if file is not None:
+            file.refer(one.uuid for path, one in stored if path)
+            file.never_pointed(one.uuid for path, one in stored if not path)
 
 
 def take_objects(job: int, entries: Sequence[Entry]) -> None:
     """Note what lies in a datastore."""
-    run = Run.objects.filter(job=job).first()
-    if run is not None:
-        with notes(run) as file:
+    with _taking(job) as file:
+        if file is not None:
             file.find(entry.facts.stored for entry in entries if entry.facts.stored is not None)
+
+
+@contextmanager
+def _taking(job: int) -> Iterator[Notes | None]:
+    """Hold the notes of the run whose job it is; None where there is none any more."""
+    run = Run.objects.filter(job=job).first()
+    if run is None:
+        yield None
+        return
+    with notes(run) as file:
+        yield file
 
 
 def references() -> list[Part]:
@@ -70,6 +104,16 @@ def references() -> list[Part]:
     return [
         Part(site=site, step=REFERENCES, given=[Entry(path=root.encode()) for root in site.roots]) for site in sites
     ]
+
+
+def gone() -> str:
+    """Say which root once had files that may refer to objects, and is not served any more; empty where none is."""
+    root = retired().first()
+    if root is None:
+        return ""
+    shown = f"root {root.path} of site {root.site}"
+    remedy = f"serve it again, or, if its files are gone for good, `argosy site forget-root {root.site} {root.path}`"
+    return f"{shown} is no longer served, and what its files point to is not known, so nothing is removed: {remedy}"
 
 
 def objects() -> list[Part]:
@@ -88,13 +132,13 @@ def objects() -> list[Part]:
     ]
 
 
-def over(due: Iterable[Due], step: str) -> list[Part]:
+def over(due: Iterable[Due], step: str, run: Run) -> list[Part]:
     """Return the work that does a step to objects, at a site that is linked to their datastore."""
     found: defaultdict[str, list[Due]] = defaultdict(list)
     for one in due:
         found[one.stored.datastore].append(one)
     return [
-        Part(site=link.site, step=step, given=list(map(_entry, found[name])), finds=False)
+        Part(site=link.site, step=step, given=list(map(_entry, found[name])), options={"mark": run.nonce}, finds=False)
         for name in found
         if (link := SiteLink.objects.filter(datastore__name=name).select_related("site").first()) is not None
     ]
@@ -105,9 +149,19 @@ def _entry(due: Due) -> Entry:
     return Entry(path=path, size=0, state=due.why).learned(stored=due.stored)
 
 
-def carried(since: datetime) -> Iterator[bytes]:
-    """Yield the uuids of objects that work carried at any moment from `since` to now."""
-    tasks = Task.objects.filter(Q(state__in=OPEN_TASK) | Q(completed__gte=since)).exclude(job__jobtype=OWN)
+def carried(file: Notes) -> Iterator[bytes]:
+    """Return the uuids of objects that work carried at any moment from when the run began."""
+    _note_open(file)  # once more: on a busy hub an older task may have been recorded after the newest there was
+    return _carried(file)
+
+
+def _carried(file: Notes) -> Iterator[bytes]:
+    for some in _some(sorted({one.task for one in file.working(adopting=False)})):
+        yield from _carried_by(Task.objects.filter(pk__in=some))
+    yield from _carried_by(Task.objects.filter(pk__gt=file.newest()).exclude(job__jobtype=OWN))
+
+
+def _carried_by(tasks: QuerySet[Task]) -> Iterator[bytes]:
     for blob in TaskEntries.objects.filter(task__in=tasks).values_list("blob", flat=True).iterator(chunk_size=100):
         yield from _uuids(item.entry for item in unpack_carried(blob))
     told = Result.objects.filter(task__in=tasks).exclude(blob=None).values_list("blob", flat=True)
@@ -119,13 +173,29 @@ def _uuids(entries: Iterable[Entry]) -> Iterator[bytes]:
     return (entry.facts.stored.uuid for entry in entries if entry.facts.stored is not None)
 
 
-def adopting(run: Run) -> bool:
-    """Say whether a step goes on that began before all that is to go was marked.
+def note_adopting(file: Notes) -> None:
+    """Note the attempts that go on now that all that is to go is marked.
 
-    It may come to refer to an object that it found unmarked; those that begin later leave marked ones alone.
+    They may come to refer to an object that they found unmarked; those that begin later leave marked ones alone. Which
+    they are is noted, not told by their times: clocks are set back.
     """
-    began = Task.objects.filter(state=TaskState.STARTED, chain__isnull=False, started__lt=run.doomed)
-    return began.exclude(job__jobtype=OWN).exists()
+    file.work(_working((Q(state=TaskState.STARTED) | _leased()) & Q(chain__isnull=False)), adopting=True)
+
+
+def adopting(file: Notes) -> bool:
+    """Say whether one of those attempts may still go on."""
+    attempts = set(file.working(adopting=True))
+    for some in _some(sorted({one.task for one in attempts})):
+        tasks = Task.objects.filter(pk__in=some)
+        going = tasks.filter(state=TaskState.STARTED).values_list("pk", "attempt")
+        if tasks.filter(_leased()).exists() or attempts & {Working(*one) for one in going}:
+            return True
+    return False
+
+
+def _some(tasks: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield the tasks in lots that a query can name."""
+    return (tasks[start : start + AT_ONCE] for start in range(0, len(tasks), AT_ONCE))
 
 
 def asked(now: datetime) -> list[Stored]:
@@ -145,27 +215,38 @@ def _stored(row: Unneeded) -> Stored:
     )
 
 
-def swept(run: Run) -> dict[str, int]:
-    """Forget what was removed, put off what could not be; return counts."""
+def swept(run: Run, file: Notes) -> dict[str, int]:
+    """Forget what was removed and what bears no mark any more; return counts."""
     told = {"removed": 0, "bytes": 0, "left": 0, "failed": 0}
-    for note in _done(run):
-        outcome, stored = note.outcome, note.outcome.entry.facts.stored
-        if stored is None or outcome.entry.state == SPARED:
-            continue
-        rows = Unneeded.objects.filter(datastore=stored.datastore, key=stored.key, uuid=stored.uuid)
-        if outcome.state.goes_on:
-            rows.delete()
-        removed = outcome.state is FileState.PROCESSED
-        told["removed" if removed else "left" if outcome.state.goes_on else "failed"] += 1
-        told["bytes"] += stored.size if removed else 0
+    for some in _done(run):
+        done = [note.outcome for note in some if note.outcome.entry.facts.stored is not None]
+        file.unmarked(_stored_in(outcome) for outcome in done if outcome.state.goes_on)
+        for outcome in done:
+            if outcome.entry.state != SPARED:
+                _sweep_up(outcome, told)
     return told
 
 
-def _done(run: Run) -> Iterator[FileNote]:
+def _sweep_up(outcome: Outcome, told: dict[str, int]) -> None:
+    stored = _stored_in(outcome)
+    if outcome.state.goes_on:
+        Unneeded.objects.filter(datastore=stored.datastore, key=stored.key, uuid=stored.uuid).delete()
+    removed = outcome.state is FileState.PROCESSED
+    told["removed" if removed else "left" if outcome.state.goes_on else "failed"] += 1
+    told["bytes"] += stored.size if removed else 0
+
+
+def _stored_in(outcome: Outcome) -> Stored:
+    stored = outcome.entry.facts.stored
+    assert stored is not None
+    return stored
+
+
+def _done(run: Run) -> Iterator[Sequence[FileNote]]:
     job = Job.objects.filter(pk=run.job or 0).first()
     files = JobFiles(job, None) if job else []
     for start in range(0, len(files), _AT_ONCE):
-        yield from files[start : start + _AT_ONCE]
+        yield files[start : start + _AT_ONCE]
 
 
 def put_off(run: Run) -> None:

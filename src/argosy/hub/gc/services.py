@@ -22,8 +22,8 @@ log = structlog.get_logger()
 
 PATIENCE = timedelta(minutes=10)
 """How long a site that is not busy may leave a task of a run unclaimed."""
-_WAITS = {"unneeded": phases.DAY, "orphan": phases.DAY, "deleted": timedelta(days=90)}
-"""How long an object must have been without references, by why it has none."""
+_WAITS = {"unneeded": timedelta(days=90), "orphan": phases.DAY, "deleted": timedelta(days=90)}
+"""How long an object must have been without references, by why it has none: backups bring back what pointed to it."""
 _TOLD = timedelta(days=90)
 """How long a run is told of."""
 _JOB_OK = (JobState.SUCCESS, JobState.SKIPPED)
@@ -31,7 +31,7 @@ _JOB_OK = (JobState.SUCCESS, JobState.SKIPPED)
 
 def configure(config: Config) -> None:
     """Wait as long as the configuration says."""
-    _WAITS["deleted"] = timedelta(days=config.hub.garbage_days)
+    _WAITS["deleted"] = _WAITS["unneeded"] = timedelta(days=config.hub.garbage_days)
 
 
 @transaction.atomic
@@ -45,9 +45,12 @@ def begin(kind: Run.Kind) -> Run:
         raise Conflict(f"garbage collection goes on (run {other.pk}, {other.state}): wait for it to end")
     run = Run(kind=kind, state=Run.State.SURVEY, created=timezone.now())
     run.save()
-    phases.notes(run).remove()  # a run of this number, before the database was lost, must not speak for this one
+    phases.begin(run)
     log.info("garbage collection begun", run=run.pk, kind=kind)
-    _work(run, [*phases.references(), *(phases.objects() if kind != Run.Kind.ASKED else ())])
+    if reason := phases.gone():
+        fail(run, reason)
+    else:
+        _work(run, [*phases.references(), *(phases.objects() if kind != Run.Kind.ASKED else ())])
     return run
 
 
@@ -56,15 +59,25 @@ def advance(run: Run) -> None:
     job = Job.objects.filter(pk=run.job or 0).first()
     if job is None and run.job is not None:
         fail(run, f"its job {run.job} is gone, and with it what came of that: begin another run")
+    elif not _has_notes(run):
+        jobs.cancel(job.pk) if job is not None else None
+        fail(run, "its notes are gone, or are another run's: begin another run")
     elif job is not None and job.state in OPEN_JOB:
         _check_patience(run, job)
-    elif job is not None and run.state != Run.State.SWEEP and not _went_well(job):
+    elif job is not None and not _may_go_on(run, job):
         fail(run, _why(job))
     else:
         _NEXT[Run.State(run.state)](run)
 
 
-def _went_well(job: Job) -> bool:
+def _has_notes(run: Run) -> bool:
+    with phases.notes(run) as notes:
+        return notes.are_of(run.nonce)
+
+
+def _may_go_on(run: Run, job: Job) -> bool:
+    if run.state == Run.State.SWEEP:
+        return job.state != JobState.CANCELLED
     return job.state in _JOB_OK and not job.numabortedfiles
 
 
@@ -90,7 +103,7 @@ def _why(job: Job) -> str:
     broken = Task.objects.filter(job=job).exclude(state__in=(TaskState.SUCCESS, TaskState.SKIPPED))
     task = broken.select_related("site").first()
     if job.state == JobState.CANCELLED or task is None:
-        return f"its job {job.pk} was cancelled: nothing was removed"
+        return f"its job {job.pk} was cancelled: nothing more is removed"
     told = task.reason or f"see `argosy job files {job.pk} --category failed`"
     return f"site {task.site.name} could not do its part ({task.tasktype}), so nothing is removed: {told}"
 
@@ -99,49 +112,72 @@ def _surveyed(run: Run) -> None:
     """Reckon what is due."""
     now = timezone.now()
     with phases.notes(run) as notes:
-        notes.carry(phases.carried(run.created))
+        notes.carry(phases.carried(notes))
         if run.kind != Run.Kind.ASKED:
             waits = {why: wait.total_seconds() for why, wait in _WAITS.items()}
             notes.settle(now.timestamp(), waits, phases.unwanted())
         notes.ask(phases.asked(now))
         run.counts = notes.counts()
-    if run.kind == Run.Kind.PLAN:
-        _end(run, Run.State.DONE, "")
-    else:
-        _doom(run)
-
-
-def _doom(run: Run) -> None:
-    with phases.notes(run) as notes:
+        if run.kind != Run.Kind.PLAN:
+            notes.leftover(phases.SPARED)
         due = notes.due(phases.MOST)
-    if not due:
+    if due and run.kind != Run.Kind.PLAN:
+        _doom(run, due, 0)
+    else:
         _end(run, Run.State.DONE, "")
-        return
-    run.state = Run.State.DOOM
-    _work(run, phases.over(due, phases.DOOM))
+
+
+@transaction.atomic
+def _doom(run: Run, due: Sequence[Due], part: int) -> None:
+    """Mark one part of what is due; it is noted first what may bear a mark from now on."""
+    going = [one for one in due if one.why != phases.SPARED]
+    with phases.notes(run) as notes:
+        notes.marking(one.stored for one in going)
+    run.state, run.part = Run.State.DOOM, part
+    _work(run, phases.over(going, phases.DOOM, run))
 
 
 def _doomed(run: Run) -> None:
-    """Wait for work that may refer to what has just been marked; then look again at what is referred to."""
-    if run.doomed is None:
-        run.doomed = timezone.now()
-        run.save(update_fields=["doomed"])
-    if not phases.adopting(run):
-        run.state = Run.State.MARK
-        _work(run, phases.references())
+    """Mark the next part. After the last, wait for work that may refer to what was unmarked when it began."""
+    with phases.notes(run) as notes:
+        due = notes.due(phases.MOST, run.part + 1) if run.doomed is None else []
+        if not due and run.doomed is None:
+            phases.note_adopting(notes)
+        waits = due or phases.adopting(notes)
+    if due:
+        _doom(run, due, run.part + 1)
+        return
+    run.doomed = run.doomed or timezone.now()
+    run.save(update_fields=["doomed"])
+    if not waits:
+        _look_again(run)
+
+
+@transaction.atomic
+def _look_again(run: Run) -> None:
+    """Have sites list once more what they refer to, now that nothing comes to refer to what is marked."""
+    if reason := phases.gone():
+        fail(run, reason)
+        return
+    run.state = Run.State.MARK
+    _work(run, phases.references())
 
 
 @transaction.atomic
 def _marked(run: Run) -> None:
     """Spare what something refers to, of what is due; remove the rest."""
     with phases.notes(run) as notes:
-        notes.carry(phases.carried(run.doomed or run.created))
+        notes.carry(phases.carried(notes))
         for one in notes.spare(phases.SPARED):
             _rows(one).delete()  # it is wanted: once it no longer is, a run finds it without this
+        run.counts["spared"] = {"objects": notes.count(phases.SPARED)}
         due = notes.due(phases.MOST)
-    run.counts["spared"] = {"objects": sum(one.why == phases.SPARED for one in due)}
-    run.state = Run.State.SWEEP
-    _work(run, phases.over(due, phases.DELETE))
+    _sweep(run, due, 0)
+
+
+def _sweep(run: Run, due: Sequence[Due], part: int) -> None:
+    run.state, run.part = Run.State.SWEEP, part
+    _work(run, phases.over(due, phases.DELETE, run))
 
 
 def _rows(due: Due) -> models.QuerySet[Unneeded]:
@@ -151,12 +187,25 @@ def _rows(due: Due) -> models.QuerySet[Unneeded]:
 
 @transaction.atomic
 def _swept(run: Run) -> None:
-    told = phases.swept(run)
-    run.counts["removed"] = {"objects": told["removed"], "bytes": told["bytes"]}
-    run.counts["left as they were"] = {"objects": told["left"]}
-    failed = told["failed"]
-    reason = f"{failed} objects could not be removed: see `argosy job files {run.job} --category failed`"
-    _end(run, Run.State.DONE, reason if failed else "")
+    """Add up what became of one part, and go on with the next. What could not be removed is told at the end."""
+    with phases.notes(run) as notes:
+        told = phases.swept(run, notes)
+        due = notes.due(phases.MOST, run.part + 1)
+    _add(run, "removed", objects=told["removed"], bytes=told["bytes"])
+    _add(run, "left as they were", objects=told["left"])
+    if told["failed"]:
+        _add(run, "not removed", objects=told["failed"])
+        run.reason = f"some objects could not be removed: see `argosy job files {run.job} --category failed`"
+    if due:
+        _sweep(run, due, run.part + 1)
+        return
+    failed = run.counts.get("not removed", {"objects": 0})["objects"]
+    _end(run, Run.State.DONE, run.reason.replace("some", str(failed), 1) if failed else "")
+
+
+def _add(run: Run, why: str, **more: int) -> None:
+    counted = run.counts.get(why, {})
+    run.counts[why] = {unit: counted.get(unit, 0) + count for unit, count in more.items()}
 
 
 _NEXT = {

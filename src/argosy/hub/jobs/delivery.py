@@ -120,8 +120,7 @@ def _offer_all(ledger: Ledger) -> None:
 
 
 def _adopt(ledger: Ledger) -> None:
-    Task.objects.filter(state=TaskState.STARTED).update(
-        state=TaskState.PENDING, attempt=F("attempt") + 1, lease_until=None
-    )
+    Task.objects.filter(state=TaskState.STARTED).update(state=TaskState.PENDING, attempt=F("attempt") + 1)
+    Task.objects.exclude(lease_until=None).update(lease_until=None)
     Task.objects.filter(state__in=OPEN_TASK).update(rung_at=None)
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)

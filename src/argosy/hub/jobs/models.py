@@ -122,6 +122,7 @@ class Task(Counted):
     rung_at = models.DateTimeField(null=True)
     """When its site was last told of it; null: not yet."""
     lease_until = models.DateTimeField(null=True)
+    """Until when an agent may be at it. Stays where the task was taken from one that has not answered since."""
     node = models.CharField(max_length=255, default="")
     error = models.CharField(max_length=64, default="")
     reason = models.TextField(default="")

@@ -125,6 +125,8 @@ def report(ledger: Ledger, told: Report) -> None:
     ledger.need_no_more(task, told.outcomes)
     if task.attempt != told.attempt or task.state != TaskState.STARTED:
         ledger.note_late(task, told.attempt, told.outcomes)
+        if task.attempt == told.attempt:
+            ledger.change(task, lease_until=None)  # it does nothing any more
     elif _waits_for_restore(ledger, task, told):
         _put_off(ledger, task, told)
     elif told.error and told.retry and task.failures + 1 < ATTEMPTS:
@@ -165,10 +167,14 @@ def expire(ledger: Ledger, task: Task) -> None:
     """Take the task from an attempt whose lease ran out: offer it again, or end it when that happened too often."""
     reason = f"{task.node or 'the node'} stopped answering while it ran this task (attempt {task.attempt})"
     if task.failures + 1 < ATTEMPTS:
+        until = task.lease_until
         again(ledger, task, reason=reason, error="lease_lost", failures=1)
+        ledger.change(task, lease_until=until)
     else:
         told = Report(task=str(task.taskid), attempt=task.attempt, error="lease_lost", reason=reason)
+        until = task.lease_until
         _end(ledger, task, told)
+        ledger.change(task, lease_until=until)
 
 
 def again(ledger: Ledger, task: Task, *, reason: str, error: str, failures: int, delay: float = 0.0) -> None:

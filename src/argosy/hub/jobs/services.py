@@ -289,7 +289,7 @@ def _cancel_tasks(job: Job, now: datetime) -> None:
             ledger.count(job.pk, numfiles=task.left)
         ledger.count(job.pk, numopen=-1)
     tasks.exclude(queue=Queue.DISCOVERY).update(numcancelledfiles=left)
-    tasks.update(state=TaskState.CANCELLED, completed=now, lease_until=None)
+    tasks.update(state=TaskState.CANCELLED, completed=now)
     ledger.write()
 
 

@@ -13,6 +13,7 @@ from argosy.hub.workflows import api as workflows
 
 router = SimpleRouter()
 router.register("sites", sites.SiteViewSet)
+router.register("retiredroots", sites.RetiredRootViewSet)
 router.register("datastores", sites.DatastoreViewSet)
 router.register("sitelinks", sites.SiteLinkViewSet)
 router.register("workflows", workflows.WorkflowViewSet)

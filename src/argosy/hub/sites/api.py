@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.request import Request
@@ -12,7 +13,8 @@ from argosy.core import paths
 from argosy.core.config import SETTINGS
 from argosy.hub.common.fields import IdField, StrictSerializer, read_path
 from argosy.hub.sites import services
-from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
+from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
+from argosy.hub.sites.queries import retired
 
 MOST = 1_000_000
 _HTTP = ["get", "post", "patch", "delete", "head", "options"]
@@ -216,6 +218,31 @@ class SiteLinkViewSet(DeclaredViewSet):
         asked = LinkQuery(data=self.request.query_params if self.action == "list" else {})
         asked.is_valid(raise_exception=True)
         return super().get_queryset().filter(**asked.validated_data)
+
+
+class RetiredRootSerializer(serializers.ModelSerializer[ServedRoot]):
+    """A root that was served once."""
+
+    class Meta:
+        """Fields."""
+
+        model = ServedRoot
+        fields = ("id", "site", "path")
+
+
+class RetiredRootViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[ServedRoot]):
+    """Roots that are served no longer, whose files may point to objects: garbage collection stops for them."""
+
+    queryset = ServedRoot.objects.all()
+    serializer_class = RetiredRootSerializer
+
+    def get_queryset(self) -> QuerySet[ServedRoot]:
+        """Return them; none of those that are served."""
+        return retired()
+
+    def perform_destroy(self, instance: ServedRoot) -> None:
+        """Forget it: what its files pointed to is garbage, unless others point to it."""
+        services.forget(instance)
 
 
 class NodeHealthSerializer(serializers.Serializer[Any]):

@@ -49,6 +49,23 @@ class Site(Declared):
         return self.name
 
 
+class ServedRoot(models.Model):
+    """A root that a site serves or once served, until it is forgotten: its files may point to objects."""
+
+    site = models.CharField(max_length=63)
+    """Its name: sites are deleted."""
+    path = models.CharField(max_length=4096)
+
+    class Meta:
+        """In the order they came; each once."""
+
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["site", "path"], name="served_root_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.path} of {self.site}"
+
+
 class Datastore(Declared):
     """A registered store. `sealed` holds its secrets, encrypted.
 

@@ -31,7 +31,10 @@ def probed(told: Probed, now: datetime) -> None:
     row.abilities, row.probed = told.abilities, now
     row.trouble = told.trouble or unfit(told.abilities or {}, row.layout)
     row.save(update_fields=["abilities", "trouble", "probed"])
-    log.info("datastore probed", datastore=row.name, trouble=row.trouble, **(told.abilities or {}))
+    if row.trouble:
+        log.warning("datastore cannot be used", datastore=row.name, trouble=row.trouble)
+    else:
+        log.info("datastore probed", datastore=row.name, **(told.abilities or {}))
 
 
 def unfit(abilities: dict[str, bool], layout: str) -> str:

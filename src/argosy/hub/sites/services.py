@@ -25,7 +25,7 @@ from argosy.core.order import StoreAccess
 from argosy.core.paths import PRIVATE, absolute, below, display
 from argosy.hub.common.crypto import seal, store_seal, unseal
 from argosy.hub.common.errors import Conflict
-from argosy.hub.sites.models import Datastore, Declared, Site, SiteLink
+from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
 
 log = structlog.get_logger()
 
@@ -136,6 +136,13 @@ def delete(row: Declared) -> None:
         raise Conflict(f"{row} is used by {', '.join(needed)}: remove those first") from error
 
 
+@transaction.atomic
+def forget(root: ServedRoot) -> None:
+    """Take it that no file below a root that is served no longer points to an object: collection goes on without it."""
+    root.delete()
+    log.warning("root forgotten", site=root.site, root=root.path)
+
+
 def check_name(name: str, *, noun: str) -> None:
     """Return if the name can be one.
 
@@ -181,7 +188,19 @@ def _set_site(site: Site, values: Mapping[str, Any]) -> None:
         raise Invalid(f"a site's name may not end in {', '.join(RESERVED_SUFFIXES)}: they name the queues of a site")
     site.roots = [plain(root, f"sites.{site.name}.roots.{index}") for index, root in enumerate(site.roots)]
     _refuse_taken(site, Site.objects.filter(name=site.name), site.name)
+    _rename_served(site)
     site.save()
+    ServedRoot.objects.bulk_create(
+        [ServedRoot(site=site.name, path=root) for root in site.roots], ignore_conflicts=True
+    )
+
+
+def _rename_served(site: Site) -> None:
+    """Have the roots that were served go by the new name of their site."""
+    was = Site.objects.filter(pk=site.pk).exclude(name=site.name).values_list("name", flat=True).first()
+    if was is not None:
+        ServedRoot.objects.filter(site=site.name).delete()
+        ServedRoot.objects.filter(site=was).update(site=site.name)
 
 
 def _check_roots(site: Site) -> None:
