@@ -18,6 +18,15 @@ STUBS = Policy(unguarded_stubs=True, min_stub_size=0)
 """Of a site that makes stubs of all files, whatever reads them."""
 
 
+_OPEN: "list[Side]" = []
+
+
+def close_all() -> None:
+    """Close the sites that a test made: thousands of tests would use up the files that a process may open."""
+    while _OPEN:
+        _OPEN.pop().close()
+
+
 class NoHub:
     """A hub for orders that need none; it keeps the batches of a discovery."""
 
@@ -61,6 +70,12 @@ class Side:
         self.access = StoreAccess(id=7, name="cloud", type="POSIX", layout=layout, settings={"path": str(self.store)})
         self.links = (Link(site_path=bytes(self.tree), datastore="cloud", datastore_path=b"projects/"),)
         self.pool = ThreadPoolExecutor(4)
+        _OPEN.append(self)
+
+    def close(self) -> None:
+        """Let go of threads and files; harmless when repeated."""
+        self.pool.shutdown(wait=False)
+        self.place.close()
 
     def order(self, step: str, *entries: Entry, **options: Any) -> Order:
         return Order(

@@ -98,7 +98,7 @@ class Agent:
 
     def is_running(self) -> bool:
         """Say whether it has not ended."""
-        return not select.select([self._ended], [], [], 0)[0]
+        return not _readable(self._ended, 0)
 
     def until(self, true: Callable[[], Any], *, seconds: float = 30.0) -> None:
         """Return once it is true; the agent must be running until then."""
@@ -110,7 +110,7 @@ class Agent:
 
     def wait(self, seconds: float = 60.0) -> Ended:
         """Return how it ended."""
-        assert select.select([self._ended], [], [], seconds)[0], f"{self._directory}: did not end"
+        assert _readable(self._ended, seconds), f"{self._directory}: did not end"
         os.close(self._ended)
         status = self._server.ask("wait", self.process)
         reports = self._directory / "reports"
@@ -189,6 +189,13 @@ def serving() -> Iterator[Server]:
         yield server
     finally:
         server.close()
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    """Say whether there is something to read within that time; `select` knows no descriptor above 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """A file that is made and has no name yet, and how it gets it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from argosy.core.entry import Entry, Kind, Stored
-from argosy.core.errors import Busy, Changed, Exists, NotFound
+from argosy.core.errors import Busy, Changed, Exhausted, Exists, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
@@ -30,7 +30,8 @@ class Made:
         """Make bytes and attributes durable before anybody can see them, and have the index know the key of a stub."""
         self.staged.sync()
         if self.pointer.state.is_stub:
-            self.site.remember(self.stored, self.entry.path, at_once=True)
+            with suppress(Exhausted):  # that the index is behind costs a rebuild at worst
+                self.site.remember(self.stored, self.entry.path, at_once=True)
 
     def commit(self) -> "Named":
         """Give the file its name; what had it before is in the version store first."""

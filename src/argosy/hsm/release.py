@@ -5,6 +5,7 @@ unless its bytes are those that were stored: whoever is killed in between leaves
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,7 @@ import blake3
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Busy, Changed, NotFound, Unsupported
+from argosy.core.errors import Busy, Changed, Exhausted, NotFound, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
@@ -70,9 +71,13 @@ class Releasable:
     tree: Filesystem
 
     def sync(self) -> None:
-        """Have the index know the key of the object: the inode of a stub does not. The disk is waited for later."""
+        """Have the index know the key of the object: the inode of a stub does not. The disk is waited for later.
+
+        A full disk does not keep the file from being freed: that the index is behind costs a rebuild at worst.
+        """
         stored = self.copied.entry.facts.stored
-        if stored is not None:
+        with suppress(Exhausted):
+            assert stored is not None
             self.site.remember(stored, self.copied.entry.path, at_once=True)
 
     def commit(self) -> Recorded:
