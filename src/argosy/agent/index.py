@@ -182,6 +182,17 @@ class Index:
             row = self._db.execute("SELECT read_ns FROM content WHERE uuid = ?", (uuid,)).fetchone()
         return int(row[0]) if row else 0
 
+    def write(self, uuid: bytes) -> None:
+        """Return when what was noted of an object is written; the notes of others that wait are written with it.
+
+        Raises:
+            Exhausted: as `flush`.
+        """
+        with self._lock:
+            waits = uuid in self._objects
+        if waits:
+            self.flush()
+
     def flush(self) -> None:
         """Return when all that was noted is written.
 
@@ -216,6 +227,8 @@ class Index:
             self._db.close()
 
     def _remember(self, uuid: bytes, known: _Object) -> None:
+        if self._known(uuid) == known:
+            return
         with self._lock:
             self._objects[uuid] = known
         self._noted.set()

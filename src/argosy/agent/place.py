@@ -237,7 +237,7 @@ class OrderSite:
         """Note key and path of an object."""
         self.place.index.remember(stored, path)
         if at_once:
-            self.place.index.flush()
+            self.place.index.write(stored.uuid)
 
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object."""
