@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from typing import Any
 
 import msgspec
@@ -158,10 +158,13 @@ class _Slot:
         return self.outcome
 
     def close(self) -> None:
-        for held in (self.work, self.settling):
-            if held is not None:
+        """Let go of what is held. What cannot be cleared away on a disk that failed, the next start clears away."""
+        held, self.work, self.settling = self.work or self.settling, None, None
+        if held is not None:
+            try:
                 held.close()
-        self.work = self.settling = None
+            except ArgosyError as error:
+                log.warning("not cleared away", path=self.entry.path, reason=error.message)
 
     def _end(self, outcome: Outcome) -> None:
         self.close()
@@ -183,8 +186,9 @@ def _each(pool: Executor, slots: Sequence[_Slot], act: Callable[[_Slot], None]) 
             if (error := _guarded(slot, act)) is not None:
                 broken.append(error)
 
-    hands = min(len(slots), HANDS)
-    for hand in [pool.submit(work) for _ in range(hands)]:
+    hands = [pool.submit(work) for _ in range(min(len(slots), HANDS))]
+    wait(hands)  # also when one of them broke: nothing is reported while another still works
+    for hand in hands:
         hand.result()
     if broken:
         raise broken[0]
