@@ -15,7 +15,7 @@ from argosy.core.errors import Denied, Unavailable
 from argosy.core.order import StoreAccess
 from argosy.filesystems._posix.identity import Identity, seal_of
 from argosy.filesystems.posix import Posix
-from argosy.hsm.content import Bytes
+from argosy.hsm.object.content import Bytes
 from argosy.stores.base import Store
 from argosy.stores.posix import PosixStore
 from tests.filesystems.nobody import NOBODY, as_nobody

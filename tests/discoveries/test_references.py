@@ -11,7 +11,7 @@ from argosy.core.entry import Attributes, Entry, Kind, Stored
 from argosy.core.errors import Corrupt
 from argosy.core.pointer import Binding
 from argosy.filesystems.base import Shelf
-from argosy.hsm.content import Bytes
+from argosy.hsm.object.content import Bytes
 from argosy.linux.identity import filesystem_id, subvolume_id
 from argosy.site import Note
 from argosy.stores import keys, metadata

@@ -9,7 +9,7 @@ import msgspec
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer
 from argosy.core.states import FileState
-from argosy.hsm.state import State, look
+from argosy.hsm.file.state import State, look
 from tests.sites import Side
 
 CONTENT = bytes(range(1, 256)) * 1200

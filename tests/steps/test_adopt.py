@@ -13,8 +13,8 @@ import pytest
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.states import FileState
-from argosy.hsm.content import Bytes
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
+from argosy.hsm.object.content import Bytes
 from argosy.stores import keys
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side

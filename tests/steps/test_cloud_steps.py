@@ -14,8 +14,8 @@ from argosy.core.order import Link, Order, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.states import FileState
-from argosy.hsm.content import Bytes
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
+from argosy.hsm.object.content import Bytes
 from argosy.steps.ensure_cloud_file_exists import EnsureCloudFileExists
 from argosy.stores import keys, metadata
 from argosy.stores.posix import PosixStore

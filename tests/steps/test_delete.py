@@ -14,7 +14,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.filesystems._posix import shelves
 from argosy.filesystems.base import Shelf
-from argosy.hsm.removal import Listing
+from argosy.hsm.tree.listing import Listing
 from tests.contracts.shelves import slip_in
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side

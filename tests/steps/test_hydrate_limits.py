@@ -8,7 +8,7 @@ import pytest
 
 from argosy.core.entry import Entry
 from argosy.core.states import FileState
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
 from tests.loop import mounted, unmounted
 from tests.sites import Side, carried
 from tests.steps.stubs import good, made, state

@@ -22,9 +22,9 @@ from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
 from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems.posix import Posix
-from argosy.hsm.content import Bytes
-from argosy.hsm.release import Releasable
-from argosy.hsm.state import State, look
+from argosy.hsm.file.state import State, look
+from argosy.hsm.object.content import Bytes
+from argosy.hsm.out.release import Releasable
 from argosy.steps.base import Work
 from argosy.steps.migrate import Migrate
 from argosy.stores.posix import PosixStore
@@ -425,8 +425,8 @@ def test_a_file_cut_short_while_it_is_sent_is_aborted(london: Side) -> None:
 def test_a_task_that_went_to_somebody_else_frees_nothing(london: Side) -> None:
     """The lease ends between the copy and the mark."""
     from argosy.core.errors import LeaseLost
-    from argosy.hsm.premigrate import Premigration
-    from argosy.hsm.release import Releasable, Release
+    from argosy.hsm.out.premigrate import Premigration
+    from argosy.hsm.out.release import Releasable, Release
 
     file = made(london, "f")
     site = london.site()
@@ -465,7 +465,7 @@ def test_a_file_read_while_nobody_could_write_is_not_hashed_again(
 ) -> None:
     file = made(london, "f")
     london.do("migrate", london.entry(file), premigrate=True)
-    monkeypatch.setattr("argosy.hsm.release.chunks_of", None)
+    monkeypatch.setattr("argosy.hsm.out.release.chunks_of", None)
     (outcome,) = migrate(london, file)
     assert outcome.state is FileState.PROCESSED
 
@@ -518,8 +518,8 @@ def test_what_was_read_before_the_machine_was_started_is_hashed_once(
     migrate(london, file, premigrate=True)
     begin_another_boot(london)
     assert migrate(london, file, premigrate=True)[0].state is FileState.SKIPPED
-    monkeypatch.setattr("argosy.hsm.premigrate.digest_of", None)
-    monkeypatch.setattr("argosy.hsm.release.chunks_of", None)
+    monkeypatch.setattr("argosy.hsm.file.copied.digest_of", None)
+    monkeypatch.setattr("argosy.hsm.out.release.chunks_of", None)
     assert migrate(london, file, premigrate=True)[0].state is FileState.SKIPPED
     assert migrate(london, file)[0].state is FileState.PROCESSED
 
@@ -553,7 +553,7 @@ def test_a_name_given_to_another_file_takes_nothing_from_the_stub_that_moved(sid
     kept = moved.entry.facts.stored
     assert kept is not None
     assert first.entry.facts.stored == kept
-    from argosy.hsm.located import pinned
+    from argosy.hsm.object.stored import pinned
 
     assert b"".join(pinned(side.place.store(side.access), kept)) == CONTENT
 

@@ -18,7 +18,7 @@ from argosy.core.errors import Changed, Invalid
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.filesystems.base import Shelf
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
 from argosy.steps.base import Work
 from argosy.steps.move_paths_on_gpfs import MovePathsOnGpfs
 from tests.loop import LoopMount, loop_mount

@@ -11,7 +11,7 @@ from argosy.core.errors import NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
-from argosy.hsm.content import Bytes
+from argosy.hsm.object.content import Bytes
 from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Source
 from argosy.stores.posix import PosixStore

@@ -20,8 +20,8 @@ from argosy.core.pointer import StubState
 from argosy.core.states import FileState
 from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems.posix import Posix
-from argosy.hsm.content import Bytes
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
+from argosy.hsm.object.content import Bytes
 from argosy.linux.space import punch
 from argosy.stores.base import Object
 from argosy.stores.memory import MemoryStore

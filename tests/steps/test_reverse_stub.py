@@ -19,8 +19,8 @@ from argosy.core.states import FileState
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.staged import StagedFile
 from argosy.filesystems.posix import Posix
-from argosy.hsm.content import Bytes
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
+from argosy.hsm.object.content import Bytes
 from argosy.stores import keys, metadata
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side, carried, send

@@ -16,8 +16,8 @@ from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems.posix import Posix
-from argosy.hsm.content import Bytes
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
+from argosy.hsm.object.content import Bytes
 from argosy.stores import metadata
 from tests.sites import Side, carried
 from tests.steps.stubs import CONTENT, attribute, good, made, premigrated, recall, state, stub

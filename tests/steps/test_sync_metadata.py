@@ -10,8 +10,8 @@ import pytest
 from argosy.core.entry import Entry
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
-from argosy.hsm.content import Bytes
-from argosy.hsm.state import State
+from argosy.hsm.file.state import State
+from argosy.hsm.object.content import Bytes
 from tests.sites import Side, carried
 from tests.steps.stubs import CONTENT, data, good, made, state
 from tests.steps.test_premigrate import premigrate, store

@@ -9,8 +9,8 @@ import pytest
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.states import FileState
-from argosy.hsm.state import State
-from argosy.hsm.verification import TURN_DAYS
+from argosy.hsm.file.state import State
+from argosy.hsm.repair.verification import TURN_DAYS
 from argosy.stores import keys
 from tests.sites import Side
 from tests.steps.stubs import (

@@ -12,7 +12,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.report import Report
 from argosy.core.states import FileState
-from argosy.hsm.content import Bytes
+from argosy.hsm.object.content import Bytes
 from argosy.stores._http.patience import Patience
 from argosy.stores.s3 import S3Store
 from tests.servers import SeaweedFS

@@ -14,7 +14,7 @@ from argosy.agent.place import Place
 from argosy.core.errors import ArgosyError
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
-from argosy.hsm.shelf_room import oldest_first, purged
+from argosy.hsm.tree.shelves import oldest_first, purged
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from argosy.core.paths import display
 if TYPE_CHECKING:
     from argosy.agent.glimpse import Glimpse
     from argosy.core.config import Config
-    from argosy.hsm.account import Account, Bound, Copy
+    from argosy.hsm.file.account import Account, Bound, Copy
 
 app = typer.Typer(help="Files and their copies, as this machine has them.", no_args_is_help=True)
 
@@ -62,7 +62,7 @@ def _glimpses(config: "Config") -> Iterator["Glimpse"]:
 
 
 def _looked(path: bytes, glimpses: list["Glimpse"]) -> "Account":
-    from argosy.hsm.account import account
+    from argosy.hsm.file.account import account
 
     for glimpse in glimpses:
         if (tree := glimpse.tree(path)) is not None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from argosy.core.entry import Entry, Kind
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
-from argosy.hsm.adoption import adopt
-from argosy.hsm.premigrate import Recorded
+from argosy.hsm.file.copied import Recorded
+from argosy.hsm.repair.adoption import adopt
 from argosy.site import Site
 from argosy.steps.base import STEPS, Settling
 

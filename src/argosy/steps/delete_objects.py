@@ -7,7 +7,7 @@ from argosy.core.entry import Entry, Stored
 from argosy.core.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
-from argosy.hsm.objects import uuid_of
+from argosy.hsm.object.target import uuid_of
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.steps.doom_objects import mark

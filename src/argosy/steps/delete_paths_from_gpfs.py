@@ -7,7 +7,7 @@ from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Exists, NotFound
 from argosy.core.outcome import Outcome
 from argosy.filesystems.base import Filesystem
-from argosy.hsm.removal import remove, remove_tree
+from argosy.hsm.tree.removal import remove, remove_tree
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

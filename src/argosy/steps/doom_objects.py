@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from argosy.core.entry import Entry, Stored
 from argosy.core.errors import Exists, Invalid, NotFound
 from argosy.core.outcome import Outcome
-from argosy.hsm.content import Bytes
+from argosy.hsm.object.content import Bytes
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.stores import keys

@@ -8,9 +8,11 @@ from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer
-from argosy.hsm.found import expect, marked, pointed, stored_at
-from argosy.hsm.objects import target
-from argosy.hsm.present import present
+from argosy.hsm.file.local import present
+from argosy.hsm.object.described import marked, stored_at
+from argosy.hsm.object.located import pointed
+from argosy.hsm.object.stored import expect
+from argosy.hsm.object.target import target
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

@@ -6,7 +6,7 @@ import msgspec
 
 from argosy.core.entry import Entry
 from argosy.core.outcome import Outcome
-from argosy.hsm.shelved import shelved
+from argosy.hsm.tree.shelves import shelved
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

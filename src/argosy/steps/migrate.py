@@ -8,8 +8,8 @@ import msgspec
 from argosy.core.entry import Entry
 from argosy.core.errors import Changed, NotFound
 from argosy.core.outcome import Outcome
-from argosy.hsm.premigrate import Premigration
-from argosy.hsm.release import Release
+from argosy.hsm.out.premigrate import Premigration
+from argosy.hsm.out.release import Release
 from argosy.site import Site
 from argosy.steps.base import STEPS, Settling, Work
 

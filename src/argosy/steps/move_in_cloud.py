@@ -5,7 +5,7 @@ from typing import Annotated
 
 from argosy.core.entry import Entry
 from argosy.core.outcome import Outcome
-from argosy.hsm.moved_object import Relocation
+from argosy.hsm.out.relocation import Relocation
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

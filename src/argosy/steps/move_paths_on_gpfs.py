@@ -9,7 +9,7 @@ from argosy.core.errors import Changed, Invalid, NotFound
 from argosy.core.options import parse
 from argosy.core.outcome import Outcome
 from argosy.filesystems.base import Parked
-from argosy.hsm.moves import Move, applied, forget_locations
+from argosy.hsm.tree.move import Move, applied, forget_locations
 from argosy.site import Site
 from argosy.steps.base import STEPS, Batched, Settling, Step, Work
 

@@ -8,11 +8,13 @@ from argosy.core.errors import Exists, Invalid, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
-from argosy.hsm.found import expect, marked, pointed, said_by, stored_from
-from argosy.hsm.objects import Target, target
-from argosy.hsm.present import has_content, held
-from argosy.hsm.renewal import renewed
-from argosy.hsm.trust import Owners, followed, given, is_believed, unproved
+from argosy.hsm.arrival.renewal import renewed
+from argosy.hsm.file.local import has_content, held
+from argosy.hsm.object.described import marked, said_by, stored_from
+from argosy.hsm.object.located import pointed
+from argosy.hsm.object.stored import expect
+from argosy.hsm.object.target import Target, target
+from argosy.hsm.object.trust import Owners, followed, given, is_believed, unproved
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.stores.base import Object

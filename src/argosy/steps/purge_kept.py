@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from argosy.core.entry import Entry
 from argosy.core.outcome import Outcome
-from argosy.hsm.shelved import shelved
+from argosy.hsm.tree.shelves import shelved
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

@@ -7,12 +7,12 @@ import msgspec
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.outcome import Outcome
-from argosy.hsm.hydrate import Hydration
-from argosy.hsm.made import finished
-from argosy.hsm.preference import Preferred
-from argosy.hsm.present import present
-from argosy.hsm.recall import Recall as Recalling
-from argosy.hsm.trust import Owners
+from argosy.hsm.arrival.hydration import Hydration
+from argosy.hsm.arrival.preference import Preferred
+from argosy.hsm.arrival.publish import finished
+from argosy.hsm.back.recall import Recall as Recalling
+from argosy.hsm.file.local import present
+from argosy.hsm.object.trust import Owners
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

@@ -11,12 +11,12 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
-from argosy.hsm.found import marked, stored_at
-from argosy.hsm.located import located
-from argosy.hsm.objects import target
-from argosy.hsm.present import present
-from argosy.hsm.recall import forget
-from argosy.hsm.state import State, look
+from argosy.hsm.file.copied import forget
+from argosy.hsm.file.local import present
+from argosy.hsm.file.state import State, look
+from argosy.hsm.object.described import marked, stored_at
+from argosy.hsm.object.located import located
+from argosy.hsm.object.target import target
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

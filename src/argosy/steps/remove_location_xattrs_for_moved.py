@@ -7,7 +7,7 @@ from argosy.core.errors import Denied, Invalid, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
-from argosy.hsm.objects import target
+from argosy.hsm.object.target import target
 from argosy.site import Note, Site
 from argosy.steps.base import STEPS
 from argosy.stores import keys, metadata

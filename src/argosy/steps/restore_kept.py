@@ -8,8 +8,8 @@ from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Exists, NotFound, Unsupported
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
-from argosy.hsm.present import present
-from argosy.hsm.shelved import shelved
+from argosy.hsm.file.local import present
+from argosy.hsm.tree.shelves import shelved
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

@@ -9,9 +9,9 @@ import msgspec
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError
 from argosy.core.outcome import Outcome
-from argosy.hsm.hydrate import Hydration
-from argosy.hsm.preference import Preference, Preferred
-from argosy.hsm.trust import Owners
+from argosy.hsm.arrival.hydration import Hydration
+from argosy.hsm.arrival.preference import Preference, Preferred
+from argosy.hsm.object.trust import Owners
 from argosy.site import Site
 from argosy.steps.base import STEPS, Work
 

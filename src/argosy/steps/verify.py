@@ -5,7 +5,7 @@ from typing import Annotated
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.outcome import Outcome
-from argosy.hsm.verification import Verification
+from argosy.hsm.repair.verification import Verification
 from argosy.site import Site
 from argosy.steps.base import STEPS
 

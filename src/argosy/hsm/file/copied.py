@@ -1,0 +1,81 @@
+"""A file and its copy: what its inode says of it, whether that still holds, and how it forgets it."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from argosy.core.entry import Entry, Stored
+from argosy.core.failpoints import failpoint
+from argosy.core.outcome import Outcome
+from argosy.core.pointer import Binding, Pointer, StubState
+from argosy.filesystems.base import File
+from argosy.hsm.object.content import digest_of
+from argosy.site import Note, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A file whose inode says where its copy is, though a power cut might still make it forget."""
+
+    outcome: Outcome
+    file: File
+
+    def settle(self) -> None:
+        """Make the record durable."""
+        self.file.sync()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.file.close()
+
+
+def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, *, clean: bool) -> Pointer:
+    """Return what the inode of a premigrated file is to say."""
+    return Pointer(
+        state=StubState.PREMIGRATED,
+        clean=clean,
+        datastore=datastore,
+        uuid=stored.uuid,
+        size=stored.size,
+        mtime_ns=mtime_ns,
+        digest=stored.digest,
+        binding=binding,
+        etag=stored.etag,
+        version=stored.version,
+    )
+
+
+def unchanged(file: File, pointer: Pointer, site: Site) -> bool:
+    """Say whether the file holds the bytes its pointer tells of; where nothing proves it, they are read.
+
+    Its version proves it only where it was read clean since the machine was started: a power cut may leave newer bytes
+    and the times of before.
+    """
+    if (pointer.mtime_ns, pointer.size) != file.version():
+        return False
+    noted = site.noted(file.binding())
+    if pointer.clean and noted is not None and noted.uuid == pointer.uuid and noted.ctime_ns:
+        return True
+    return _is_read_again(file, pointer, site)
+
+
+def forget(entry: Entry, file: File, stored: Stored, site: Site) -> Outcome:
+    """Have the file forget its copy, durably; the hub is told that the entry needs the object no more."""
+    file.sync()
+    site.check_lease()
+    file.forget()
+    file.sync()
+    site.note(file.binding(), Note(stored.uuid, 0, stub=False))
+    failpoint("hsm:forget")
+    return msgspec.structs.replace(Outcome.processed(entry.learned(stored=None)), unneeded=(stored,))
+
+
+def _is_read_again(file: File, pointer: Pointer, site: Site) -> bool:
+    """Say whether the bytes are those of the pointer, and note it where nobody could write meanwhile."""
+    with file.unwritten() as unwritten:
+        ctime_ns = file.changed_ns()
+        if digest_of(file) != pointer.digest:
+            return False
+        if unwritten():
+            site.note(file.binding(), Note(pointer.uuid, ctime_ns, stub=False))
+    return True

@@ -1,0 +1,1 @@
+"""Out to a store: copy files, free what is copied, give an object another key."""

@@ -1,0 +1,212 @@
+"""Move entries from one name to another within a site; nothing in a store changes."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import msgspec
+
+from argosy.core.entry import Entry, Kind
+from argosy.core.errors import ArgosyError, Changed, Exists, Invalid, LeaseLost, Unavailable
+from argosy.core.outcome import Outcome
+from argosy.core.paths import display
+from argosy.filesystems.base import Filesystem, Parked
+from argosy.hsm.file.local import present
+from argosy.hsm.tree.across_roots import carry
+from argosy.hsm.tree.removal import locked, remove
+from argosy.site import Site
+
+_SECOND = 10**9
+
+
+class Move:
+    """One entry on its way from its source to its path."""
+
+    def __init__(self, entry: Entry, site: Site, *, newest: int | None, forget: bool) -> None:
+        """`newest`: a target with a later ctime, in seconds, stays. `forget`: drop the location of what was moved.
+
+        Raises:
+            NotFound: there is nothing at the source.
+            Changed: what is there is not what was listed.
+            Invalid: the entry has no source.
+        """
+        self.entry = entry
+        self.source = source_of(entry)
+        self._site = site
+        self._newest = newest
+        self._forget = forget
+        self._here, self._there = site.tree(self.source), site.tree(entry.path)
+        self._seen = self._here.stat(self.source)
+        self._before = present(self._there, entry.path)
+        if entry.inode not in {0, self._seen.inode}:
+            raise Changed(f"{display(self.source)}: is not what was listed; it was left as it is")
+
+    @property
+    def across(self) -> bool:
+        """Whether it goes from one root to another."""
+        return self._here.root != self._there.root
+
+    def park(self) -> Parked:
+        """Take it from its source."""
+        with locked(self._here, self._seen):
+            self._site.check_lease()
+            return self._here.park(self.source, self._seen, bound_for=self.entry.path)
+
+    @property
+    def holds_others(self) -> bool:
+        """Whether it is a directory, in which others may lie that are to be moved too."""
+        return self._seen.kind is Kind.DIRECTORY
+
+    def check(self, parked: Parked) -> Outcome | None:
+        """Return where what was parked can get its name, now that all are parked that are moved along with it.
+
+        Where what has the name is newer and stays, that is the outcome, and it is over.
+
+        Raises:
+            ArgosyError: it cannot; it has its old name.
+        """
+        target = self._target()
+        with self._returning(parked):
+            if self._stays(target):
+                self._put_back(parked)
+                return self._given_up(target)
+            parked.expect(self.entry.path, replacing=target)
+        return None
+
+    def place(self, parked: Parked) -> Outcome:
+        """Give what was parked its name; what was there before any was parked is in the version store.
+
+        Raises:
+            Changed: something has the name that had not then, such as what could not be moved away from it.
+            ArgosyError: where it has not its old name again, the message says which it has.
+        """
+        target = self._target()
+        with self._returning(parked):
+            if target is not None and not self._was_there(target):
+                raise Changed(f"{display(self.entry.path)}: appeared meanwhile, or was put back; it was left as it is")
+            with self._appearing(target), self._holding(target):
+                self._site.check_lease()
+                parked.place(self.entry.path, replacing=target)
+        return self._done(target)
+
+    def _was_there(self, target: Entry) -> bool:
+        before = self._before
+        if before is None or before.inode != target.inode:
+            return False
+        return before.ctime_ns == target.ctime_ns or target.inode == self._seen.inode  # another name of the same file
+
+    @contextmanager
+    def _returning(self, parked: Parked) -> Iterator[None]:
+        """Put it back where that cannot be; tell where it is then."""
+        try:
+            yield
+        except (Unavailable, LeaseLost):
+            raise
+        except ArgosyError as error:
+            if where := parked.put_back():
+                raise type(error)(f"{error.message}. {display(self.source)} is now {where}") from error
+            raise
+
+    def _put_back(self, parked: Parked) -> None:
+        if where := parked.put_back():
+            raise Changed(f"{display(self.source)}: the name was taken meanwhile; it is now {where}")
+
+    def at_once(self) -> Outcome:
+        """Give it its name in one step, or, on another root, by a copy."""
+        target = self._target()
+        if self._stays(target):
+            return self._given_up(target)
+        with self._appearing(target):
+            if self.across:
+                carry(self._seen, self._here, self.entry.path, self._there, self._site, replacing=target)
+            else:
+                self._rename(target)
+        return self._done(target)
+
+    def _rename(self, target: Entry | None) -> None:
+        with locked(self._here, self._seen):
+            self._site.check_lease()
+            self._here.move(self.source, self._seen, self.entry.path, replacing=target)
+
+    def _target(self) -> Entry | None:
+        return present(self._there, self.entry.path)
+
+    def _stays(self, target: Entry | None) -> bool:
+        return target is not None and self._newest is not None and target.ctime_ns // _SECOND > self._newest
+
+    def _given_up(self, target: Entry | None) -> Outcome:
+        remove(self._seen, self._here, self._site)
+        return Outcome.skipped(_as(self.entry, target), "what is there is newer: the source went to the trash")
+
+    @contextmanager
+    def _appearing(self, target: Entry | None) -> Iterator[None]:
+        try:
+            yield
+        except Exists as error:
+            if target is not None:
+                raise
+            raise Changed(f"{display(self.entry.path)}: appeared meanwhile; it was left as it is") from error
+
+    def _holding(self, target: Entry | None) -> AbstractContextManager[object]:
+        return nullcontext() if target is None else locked(self._there, target)
+
+    def _done(self, replaced: Entry | None) -> Outcome:
+        if self._forget:
+            forget_locations(self.entry.path, self._there, self._site)
+        done = Outcome.processed(_as(self.entry, self._target()))
+        if replaced is None or replaced.inode == self._seen.inode:
+            return done
+        where = display(self.entry.path)
+        return msgspec.structs.replace(done, reason=f"what was there is kept: see `argosy versions list {where}`")
+
+
+def source_of(entry: Entry) -> bytes:
+    """Return where the entry is to be moved from.
+
+    Raises:
+        Invalid: nothing says that.
+    """
+    if entry.source is None:
+        raise Invalid(f"{display(entry.path)}: nothing says where it is to be moved from: give its `source`")
+    return entry.source
+
+
+def applied(entry: Entry, site: Site) -> Entry | None:
+    """Return what is at the path if the move was done before: the source has gone, or has become something else."""
+    source = source_of(entry)
+    there, here = present(site.tree(entry.path), entry.path), present(site.tree(source), source)
+    if there is None:
+        return None
+    if source == entry.path and entry.inode in {0, there.inode}:
+        return there
+    gone = here is None or entry.inode not in {0, here.inode}
+    return _as(entry, there) if gone and _is_moved(entry, there, site) else None
+
+
+def _is_moved(entry: Entry, there: Entry, site: Site) -> bool:
+    """Say whether what is there is the entry; of one that was only named, an earlier attempt must have moved it."""
+    across = site.tree(source_of(entry)).root != site.tree(entry.path).root  # where it is another inode
+    if entry.inode == 0 or not (across or there.inode == entry.inode):
+        return entry.inode == 0 and site.attempt > 1
+    same = (there.kind, there.size, there.mtime_ns) == (entry.kind, entry.size, entry.mtime_ns)
+    return same or (site.attempt > 1 and not across)
+
+
+def forget_locations(path: bytes, tree: Filesystem, site: Site) -> None:
+    """Have what is at the path, and what it holds, forget copies; a stub keeps its location, which is all it has."""
+    for entry in tree.scan(path, on_error=lambda *_: None):
+        if entry.kind is Kind.FILE:
+            with tree.locked(entry.path) as inode, tree.open(entry.path, inode=inode) as file:
+                pointer = file.pointer()
+                if pointer is not None and not pointer.state.is_stub:
+                    site.check_lease()
+                    file.forget()
+                    file.sync()
+
+
+def _as(entry: Entry, found: Entry | None) -> Entry:
+    """Return the entry as it was found at its path."""
+    if found is None:
+        return entry
+    return msgspec.structs.replace(
+        entry, kind=found.kind, size=found.size, mtime_ns=found.mtime_ns, ctime_ns=found.ctime_ns, inode=found.inode
+    )

@@ -1,0 +1,175 @@
+"""Remove entries, and whole trees: what was seen goes to the trash, and nothing else does."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+
+from argosy.core.entry import Entry, Kind
+from argosy.core.errors import (
+    ArgosyError,
+    Changed,
+    Exhausted,
+    Exists,
+    LeaseLost,
+    NotFound,
+    Protected,
+    Unavailable,
+    Unsupported,
+)
+from argosy.core.paths import display
+from argosy.filesystems.base import Filesystem, Kept, Shelf
+from argosy.hsm.tree.listing import Listing
+from argosy.hsm.tree.shelves import make_room
+from argosy.site import Site
+
+
+def remove(
+    seen: Entry, tree: Filesystem, site: Site, *, together: str | None = None, durable: bool = True
+) -> str | None:
+    """Move what was seen to the trash, durably, and out of it where the site keeps none; return its id there.
+
+    On a full disk the oldest on the shelves go for it. Where that does not do and the site keeps no trash, it is
+    removed without having been there. Without `durable` it is durable after `Filesystem.sync_removed`.
+
+    Raises:
+        NotFound: it is gone.
+        Changed: something else is there; it stays.
+        Exists: it is a directory that holds something.
+        Protected: it is the root or the top of a fileset, or marked so that nobody may remove it.
+        Exhausted: the disk is full, and there is nothing on the shelves that can go.
+    """
+    with locked(tree, seen):
+        return remove_locked(seen, tree, site, together=together, durable=durable)
+
+
+def remove_locked(
+    seen: Entry, tree: Filesystem, site: Site, *, together: str | None = None, durable: bool = True
+) -> str | None:
+    """Do as `remove` does, with the lock held already."""
+    keeps = site.policy.trash_days > 0
+
+    def trashed() -> str:
+        site.check_lease()
+        return tree.remove(seen.path, seen, together=together, durable=durable)
+
+    try:
+        name = _with_room(trashed, tree, together)
+    except Exhausted:
+        if keeps:
+            raise
+        tree.unlink(seen.path, seen)
+        return None
+    if not keeps:
+        tree.purge(Kept(shelf=Shelf.TRASH, id=name, since_ns=0, entry=seen))
+    return name
+
+
+def _with_room(act: Callable[[], str], tree: Filesystem, together: str | None) -> str:
+    try:
+        return act()
+    except Exhausted:
+        for _ in make_room(tree, sparing=together):
+            with suppress(Exhausted):
+                return act()
+        raise
+
+
+def locked(tree: Filesystem, seen: Entry) -> AbstractContextManager[object]:
+    """Hold the lock on a file, so that no verb is at work on it; nothing works on other entries."""
+    return tree.locked(seen.path) if seen.kind is Kind.FILE else nullcontext()
+
+
+def remove_tree(top: Entry, tree: Filesystem, site: Site) -> bool:
+    """Remove a directory and what it holds now, and no more: what comes meanwhile stays, with what it lies in.
+
+    Filesets and what is protected stay silently, with the directories above them. Say whether anything went.
+
+    Raises:
+        Changed: another directory is at the path by now, and nothing was done; or something in it was changed, or came,
+            since it was listed: that is there, and all else is gone.
+        ArgosyError: something could not be removed; it is there, and all else is gone.
+    """
+    if top.path == tree.root:
+        return False
+    together = tree.together(top.path, site.task, again=site.attempt > 1)
+    removal = _TreeRemoval(tree, site, together)
+    with Listing() as listing:
+        for entry in tree.scan(top.path, on_error=removal.not_listed):
+            if entry.path == top.path and (entry.kind, entry.inode) != (top.kind, top.inode):
+                raise Changed(f"{display(top.path)}: is not what was listed; it was left as it is")
+            listing.add(entry)
+        removal.run(listing.backward())
+    removal.judge()
+    return removal.any
+
+
+@dataclass(slots=True)
+class _TreeRemoval:
+    tree: Filesystem
+    site: Site
+    together: str
+    """Id in the trash of what is removed."""
+    any: bool = False
+    """Whether anything was."""
+    unsynced: dict[bytes, str] = field(default_factory=dict)
+    """Directories from which something was removed not yet durably, each with the id it has in the trash."""
+    staying: set[bytes] = field(default_factory=set)
+    """What stays, and the directories above."""
+    failed: list[ArgosyError] = field(default_factory=list)
+    changed: list[ArgosyError] = field(default_factory=list)
+
+    def not_listed(self, path: bytes, error: ArgosyError) -> None:
+        """Take note of what a walk could not look at: a mount point, which is another fileset, or one it may not."""
+        self._stays(path)
+        if not isinstance(error, Unsupported):
+            self.failed.append(error)
+
+    def run(self, listed: Iterator[Entry]) -> None:
+        """Remove what was listed; what a directory held is durably in the trash before the directory goes."""
+        try:
+            for seen in listed:
+                self._sync(seen.path)
+                self._remove(seen)
+        finally:
+            for path in list(self.unsynced):
+                self._sync(path)
+
+    def _sync(self, path: bytes) -> None:
+        if (together := self.unsynced.pop(path, None)) is not None:
+            self.tree.sync_removed(path, together)
+
+    def judge(self) -> None:
+        """Raise the first of what went wrong, telling how much did."""
+        for errors in (self.failed, self.changed):
+            if errors:
+                first = errors[0]
+                more = f" ({len(errors) - 1} more like it)" if len(errors) > 1 else ""
+                raise type(first)(first.message + more)
+
+    def _remove(self, seen: Entry) -> None:
+        try:
+            name = remove(seen, self.tree, self.site, together=self.together, durable=False)
+            self.any = True
+            if name is not None:
+                self._note(seen.path.rpartition(b"/")[0], name)
+        except (Unavailable, LeaseLost):
+            raise
+        except NotFound:
+            pass
+        except Protected:
+            self._stays(seen.path)
+        except Exists:
+            if seen.path not in self.staying:
+                self.changed.append(Changed(f"{display(seen.path)}: holds what came after it was listed; it stays"))
+            self._stays(seen.path)
+        except ArgosyError as error:
+            (self.changed if isinstance(error, Changed) else self.failed).append(error)
+            self._stays(seen.path)
+
+    def _note(self, parent: bytes, name: str) -> None:
+        if self.unsynced.get(parent, name) != name:
+            self._sync(parent)
+        self.unsynced[parent] = self.together = name
+
+    def _stays(self, path: bytes) -> None:
+        self.staying |= {path, path.rpartition(b"/")[0]}
