@@ -11,10 +11,11 @@ from argosy.hsm.arrival.hydration import Hydration
 from argosy.hsm.arrival.preference import Preferred
 from argosy.hsm.arrival.publish import finished
 from argosy.hsm.back.recall import Recall as Recalling
+from argosy.hsm.file.copied import settled
 from argosy.hsm.file.local import present
 from argosy.hsm.object.trust import Owners
 from argosy.site import Site
-from argosy.steps.base import STEPS
+from argosy.steps.base import STEPS, Settling
 
 
 @STEPS.register
@@ -38,8 +39,8 @@ class Recall:
         False
     )
 
-    def apply(self, entry: Entry, site: Site) -> Outcome:
-        """Make one stub a whole file."""
+    def prepare(self, entry: Entry, site: Site) -> Settling | Outcome:
+        """Make one stub a whole file; that it is one becomes durable with the batch."""
         there = present(site.tree(entry.path), entry.path)
         if there is None:
             return self._made(entry, site)
@@ -65,7 +66,7 @@ class Recall:
         outcome = finished(hydration.prepare(entry, site))
         if not self.delete_remote or outcome.entry.kind is not Kind.FILE:
             return outcome
-        return msgspec.structs.replace(self._recalling().bring(outcome.entry, site), moved=outcome.moved)
+        return msgspec.structs.replace(settled(self._recalling().bring(outcome.entry, site)), moved=outcome.moved)
 
     def _owners(self) -> Owners:
         return Owners.named(self.default_uid, self.default_gid)

@@ -5,6 +5,7 @@ name within that descriptor, so that it does not matter what becomes of the path
 """
 
 import contextlib
+import functools
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -48,30 +49,24 @@ class Root:
             Invalid: it does not lie below the root, or is not well formed.
             Denied: it is Argosy's own.
         """
-        relative = paths.relative(paths.absolute(path), self.path)
-        if paths.below(relative, paths.PRIVATE):
-            raise Denied(f"{paths.display(path)}: belongs to Argosy; name a path of your own")
-        return relative
+        return _below(self.path, path)
 
-    @contextmanager
-    def top(self, flags: int = LOOKUP) -> Iterator[int]:
+    def top(self, flags: int = LOOKUP) -> "closing":
         """Hold the root open. Its own path may lead through symlinks: an administrator chose it."""
-        with closing(os.open(self.path, flags | os.O_CLOEXEC)) as top:
-            yield top
+        return closing(os.open(self.path, flags | os.O_CLOEXEC))
 
-    @contextmanager
-    def opened(self, path: bytes, flags: int) -> Iterator[int]:
+    def opened(self, path: bytes, flags: int) -> "closing":
         """Hold what lies at the path open."""
-        relative = self.below(path)
-        with self.top() as top, closing(open_beneath(top, relative, flags)) as descriptor:
-            yield descriptor
+        return closing(self._beneath(self.below(path), flags))
 
-    @contextmanager
-    def spot(self, path: bytes, flags: int = LOOKUP) -> Iterator[Spot]:
+    def spot(self, path: bytes, flags: int = LOOKUP) -> "_Holding":
         """Hold the parent of the path open; the root itself is the name `.` in the root."""
         parent, _, name = self.below(path).rpartition(b"/")
-        with self.top() as top, closing(open_beneath(top, parent, flags)) as directory:
-            yield Spot(directory, name or b".")
+        return _Holding(Spot(self._beneath(parent, flags), name or b"."))
+
+    def _beneath(self, relative: bytes, flags: int) -> int:
+        with self.top() as top:
+            return open_beneath(top, relative, flags)
 
     @contextmanager
     def changing(self, path: bytes) -> Iterator[Spot]:
@@ -159,6 +154,29 @@ class closing:  # noqa: N801 - used as a statement; a class, because a generator
 
     def __exit__(self, *error: object) -> None:
         os.close(self._descriptor)
+
+
+class _Holding:
+    """Hold the directory of a spot open, and close it in the end."""
+
+    __slots__ = ("_spot",)
+
+    def __init__(self, spot: Spot) -> None:
+        self._spot = spot
+
+    def __enter__(self) -> Spot:
+        return self._spot
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._spot.directory)
+
+
+@functools.lru_cache(maxsize=4096)
+def _below(root: bytes, path: bytes) -> bytes:
+    relative = paths.relative(paths.absolute(path), root)
+    if paths.below(relative, paths.PRIVATE):
+        raise Denied(f"{paths.display(path)}: belongs to Argosy; name a path of your own")
+    return relative
 
 
 def make_private(top: int, names: list[bytes], *, on_new: Callable[[int], None] = lambda _: None) -> int:

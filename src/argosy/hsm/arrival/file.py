@@ -16,7 +16,7 @@ from argosy.hsm.arrival.publish import Made, finished
 from argosy.hsm.arrival.renewal import renewed
 from argosy.hsm.back.landing import Landing
 from argosy.hsm.back.recall import Recall
-from argosy.hsm.file.copied import pointer_to
+from argosy.hsm.file.copied import pointer_to, settled
 from argosy.hsm.file.local import Local, has_content, held, is_hollow, is_made_of, present
 from argosy.hsm.file.state import HOLLOW
 from argosy.hsm.object.stored import expect, is_place_of, pinned
@@ -115,7 +115,7 @@ class Arrival:
         """Recall what is there and a stub, where it is to be whole."""
         if not (self.whole and is_hollow(self.tree, self.entry.path, self.site)):
             return outcome
-        recalled = Recall(update_mtime=self.mtime_ns is not None).bring(self.entry, self.site)
+        recalled = settled(Recall(update_mtime=self.mtime_ns is not None).bring(self.entry, self.site))
         if recalled.state is FileState.SKIPPED:
             return outcome
         return Outcome.processed(self.entry, moved=recalled.moved)

@@ -40,9 +40,9 @@ class Filling:
     update_mtime: bool
 
     def fill(self, file: File, *, alone: bool) -> Stored:
-        """Fill the file, durably, and return what it is a copy of; where that fails it is a stub again.
+        """Fill the file and return what it is a copy of; where that fails it is a stub again.
 
-        `alone`: whether it is seized.
+        Its bytes are on the disk then; that it is whole may not be, until it is synced. `alone`: whether it is seized.
         """
         pointer = self._expect(file, alone=alone)
         placing = Placing(file, self.path, size=pointer.size, kept=pointer.kept, alone=alone)
@@ -124,7 +124,6 @@ class Filling:
         self.site.check_lease()
         file.point(msgspec.structs.replace(whole, state=StubState.PREMIGRATED))
         self.site.note(file.binding(), Note(whole.uuid, file.changed_ns() if whole.clean else 0, stub=False))
-        file.sync()
         failpoint("hsm:unmark")
 
     def _put_back(self, file: File, pointer: Pointer, placing: Placing) -> None:

@@ -1,5 +1,6 @@
 """Make whole files of stubs: look what each is, and whether its object can be had; then fill it."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.back.filling import Filling
 from argosy.hsm.back.placing import written_to
-from argosy.hsm.file.copied import forget, unchanged
+from argosy.hsm.file.copied import Recorded, forget, settled, unchanged
 from argosy.hsm.file.local import as_opened
 from argosy.hsm.file.state import Seen, State, look
 from argosy.hsm.object.described import said_by
@@ -44,8 +45,8 @@ class Recall:
     delete_remote: bool = False
     fail_on_mismatch: bool = False
 
-    def bring(self, entry: Entry, site: Site) -> Outcome:
-        """Make a stub a whole file; what the disk has is durable when this returns.
+    def bring(self, entry: Entry, site: Site) -> Outcome | Recorded:
+        """Make a stub a whole file; until it is settled, a power cut may leave it to be recalled once more.
 
         Raises:
             NotFound: the object is lost; the stub is kept.
@@ -65,8 +66,9 @@ class Recall:
                     raise
             return self._bring(entry, site, tree, inode)
 
-    def _bring(self, entry: Entry, site: Site, tree: Filesystem, inode: int) -> Outcome:
-        with tree.open(entry.path, inode=inode) as file:
+    def _bring(self, entry: Entry, site: Site, tree: Filesystem, inode: int) -> Outcome | Recorded:
+        with ExitStack() as held:
+            file = held.enter_context(tree.open(entry.path, inode=inode))
             seen = look(file, site)
             if seen.state in _WHOLE:
                 return self._whole(entry, file, seen, site)
@@ -74,11 +76,15 @@ class Recall:
                 seen = _cleaned(file, seen, site)
             filling = self._filling(entry, file, _pointer_of(seen, entry.path), site)
             if seen.state is State.STUB and _seized(file):
-                return self._done(entry, file, filling.fill(file, alone=True), site)
+                done = self._done(entry, file, filling.fill(file, alone=True), site)
+                if isinstance(done, Recorded):
+                    file.let_go()
+                    held.pop_all()
+                return done
             if file.is_being_written():
                 raise Busy(f"{display(entry.path)}: somebody has it open for writing; it was left as it is")
         with tree.open(entry.path, inode=inode, writing=True) as file:
-            return self._done(entry, file, filling.fill(file, alone=False), site)
+            return settled(self._done(entry, file, filling.fill(file, alone=False), site))
 
     def _filling(self, entry: Entry, file: File, pointer: Pointer, site: Site) -> Filling:
         stored = pointed(pointer, entry.path, site, endpoint=self.endpoint)
@@ -93,12 +99,12 @@ class Recall:
             update_mtime=self.update_mtime,
         )
 
-    def _done(self, entry: Entry, file: File, stored: Stored, site: Site) -> Outcome:
+    def _done(self, entry: Entry, file: File, stored: Stored, site: Site) -> Outcome | Recorded:
         file.look()
         entry = as_opened(entry, file)
         site.remember(stored, entry.path)
         if not self.delete_remote:
-            return Outcome.processed(entry.learned(stored=stored), moved=stored.size)
+            return Recorded(Outcome.processed(entry.learned(stored=stored), moved=stored.size), file)
         return msgspec.structs.replace(forget(entry, file, stored, site), moved=stored.size)
 
     def _whole(self, entry: Entry, file: File, seen: Seen, site: Site) -> Outcome:

@@ -1,5 +1,6 @@
 """A file and its copy: what its inode says of it, whether that still holds, and how it forgets it."""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
@@ -27,6 +28,15 @@ class Recorded:
     def close(self) -> None:
         """Let go of the file."""
         self.file.close()
+
+
+def settled(done: Outcome | Recorded) -> Outcome:
+    """Return the outcome of what was done, durable now."""
+    if isinstance(done, Outcome):
+        return done
+    with closing(done):
+        done.settle()
+        return done.outcome
 
 
 def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, *, clean: bool) -> Pointer:
