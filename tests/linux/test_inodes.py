@@ -11,6 +11,7 @@ from argosy.linux import capabilities
 from argosy.linux.extents import extents, merged
 from argosy.linux.identity import filesystem_id, subvolume_id
 from argosy.linux.statx import statx
+from argosy.linux.syncfs import syncfs
 from tests.filesystems.nobody import as_nobody
 
 MiB = 1 << 20
@@ -120,3 +121,11 @@ def _mount_of(directory: Path) -> str:
     ).stdout.strip()
     lines = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return next(fields[0] for fields in lines if fields[4] == shown)
+
+
+def test_what_is_written_is_on_the_disk_after_syncfs_and_a_closed_descriptor_says_so(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    syncfs(directory)
+    os.close(directory)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        syncfs(directory)

@@ -1,18 +1,21 @@
 """Recalls: what `recall` does to stubs, whatever became of them, of their objects and of the disk."""
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import pytest
 
-from argosy.core.entry import Entry
+from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Exhausted, LeaseLost, Restoring, Unavailable
 from argosy.core.order import Link, StoreAccess
 from argosy.core.outcome import Outcome
@@ -20,13 +23,18 @@ from argosy.core.pointer import StubState
 from argosy.core.states import FileState
 from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems.posix import Posix
+from argosy.hsm.back import recall as bringing
 from argosy.hsm.file.state import State
 from argosy.hsm.object.content import Bytes
+from argosy.linux import leases
 from argosy.linux.space import punch
+from argosy.steps.base import Work
+from argosy.steps.migrate import Migrate
 from argosy.stores.base import Object
 from argosy.stores.memory import MemoryStore
 from argosy.stores.posix import PosixStore
 from argosy.stores.s3 import S3Store
+from tests.argosy_up import until
 from tests.loop import LoopMount, loop_mount
 from tests.servers import SeaweedFS
 from tests.sites import Side, carried
@@ -726,9 +734,84 @@ def test_a_file_that_is_open_for_writing_is_left_alone(side: Side) -> None:
     good(recall(side, file))
 
 
-def test_whoever_reads_a_stub_does_not_keep_it_from_being_recalled(side: Side) -> None:
+def test_a_stub_that_somebody_reads_is_left_alone_until_he_has_done(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = stub(side, "f")
-    with file.open("rb") as reader:
+    reader = file.open("rb")
+    with monkeypatch.context() as hasty, reader:
+        hasty.setattr(bringing, "MOMENT", 0.02)
+        assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
+        assert state(side, file) is State.STUB
+    reader = file.open("rb")
+    threading.Timer(0.05, reader.close).start()
+    good(recall(side, file))
+    assert (file.read_bytes(), state(side, file)) == (CONTENT, State.PREMIGRATED)
+
+
+@pytest.mark.parametrize("verb", [{}, {"premigrate": True}], ids=["release", "premigrate"])
+def test_a_file_whose_batch_has_not_ended_can_be_recalled_and_released(side: Side, verb: dict[str, bool]) -> None:
+    file = made(side, "f")
+    step = Migrate(**verb)
+    prepared = step.prepare(side.entry(file), side.site())
+    assert not isinstance(prepared, Outcome)
+    if isinstance(prepared, Work):
+        prepared.sync()
+        prepared = prepared.commit()
+    for verb_meanwhile in ("recall", "migrate"):
+        (outcome,) = side.do(verb_meanwhile, side.entry(file))
+        assert outcome.state.goes_on, outcome
+    prepared.settle()
+    prepared.close()
+    assert state(side, file) is State.STUB
+    good(recall(side, file))
+    assert file.read_bytes() == CONTENT
+
+
+def test_whoever_opens_a_stub_that_takes_too_long_gets_it_as_a_stub_and_what_he_writes_is_kept(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = stub(side, "f", CHUNKS)
+    monkeypatch.setattr(leases, "patience", lambda: 0.2)  # the kernel has more
+    writer = threading.Thread(target=lambda: written(side, file, offset=9 * MiB, data=b"at last"))
+
+    class Slow(PosixStore):
+        """A store whose second chunk is a long time coming."""
+
+        def get(self, key: str, **pinned: object) -> Iterator[bytes]:  # type: ignore[override]
+            for number, chunk in enumerate(super().get(key, **pinned)):  # type: ignore[arg-type]
+                if number == 1:
+                    writer.start()
+                    until(lambda: time.monotonic() > began + 0.3, what="he has waited")
+                yield chunk
+
+    began = time.monotonic()
+    use(side, Slow(path=str(side.store)))
+    assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
+    writer.join(60)
+    use(side, PosixStore(path=str(side.store)))
+    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    (conflict,) = conflicts(side)
+    assert conflict.read_bytes()[9 * MiB : 9 * MiB + 7] == b"at last"
+    good(recall(side, file))
+    assert file.read_bytes() == CHUNKS
+
+
+@contextlib.contextmanager
+def shared(file: Path) -> Iterator[BinaryIO]:
+    """Hold a file open for reading on a filesystem without leases, where nobody can have it to himself."""
+
+    def refuse(descriptor: int, kind: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    with pytest.MonkeyPatch.context() as patched, file.open("rb") as reader:
+        patched.setattr(leases, "take", refuse)
+        yield reader
+
+
+def test_without_leases_whoever_reads_a_stub_does_not_keep_it_from_being_recalled(side: Side) -> None:
+    file = stub(side, "f")
+    with shared(file) as reader:
         good(recall(side, file))
         assert reader.read() == CONTENT
     assert state(side, file) is State.PREMIGRATED
@@ -747,7 +830,7 @@ def test_whoever_opens_a_stub_meanwhile_waits_for_its_bytes(side: Side) -> None:
 
 def test_what_somebody_writes_ahead_of_us_is_kept_beside_the_file(side: Side) -> None:
     file = stub(side, "f")
-    with file.open("rb"):  # so that the file cannot be seized
+    with shared(file):
         meanwhile(side, lambda: written(side, file, offset=len(CONTENT) - 9, data=b"meanwhile"))
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
@@ -770,7 +853,7 @@ def test_what_somebody_writes_behind_us_is_kept_beside_the_file(side: Side) -> N
                 yield chunk
 
     use(side, Slow(path=str(side.store)))
-    with file.open("rb"):  # so that the file cannot be seized
+    with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     use(side, PosixStore(path=str(side.store)))
     assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
@@ -803,7 +886,7 @@ def test_what_somebody_writes_while_a_chunk_is_written_is_kept_beside_the_file(s
     file = stub(side, "f", CHUNKS)
     tree = side.place.trees[0]
     side.place.trees[0] = TrailedTree(root=tree.root, key=tree.key)
-    with file.open("rb"):  # so that the file cannot be seized
+    with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     side.place.trees[0] = tree
     assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
@@ -817,7 +900,7 @@ def test_a_recall_that_breaks_off_beside_a_reader_frees_its_blocks(side: Side) -
     content = CHUNKS[: 8 * MiB] + bytes(MiB) + CHUNKS[:5000]
     file = stub(side, "f", content, stub_size=10_000)
     fetching(side, [content[: 8 * MiB + 500_000], b"something else"])
-    with file.open("rb") as reader:
+    with shared(file) as reader:
         assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
         assert (state(side, file), data(file) < 32_768) == (State.STUB, True)
         use(side, PosixStore(path=str(side.store)))
@@ -832,7 +915,7 @@ def test_a_recall_that_was_killed_is_gone_on_with_beside_a_reader(side: Side) ->
     repoint(side, file, state=StubState.RECALLING)
     written(side, file, offset=0, data=content[: 2 * MiB + 5])
     written(side, file, offset=6 * MiB, data=content[6 * MiB : 7 * MiB])
-    with file.open("rb") as reader:
+    with shared(file) as reader:
         good(recall(side, file))
         assert reader.read() == content
     assert (state(side, file), file.stat().st_mtime_ns) == (State.PREMIGRATED, stamp)
@@ -842,7 +925,7 @@ def test_what_somebody_wrote_after_a_killed_recall_is_not_written_over_beside_a_
     file = stub(side, "f")
     repoint(side, file, state=StubState.RECALLING)
     seen = written(side, file)
-    with file.open("rb"):
+    with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
     (conflict,) = conflicts(side)
@@ -877,6 +960,17 @@ def test_a_file_that_is_not_there_is_made_of_the_object_under_its_path(london: S
     assert (file.read_bytes(), file.stat().st_mtime_ns) == (CONTENT, stamp)
     assert state(london, file) is State.PREMIGRATED
     assert failure(london.do("recall", Entry(path=bytes(london.tree / "none")))) == (FileState.FAILED, "not_found")
+
+
+def test_what_was_removed_or_renamed_since_it_was_found_is_not_made_anew(london: Side) -> None:
+    removed, renamed = stub(london, "removed"), stub(london, "renamed")
+    found = [entry for entry in london.entries() if entry.kind is Kind.FILE]
+    removed.unlink()
+    renamed.rename(london.tree / "new name")
+    outcomes = london.do("recall", *found)
+    assert [(outcome.state, outcome.error) for outcome in outcomes] == [(FileState.ABORTED, "changed")] * 2
+    assert [path.name for path in london.tree.iterdir()] == ["new name"]
+    assert state(london, london.tree / "new name") is State.STUB
 
 
 def test_a_file_that_is_not_there_can_forget_its_copy_at_once(london: Side) -> None:

@@ -123,17 +123,26 @@ def test_a_copy_of_what_others_change_meanwhile_is_not_taken_for_the_file(
     check(london, actors, outcomes)
 
 
-@pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
 @pytest.mark.parametrize("point", RECALL)
-def test_nobody_loses_anything_while_a_file_is_recalled(agents: Server, tmp_path: Path, point: str, read: bool) -> None:
+def test_nobody_loses_anything_while_a_file_is_recalled(agents: Server, tmp_path: Path, point: str) -> None:
+    london = Location(agents, tmp_path, tmp_path)
+    actors = grown(london)
+    london.do(call("migrate", *(actor.path for actor in actors)))
+    outcomes = raced(london, verb_on("recall"), point, actors, closed=True)
+    check(london, actors, outcomes)
+
+
+def test_a_stub_that_is_open_is_not_recalled_beside_whoever_has_it_open(agents: Server, tmp_path: Path) -> None:
     london = Location(agents, tmp_path, tmp_path)
     actors = grown(london)
     london.do(call("migrate", *(actor.path for actor in actors)))
     with ExitStack() as readers:
-        for actor in actors if read else ():
+        for actor in actors:
             readers.enter_context(actor.path.open("rb"))
-        outcomes = raced(london, verb_on("recall"), point, actors, closed=True)
-    check(london, actors, outcomes)
+        outcomes = london.do(verb_on("recall")(actors))
+    assert {(outcome.state, outcome.error) for outcome in outcomes} == {(FileState.ABORTED, "busy")}
+    for actor in actors:
+        assert actor.path.stat().st_blocks == 0
 
 
 def arriving(agents: Server, tmp_path: Path) -> tuple[Location, list[Actor], Callable[[Sequence[Actor]], Call]]:

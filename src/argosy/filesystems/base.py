@@ -9,12 +9,13 @@ nothing a user puts into the tree makes Argosy touch what lies outside. Errors o
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import msgspec
 
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import ArgosyError, Invalid
+from argosy.core.numbers import Numbers
 from argosy.core.paths import PRIVATE, display, join, relative
 from argosy.core.pointer import Binding, Pointer
 from argosy.core.room import Room
@@ -24,9 +25,6 @@ Version = tuple[int, int]
 
 OnError = Callable[[bytes, ArgosyError], None]
 """Told of each path a scan could not look at."""
-
-OnMet = Callable[[bytes, int], None]
-"""Told of each filesystem (uuid and subvolume) that a walk came to."""
 
 Extents = tuple[tuple[int, int], ...]
 """(offset, length) of data, in order."""
@@ -109,6 +107,9 @@ class File(Protocol):
     def binding(self) -> Binding:
         """Return which inode this is."""
 
+    def handle(self) -> bytes:
+        """Return what opens the inode under any name, b"" where nothing does."""
+
     def pointer(self) -> Pointer | None:
         """Return what the inode says of its copy; None where it says nothing, or says it of another inode (a copy).
 
@@ -137,6 +138,9 @@ class File(Protocol):
 
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
+
+    def leave(self) -> None:
+        """Have it open no more, so that others can seize it; harmless when repeated. It can still be synced."""
 
     def changed_ns(self) -> int:
         """Return its ctime as it is now."""
@@ -263,6 +267,9 @@ class Staged(Protocol):
     def binding(self) -> Binding:
         """Return which inode this is."""
 
+    def handle(self) -> bytes:
+        """Return what opens the inode under any name, b"" where nothing does."""
+
     def point(self, pointer: Pointer) -> None:
         """Write Argosy's attribute."""
 
@@ -285,6 +292,75 @@ class Staged(Protocol):
 
     def discard(self) -> None:
         """Remove it if it was not published; harmless when repeated."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Pointed(NamedTuple):
+    """A file that has Argosy's attribute."""
+
+    path: bytes
+    pointer: Pointer
+    binding: Binding
+    """Which inode it is, whichever the attribute says."""
+    handle: bytes
+    """What opens it under any name; b"" where nothing does."""
+
+
+class Held(NamedTuple):
+    """An inode that was found without its name."""
+
+    path: bytes
+    """Where it lies, if the kernel happens to know."""
+    pointer: Pointer | None
+
+
+class PointerWalk(Protocol):
+    """Passes through all attributes of a tree: the first reads all, each further one what changed since the last began.
+
+    A context manager. Where there are several trees, let every one `begin` before any goes on: what is moved from the
+    one to the other shows as a change in the next pass then.
+    """
+
+    changed: bytes
+    """A directory that moved, or in which names changed, since the pass before this began; b"" where none did."""
+    strange: bytes
+    """A directory that no earlier pass had come to, and that is not newer than the first; b"" where there was none."""
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the tree was, when this pass began, as it was read: a first pass never knows."""
+
+    @property
+    def met(self) -> set[tuple[bytes, int]]:
+        """Filesystem and subvolume of every directory so far, and of what is mounted below the root."""
+
+    @property
+    def lasting(self) -> set[bytes]:
+        """Filesystems so far on which we may open what we have the handle of, until it is removed."""
+
+    def begin(self) -> None:
+        """Begin the next pass."""
+
+    def pointers(self, known: Numbers) -> Iterator[Pointed]:
+        """Yield what the pass meets; some more than once, under several names.
+
+        `known`: inodes, by filesystem and subvolume, that need not be looked at.
+
+        Raises:
+            Denied, Corrupt, Unavailable: there is something that cannot be told; what was yielded is not all.
+        """
+
+    def rest(self) -> None:
+        """Wait for the moment in which another pass makes sense."""
+
+    def find(self, filesystem: bytes, handle: bytes) -> Held | None:
+        """Return what the inode says now, wherever on one of `lasting` it lies; None where it is no more.
+
+        Raises:
+            Corrupt: its attribute cannot be read.
+        """
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *error: object) -> None: ...
@@ -463,17 +539,18 @@ class Filesystem(Protocol):
     def freed_by(self, kept: Kept) -> int:
         """Return the bytes that its purge makes free: 0 of a stub, a directory, and what has further names."""
 
-    def every_pointer(
-        self, *, met: OnMet = lambda *_: None, on_forged: OnError = lambda *_: None
-    ) -> Iterator[tuple[bytes, Pointer]]:
+    def every_pointer(self, *, on_forged: OnError = lambda *_: None) -> Iterator[tuple[bytes, Pointer]]:
         """Yield each file that has an attribute, and what it says whichever inode it says it of.
 
         In the tree, on the shelves and in what is being made or moved. A file that cannot be read ends it. `on_forged`
         is told of attributes that no agent of the site wrote: anybody can write them, and they say nothing.
 
         Raises:
-            Denied, Corrupt, Unavailable: there is something that cannot be told; what was yielded is not all.
+            Denied, Corrupt, Unavailable, Changed: there is something that cannot be told; what was yielded is not all.
         """
+
+    def pointer_walk(self, *, on_forged: OnError = lambda *_: None) -> PointerWalk:
+        """Return what goes through them pass by pass, for those who have more than one tree to go through."""
 
     def free(self) -> tuple[int, int]:
         """Return the bytes that are free on the filesystem, and all it has."""

@@ -22,6 +22,7 @@ WRITE: Final = fcntl.F_WRLCK
 NONE: Final = fcntl.F_UNLCK
 
 _SIGNALS: Final = {signal.SIGURG, signal.SIGIO}
+_BREAK_TIME: Final = "/proc/sys/fs/lease-break-time"
 _SETOWN_EX: Final = 15
 _OWNER_THREAD: Final = 0
 _OWNER: Final = struct.Struct("=ii")
@@ -42,6 +43,12 @@ def take(descriptor: int, kind: int) -> None:
 def standing(descriptor: int) -> int:
     """Return the lease there is: READ, WRITE, or, as soon as somebody waits for us to let go, what he would leave."""
     return fcntl.fcntl(descriptor, fcntl.F_GETLEASE)
+
+
+def patience() -> float:
+    """Return for how many seconds, at least, the kernel lets others wait for us before it breaks a lease."""
+    with open(_BREAK_TIME, "rb") as told:
+        return int(told.read()) or float("inf")
 
 
 def release(descriptor: int) -> None:

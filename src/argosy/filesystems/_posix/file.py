@@ -14,22 +14,26 @@ from argosy.core.pointer import Binding, Pointer
 from argosy.filesystems._posix import blocks, inode, opening
 from argosy.filesystems._posix.entry import binding_of, entry_of, with_extents
 from argosy.filesystems._posix.errors import ours, translated
-from argosy.filesystems._posix.root import Root
+from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems.base import Extents
 from argosy.linux import leases
 from argosy.linux.extents import data, extents
+from argosy.linux.handles import handle_of
+from argosy.linux.syncfs import syncfs
 
 
 class OpenFile:
     """`argosy.filesystems.base.File` of any Linux filesystem."""
 
-    def __init__(self, path: bytes, descriptor: int, seal: Seal, *, writing: bool) -> None:
+    def __init__(self, root: Root, path: bytes, descriptor: int, seal: Seal, *, writing: bool) -> None:
+        self._root = root
         self._path = path
         self._descriptor = descriptor
         self._seal = seal
         self._writing = writing
         self._seized = False
+        self._left = False
         self._binding: Binding | None = None
         self.entry: Entry
         self.look()
@@ -40,7 +44,7 @@ class OpenFile:
         with translated(path), root.spot(path) as spot:
             descriptor = opening.regular(spot, path, os.O_RDWR if writing else os.O_RDONLY, inode)
             try:
-                return cls(path, descriptor, seal, writing=writing)
+                return cls(root, path, descriptor, seal, writing=writing)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -91,6 +95,10 @@ class OpenFile:
                 self._binding = binding_of(self._descriptor)
         return self._binding
 
+    def handle(self) -> bytes:
+        """Return what opens the inode under any name."""
+        return handle_of(self._descriptor)
+
     def pointer(self) -> Pointer | None:
         """Return what the inode says of its copy."""
         with translated(self._path):
@@ -129,7 +137,20 @@ class OpenFile:
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
         with translated(self._path):
-            os.fsync(self._descriptor)
+            if self._left:
+                self._sync_left()
+            else:
+                os.fsync(self._descriptor)
+
+    def leave(self) -> None:
+        """Have it open no more: what is left holds the inode and keeps nobody from a lease."""
+        if not self._left:
+            with translated(self._path):
+                if self._seized:
+                    self._seized = False
+                    leases.release(self._descriptor)
+                self._reopen(os.O_PATH)
+            self._left = True
 
     def has_capabilities(self) -> bool:
         """Say whether a program run from it gets capabilities."""
@@ -218,6 +239,15 @@ class OpenFile:
         """Return where we have not seized it, or nobody waits for it: to free all of it then is the last we may do."""
         if self._seized and not self.is_seized():
             raise Busy(f"{display(self._path)}: somebody wants to open it; it was left as it is")
+
+    def _sync_left(self) -> None:
+        """Open it for the moment; where somebody has seized it meanwhile, wait for the whole filesystem instead."""
+        try:
+            with closing(opening.again(self._descriptor, os.O_RDONLY)) as descriptor:
+                os.fsync(descriptor)
+        except BlockingIOError:
+            with self._root.top(os.O_RDONLY | os.O_DIRECTORY) as top:
+                syncfs(top)
 
     def _reopen(self, mode: int) -> None:
         """Have another descriptor in the place of ours: a lease on a file counts every one there is."""

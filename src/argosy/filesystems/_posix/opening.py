@@ -33,6 +33,8 @@ def regular(spot: Spot, path: bytes, mode: int, inode: int | None = None) -> int
 def again(descriptor: int, mode: int) -> int:
     """Return another descriptor of the open file, whatever became of its name."""
     link = b"/proc/self/fd/%d" % descriptor
+    if mode == os.O_PATH:
+        return os.open(link, mode | os.O_CLOEXEC)
     try:
         return os.open(link, mode | _AGAIN | os.O_NOATIME)
     except PermissionError:

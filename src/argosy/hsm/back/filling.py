@@ -1,14 +1,16 @@
 """The bytes of a stub on their way into its own inode: its mark goes last, when all are checked and on the disk.
 
-Without a guard whoever opens the file meanwhile waits: it is seized where that can be. Somebody who has it open for
-reading already is no obstacle; what is there in the end is then read again before it is believed, and where it is not
-what came, the file stays as it is, for the next run to put in quarantine. What a recall left that failed or was killed
-is no obstacle either: there it is gone on with, where the file cannot be seized to begin afresh.
+Without a guard whoever opens the file meanwhile waits: it is seized. Somebody who has it open, if only for reading, is
+waited for a moment, and then the file is left alone: nothing else keeps what is written from being written over. Only
+where nothing can be seized (no leases there, or a file of somebody else) it is filled beside others; what is there in the
+end is then read again before it is believed, and where it is not what came, the file stays as it is, for the next run to
+put in quarantine. What a recall left that failed or was killed is no obstacle there: it is gone on with.
 """
 
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -25,6 +27,10 @@ from argosy.hsm.object.stored import pinned_for
 from argosy.hsm.object.trust import Owners, given
 from argosy.hsm.repair.quarantine import quarantine
 from argosy.site import Note, Site
+
+
+PUT_BACK: Final = 0.8
+"""Up to which part of the kernel's patience with us a file is still made a stub again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +135,9 @@ class Filling:
     def _put_back(self, file: File, pointer: Pointer, placing: Placing) -> None:
         """Make it a stub again, unless somebody else wrote to it: the next run tells what he wrote."""
         self.site.check_lease()
-        if placing.is_alone() or placing.is_all_ours():
+        if placing.is_alone(PUT_BACK) or placing.is_all_ours():
             with suppress(Busy):  # whoever waits for it finds it as it is
-                file.punch(pointer.kept)
+                file.punch(pointer.kept, upto=pointer.size)
                 file.stamp(pointer.mtime_ns)
                 file.point(msgspec.structs.replace(pointer, state=StubState.STUB))
                 file.sync()

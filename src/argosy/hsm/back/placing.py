@@ -1,10 +1,12 @@
-"""The bytes of a recall, put where they belong in the file; where others may write to it, looked at before.
+"""The bytes of a recall, put where they belong in the file; never over what somebody else wrote.
 
-A file that is seized is ours: bytes are written as they come. One that somebody has open may be written to at any time,
-so before each stretch of it is written or freed, it is looked whether it is empty, or has those bytes already (a recall
+A file that is seized is ours, until the kernel has kept somebody waiting for it too long: bytes are written as they come,
+and where there is not time enough, the recall ends. Where nothing can be seized (a filesystem without leases, a file of
+somebody else) we look before each stretch is written or freed whether it is empty, or has those bytes already (a recall
 that failed may have left them). Between that look and the write nothing keeps a writer out: the stretches are short.
 """
 
+import time
 from typing import Final
 
 import blake3
@@ -14,9 +16,12 @@ from argosy.core.paths import display
 from argosy.filesystems.base import File
 from argosy.hsm.object.content import CHUNK
 from argosy.hsm.repair.leftovers import holds_other
+from argosy.linux import leases
 
 STRETCH: Final = 64 << 10
 """At most so much is written or freed after one look."""
+SAFE: Final = 0.5
+"""Which part of the kernel's patience with us is used; the rest is for a disk that is slow."""
 
 
 class Placing:
@@ -29,23 +34,34 @@ class Placing:
         self._size = size
         self._kept = kept
         self._alone = alone
+        self._seized_at = time.monotonic()
         self._placed = blake3.blake3()
         self._end = kept
         self._last = b""
         """What was placed last, at the end; perhaps not all of it."""
 
-    def is_alone(self) -> bool:
-        """Say whether nobody else can have written, or can write now."""
-        return self._alone and self._file.is_seized()
+    def is_alone(self, part: float = SAFE) -> bool:
+        """Say whether nobody else can have written, or will within the rest of the time that the kernel gives us.
+
+        Whoever waits for the file came after it was last seen seized, and waits at least for the kernel's patience.
+        """
+        if not self._alone:
+            return False
+        now = time.monotonic()
+        if self._file.is_seized():
+            self._seized_at = now
+            return True
+        return now - self._seized_at < part * leases.patience()
 
     def write(self, offset: int, data: bytes) -> None:
         """Put bytes at `offset`.
 
         Raises:
-            Busy: somebody wrote there, or cut the file.
+            Busy: somebody wrote there, or cut the file, or has waited for it as long as he can be made to wait.
         """
         start = max(offset, self._kept)
-        if self.is_alone():
+        if self._alone:
+            self._expect_alone()
             if start < offset + len(data):
                 self._file.write(start, data[start - offset :])
             return
@@ -58,16 +74,24 @@ class Placing:
         """Make a hole from `start` to `end`.
 
         Raises:
-            Busy: somebody wrote there, or cut the file.
+            Busy: as `write`.
         """
         start = max(start, self._kept)
-        if self.is_alone():
+        if self._alone:
+            self._expect_alone()
             self._file.punch(start, upto=end)
             return
         for at in range(start, end, STRETCH):
             zeros = bytes(min(STRETCH, end - at))
             self._has(at, zeros)
             self._file.punch(at, upto=at + len(zeros))
+
+    def _expect_alone(self) -> None:
+        if not self.is_alone():
+            raise Busy(
+                f"{display(self._path)}: somebody wants to open it, and there is more to bring than he can be kept "
+                "waiting for; it is left as it was: close what opens it, and run it again"
+            )
 
     def _has(self, offset: int, piece: bytes) -> bool:
         """Say whether the file has these bytes already; what it may have else is nothing."""

@@ -1,5 +1,6 @@
 """Make whole files of stubs: look what each is, and whether its object can be had; then fill it."""
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,8 @@ _WHOLE: Final = {
 }
 _UNCLEAN: Final = {State.RELEASING, State.RECALLING, State.STUB_DIRTY}
 _HOLLOW: Final = {State.STUB, State.RECALLING}
+MOMENT: Final = 1.0
+"""Seconds that a recall waits for whoever has the file open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Recall:
             NotFound: the object is lost; the stub is kept.
             Corrupt: the object is not what was stored, or somebody wrote into the stub; nothing is lost.
             Exhausted: disk or quota is full; it is a stub again.
-            Busy: somebody has it open for writing.
+            Busy: somebody has it open.
             Restoring: the object is in an archive tier; it is a stub as before.
             Exists: `fail_on_mismatch` is set, and the object tells of other attributes.
             Invalid: it is a copy of a stub that was not adopted.
@@ -70,15 +73,14 @@ class Recall:
         with ExitStack() as held:
             file = held.enter_context(tree.open(entry.path, inode=inode))
             seen = look(file, site)
-            if seen.state in _WHOLE:
-                return self._whole(entry, file, seen, site)
             if seen.state in _UNCLEAN:
                 seen = _cleaned(file, seen, site)
+            if seen.state in _WHOLE:
+                return self._whole(entry, file, seen, site)
             filling = self._filling(entry, file, _pointer_of(seen, entry.path), site)
             if seen.state is State.STUB and _seized(file):
                 done = self._done(entry, file, filling.fill(file, alone=True), site)
                 if isinstance(done, Recorded):
-                    file.let_go()
                     held.pop_all()
                 return done
             if file.is_being_written():
@@ -138,7 +140,7 @@ def _found_again(path: bytes, site: Site, tree: Filesystem, inode: int) -> bool:
 
 
 def _cleaned(file: File, seen: Seen, site: Site) -> Seen:
-    """Return what the file is once it is a clean stub; what a recall left in a file in use is gone on with as it is."""
+    """Return what the file is once it is whole or a clean stub; what a recall left in a file in use is gone on with as it is."""
     if seen.state is State.RECALLING:
         if not _seized(file):
             return seen
@@ -172,8 +174,21 @@ def _refuse_other_attributes(ours: Attributes, stored: Stored, path: bytes, site
 
 
 def _seized(file: File) -> bool:
-    try:
-        file.seize()
-    except (Busy, Denied, Unsupported):  # in use; not ours; or there are no leases here
-        return False
-    return True
+    """Have the file to ourselves; False where nothing gives us that: it is not ours, or there are no leases here.
+
+    Raises:
+        Busy: somebody has it open, and still has after a moment.
+    """
+    deadline, pause = time.monotonic() + MOMENT, 0.002
+    while True:
+        try:
+            file.seize()
+        except (Denied, Unsupported):
+            return False
+        except Busy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 0.1)
+        else:
+            return True

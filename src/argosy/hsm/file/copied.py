@@ -21,6 +21,10 @@ class Recorded:
     outcome: Outcome
     file: File
 
+    def __post_init__(self) -> None:
+        """Keep nobody from the file while others of its batch are seen to."""
+        self.file.leave()
+
     def settle(self) -> None:
         """Make the record durable."""
         self.file.sync()
@@ -72,12 +76,20 @@ def unchanged(file: File, pointer: Pointer, site: Site) -> bool:
 def forget(entry: Entry, file: File, stored: Stored, site: Site) -> Outcome:
     """Have the file forget its copy, durably; the hub is told that the entry needs the object no more."""
     file.sync()
-    site.check_lease()
-    file.forget()
-    file.sync()
-    site.note(file.binding(), Note(stored.uuid, 0, stub=False))
+    drop_pointer(file, stored.uuid, site)
     failpoint("hsm:forget")
     return msgspec.structs.replace(Outcome.processed(entry.learned(stored=None)), unneeded=(stored,))
+
+
+def drop_pointer(file: File, uuid: bytes, site: Site) -> None:
+    """Remove the attribute of a file that has all its bytes, durably.
+
+    The index knows that first: a file with holes that it took for a stub would be lost without an attribute.
+    """
+    site.check_lease()
+    site.note(file.binding(), Note(uuid, 0, stub=False), at_once=True)
+    file.forget()
+    file.sync()
 
 
 def _is_read_again(file: File, pointer: Pointer, site: Site) -> bool:
