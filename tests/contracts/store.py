@@ -262,6 +262,16 @@ class StoreContract:
         assert [found.key for found in store.list("")] == ["d/b"]
         put(store, "d/a", b"again", Absent())
 
+    def test_a_delete_of_what_was_replaced_leaves_what_took_its_place(self, store: Store) -> None:
+        first = put(store, "a", b"first")
+        second = put(store, "a", b"the second")
+        with pytest.raises(Changed, match="a"):
+            store.delete("a", etag=first.etag)
+        assert read(store, "a") == b"the second"
+        store.delete("a", etag=second.etag)
+        store.delete("a", etag=second.etag)
+        assert list(store.list("")) == []
+
     def test_a_probe_leaves_nothing(self, store: Store) -> None:
         store.probe()
         assert list(store.list("")) == []

@@ -1,10 +1,14 @@
 """Removing objects that nothing refers to: what the hub found is held against what is there."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import msgspec
 
 from argosy.core.entry import Entry, Stored
 from argosy.core.outcome import Outcome
 from argosy.stores import keys
+from argosy.stores.posix import PosixStore
 from tests.sites import Side
 
 
@@ -71,6 +75,29 @@ def test_both_steps_may_be_repeated(london):
     stored = premigrated(london, "a")
     assert [told(london, "doom_objects", stored).state for _ in range(2)] == ["processed", "skipped"]
     assert [told(london, "delete_objects", stored).state for _ in range(2)] == ["processed", "skipped"]
+
+
+def test_a_removal_that_was_held_up_spares_what_came_under_its_key_since(london, monkeypatch):
+    """The agent is frozen between its look and its delete, and its task goes to another attempt meanwhile."""
+    stored, frozen, thawed, usual = premigrated(london, "a"), Event(), Event(), PosixStore.delete
+
+    def delete(store: PosixStore, key: str, **which: str) -> None:
+        if key == stored.key and not frozen.is_set():
+            frozen.set()
+            thawed.wait(30)
+        usual(store, key, **which)
+
+    monkeypatch.setattr(PosixStore, "delete", delete)
+    told(london, "doom_objects", stored)
+    with ThreadPoolExecutor() as agents:
+        late = agents.submit(told, london, "delete_objects", stored)
+        assert frozen.wait(30)
+        assert told(london, "delete_objects", stored).state == "processed"
+        newer = premigrated(london, "a", b"other content")
+        thawed.set()
+        assert (late.result().state, late.result().reason) == ("skipped", "it was replaced since")
+    assert newer.key == stored.key
+    assert keys_in(london) == {newer.key}
 
 
 def test_what_was_replaced_since_stays(london):

@@ -219,6 +219,7 @@ class Handler(BaseHTTPRequestHandler):
             left = [one for one in self.bucket.objects.get(key, []) if (one.version or "null") != version]
             self.bucket.objects[key] = left
         else:
+            self.check_conditions(key)
             self.bucket.objects.pop(key, None)
         self.bucket.objects = {name: kept for name, kept in self.bucket.objects.items() if kept}
         self.answer(204, "")

@@ -169,3 +169,16 @@ def test_a_copy_is_of_the_version_that_was_seen(versioned: Quick) -> None:
 def test_memory_and_directories_keep_what_is_there_and_no_versions(tmp_path) -> None:
     assert MemoryStore().probe() == ALL
     assert PosixStore(path=str(tmp_path)).probe() == msgspec.structs.replace(ALL, checksums=False)
+
+
+def test_where_deletes_have_no_conditions_we_look_first(settings: dict[str, str], bucket: Bucket) -> None:
+    bucket.conditions = False
+    store = Quick(**settings)
+    first = put(store, "a", b"first")
+    second = put(store, "a", b"the second")
+    with pytest.raises(Changed, match="a"):
+        store.delete("a", etag=first.etag)
+    assert read(store, "a") == b"the second"
+    store.delete("a", etag=second.etag)
+    store.delete("a", etag=second.etag)
+    assert list(store.list("")) == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from argosy.core.errors import Restoring, Unsupported
+from argosy.stores import keys
 from argosy.stores._http.patience import Patience
 from argosy.stores.base import Absent
 from argosy.stores.s3 import S3Store
@@ -13,6 +14,7 @@ from tests.contracts.store import put, read
 from tests.stores.bucket import Bucket, serving
 
 SIDECAR = ".argosy/meta/6b1d6c1e-7c6a-4c1a-9a33-000000000001"
+DOOMED = keys.doomed("a", bytes(16))
 
 
 class Quick(S3Store):
@@ -118,12 +120,14 @@ def test_an_archived_object_is_copied_once_it_is_back_and_the_copy_can_be_read(
 def test_what_one_finds_the_way_by_is_not_archived(cold: S3Store, bucket: Bucket) -> None:
     put(cold, "dir/.argosy-dir", b"")
     put(cold, SIDECAR, b"much metadata")
+    put(cold, DOOMED, b"the mark of a run")
     put(cold, "a", b"content")
     put(cold, "b", big())
     kinds = {key: kept[-1].kind for key, kept in bucket.objects.items()}
     assert kinds == {
         "dir/.argosy-dir": "STANDARD",
         SIDECAR: "STANDARD",
+        DOOMED: "STANDARD",
         "a": cold.storage_class,
         "b": cold.storage_class,
     }

@@ -1,10 +1,10 @@
 """`dynamo.tasks.delete_objects`."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Corrupt, Denied, Invalid, NotFound, Unavailable
+from argosy.core.errors import Changed, Corrupt, Denied, Invalid, NotFound, Unavailable
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.hsm.object.target import uuid_of
@@ -13,6 +13,8 @@ from argosy.steps.base import STEPS
 from argosy.steps.doom_objects import mark
 from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Store
+
+_REPLACED: Final = "it was replaced since"
 
 
 @STEPS.register
@@ -44,28 +46,35 @@ class DeleteObjects:
         elif isinstance(found := _found(store, stored), str):
             outcome = Outcome.skipped(entry, found)
         else:
-            sidecar = _lonely_sidecar(store, found)
-            site.check_lease()
-            _delete(store, found.key)
-            failpoint("hsm:remote_delete" if entry.state == self.ASKED else "hsm:gc")
-            if sidecar is not None:
-                store.delete(sidecar)
-            outcome = Outcome.processed(entry)
+            outcome = self._removed(entry, found, store, site)
         site.check_lease()
         store.delete(keys.doomed(stored.key, stored.uuid))
         return outcome
 
+    def _removed(self, entry: Entry, found: Object, store: Store, site: Site) -> Outcome:
+        sidecar = _lonely_sidecar(store, found)
+        site.check_lease()
+        try:
+            _delete(store, found)
+        except Changed:
+            return Outcome.skipped(entry, _REPLACED)
+        failpoint("hsm:remote_delete" if entry.state == self.ASKED else "hsm:gc")
+        if sidecar is not None:
+            store.delete(sidecar)
+        return Outcome.processed(entry)
 
-def _delete(store: Store, key: str) -> None:
+
+def _delete(store: Store, found: Object) -> None:
     """Remove the object. The store has just answered: that it does not remove this one says nothing of others.
 
     Raises:
+        Changed: there is another in its place.
         Denied: it does not.
     """
     try:
-        store.delete(key)
+        store.delete(found.key, etag=found.etag)
     except Unavailable as error:
-        raise Denied(f"object {key} cannot be removed: {error.message}") from error
+        raise Denied(f"object {found.key} cannot be removed: {error.message}") from error
 
 
 def _found(store: Store, stored: Stored) -> Object | str:
@@ -77,7 +86,7 @@ def _found(store: Store, stored: Stored) -> Object | str:
     if metadata.uuid_of(found.metadata) is None:
         return "Argosy did not put it there"
     same = uuid_of(found) == stored.uuid and stored.etag in {"", found.etag}
-    return found if same else "it was replaced since"
+    return found if same else _REPLACED
 
 
 def _lonely_sidecar(store: Store, found: Object) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Invalid, NotFound, Restoring, Unavailable
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Invalid, Restoring, Unavailable
 from argosy.stores._azure import blocks
 from argosy.stores._azure.client import connect
 from argosy.stores._http import probing
@@ -109,10 +109,9 @@ class AzureStore(HttpStore):
                 raise Changed(error.message) from error
         return self.verified_copy(found, made)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, etag: str = "") -> None:
         """Remove the object."""
-        with suppress(NotFound):
-            self.asked(key, self._blob(key).delete_blob)
+        self.delete_this(key, partial(self._blob(key).delete_blob, **(_conditions(Unchanged(etag)) if etag else {})))
 
     def probe(self) -> Abilities:
         """Return what the account lets us do."""
@@ -151,9 +150,9 @@ class AzureStore(HttpStore):
         return self.settled(key, request, source, metadata, condition)
 
     def _remove(self, made: Object) -> None:
-        """Remove this very object."""
-        with suppress(NotFound, Changed):
-            self.asked(made.key, partial(self._blob(made.key).delete_blob, **_conditions(Unchanged(made.etag))))
+        """Remove this very object, unless somebody has put another in its place."""
+        with suppress(Changed):
+            self.delete(made.key, etag=made.etag)
 
     def _put_blocks(self, key: str, source: Source, metadata: Mapping[str, str], condition: Condition | None) -> Object:
         blob = self._blob(key)

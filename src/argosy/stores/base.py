@@ -124,8 +124,14 @@ class Store(Protocol):
             Corrupt: the store made something else of it, which was removed.
         """
 
-    def delete(self, key: str) -> None:
-        """Remove the object; that there was none is no error."""
+    def delete(self, key: str, *, etag: str = "") -> None:
+        """Remove the object; that there was none is no error. `etag`: only the one that it names.
+
+        A store that deletes without conditions looks before it deletes: what is put there in between may go with it.
+
+        Raises:
+            Changed: it is another object than `etag` names; it was left.
+        """
 
     def probe(self) -> Abilities:
         """Return what the store can do; it answers and lets us write. What was made to find out is removed again.

@@ -105,10 +105,10 @@ class GcsStore(HttpStore):
             raise Changed(f"object {source} in {self.where} was replaced before it was copied") from error
         return self.verified_copy(found, made)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, etag: str = "") -> None:
         """Remove the object."""
-        with suppress(NotFound):
-            self.asked(key, partial(self._blob(key).delete, **self._once))
+        pin = {"if_generation_match": self._generation(key, etag)} if etag else {}
+        self.delete_this(key, partial(self._blob(key).delete, **pin, **self._once))
 
     def probe(self) -> Abilities:
         """Return what the bucket lets us do."""
@@ -188,9 +188,9 @@ class GcsStore(HttpStore):
         return blob
 
     def _remove(self, key: str, etag: str) -> None:
-        """Remove this very object."""
-        with suppress(NotFound, Changed):
-            self.asked(key, partial(self._blob(key).delete, if_generation_match=int(etag), **self._once))
+        """Remove this very object, unless somebody has put another in its place."""
+        with suppress(Changed):
+            self.delete(key, etag=etag)
 
     def _remove_rejected(self, key: str, error: Any) -> None:
         """Remove what the server made although it is not what was sent; mostly it made nothing."""

@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from argosy.core.errors import Changed, Exists, NotFound
-from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source
+from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source, Unchanged
 
 
 @STORES.register
@@ -86,9 +86,11 @@ class MemoryStore:
             self._held[target] = made, data
         return made
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, etag: str = "") -> None:
         """Remove the object."""
         with self._lock:
+            if etag and key in self._held:
+                self._check(key, Unchanged(etag))
             self._held.pop(key, None)
 
     def probe(self) -> Abilities:

@@ -163,12 +163,14 @@ class PosixStore:
                 self._expect(source, found, etag)  # nobody replaces the bytes of an open file, but may write into it
                 return self._finish(target, staged, before.metadata, Absent(), expected=expected)
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, etag: str = "") -> None:
         """Remove the object, and the directories that held nothing else."""
         nothing = contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError)
         with self._translated(key), self._locked(_shard(key)), nothing:
             *parents, name = self._place(key)
             with self._directory(parents) as directory:
+                if etag and _etag_at(key, directory, name) not in {"", etag}:
+                    raise Changed(f"object {key} in {self.path} is not what was seen before")
                 os.unlink(name, dir_fd=directory)
                 os.fsync(directory)
             self._prune(parents)

@@ -49,7 +49,7 @@ _COPY = 5 << 30
 """Largest object that S3 copies in one request."""
 _TRIALS = ".argosy/probe/"
 """Where experiments are made."""
-_FOUND_OUT = ("conditions", "sums", "parts")
+_FOUND_OUT = ("conditions", "sums", "parts", "deletes")
 _NO_VERSION = "null"
 """What a bucket whose versions are suspended calls the version that the next put destroys."""
 _NO_TAG = '"0123456789abcdef0123456789abcdef"'
@@ -166,9 +166,14 @@ class S3Store(HttpStore):
                 self._copy_parts(found, target, origin)
         return self.verified_copy(found, self.head(target))
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, etag: str = "") -> None:
         """Remove the object."""
+        if etag and self._deletes_under_conditions():
+            self.delete_this(key, partial(self._boto.delete_object, **self._place(key), IfMatch=etag))
+            return
         with suppress(NotFound):
+            if etag and self.head(key).etag != etag:
+                raise Changed(f"object {key} in {self.where} is not the one that was asked for")
             self.asked(key, partial(self._obstore.delete, self.name(key)))
 
     def probe(self) -> Abilities:
@@ -236,11 +241,11 @@ class S3Store(HttpStore):
     def _class(self, key: str, size: int, *, copy: bool = False) -> str:
         """Return the class of an object that is to be made.
 
-        What stands for a directory or holds metadata is needed to find one's way, and copies are compared with what
-        they were made of: neither may lie in an archive. Experiments are not worth a class.
+        What stands for a directory, and what Argosy keeps for itself, is needed to find one's way, and copies are
+        compared with what they were made of: none of it may lie in an archive.
         """
         archived = self.storage_class in archive.CLASSES
-        usual = not size or keys.is_sidecar(key) or key.startswith(_TRIALS) or (copy and archived)
+        usual = not size or not keys.may_hold_entry(key) or (copy and archived)
         return "" if usual else self.storage_class
 
     def _kept_as(self, key: str, size: int, *, copy: bool = False) -> dict[str, str]:
@@ -343,6 +348,25 @@ class S3Store(HttpStore):
                 and _refused(partial(self._tried, key, b"two", Unchanged(_NO_TAG)))
                 and _refused(partial(self._put_parts, key, Bytes(b"two"), {}, Absent()))
             )
+
+    def _deletes_under_conditions(self) -> bool:
+        return self.verifies("deletes", self._spares_what_was_replaced)
+
+    def _spares_what_was_replaced(self) -> bool:
+        """Say whether the store refuses deletes under conditions that are not met, and none that are."""
+        with self._trial() as key:
+            made = self._tried(key, b"one")
+            refuse, accept = (
+                partial(self._boto.delete_object, **self._place(key), IfMatch=tag) for tag in (_NO_TAG, made.etag)
+            )
+            try:
+                self.asked(key, refuse)
+            except Changed:
+                self.asked(key, accept)
+                return True
+            except (Invalid, NotFound):
+                return False
+        return False
 
     def _keeps_versions(self) -> bool:
         """Say whether what was replaced is read by its version."""

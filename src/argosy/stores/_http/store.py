@@ -49,7 +49,7 @@ class HttpStore(ABC):
         """Yield the object's bytes."""
 
     @abstractmethod
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, etag: str = "") -> None:
         """Remove the object."""
 
     # Names.
@@ -131,6 +131,21 @@ class HttpStore(ABC):
         if name not in self.__dict__:
             self.__dict__[name] = find_out()
         return bool(self.__dict__[name])
+
+    # Deletes.
+
+    def delete_this(self, key: str, request: Callable[[], object]) -> None:
+        """Make the request that removes one object and no other; servers differ in what they say where there is none.
+
+        Raises:
+            Changed: there is another.
+        """
+        with suppress(NotFound):
+            try:
+                self.asked(key, request)
+            except Changed:
+                self.head(key)
+                raise
 
     # Copies.
 
