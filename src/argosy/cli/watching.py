@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 
 DETACH = Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the job.")]
 
-_FIRST_LOOK, _LOOKS = 0.1, 1.0
-"""Seconds between looks at a job: short at first, for short jobs."""
 _LINES = 10.0
 """Seconds between lines where nobody watches a terminal."""
-_ABSENCE = 60.0
-"""Seconds the hub may be away while a job is watched."""
 _SHOWN = 10
 """Failed files that are listed at the end."""
 _REASONS = 2.0
@@ -57,7 +53,7 @@ def run_workflow(
         paths = [absolute(path) for path in given]
         number = client.submit(workflow, site=site, given=paths, fields=fields, discovery=discovery)
         if detach:
-            _say_detached(number, output)
+            say_detached(number, output)
             return
         if output is Format.TEXT:
             typer.echo(f"Job {number}")
@@ -66,7 +62,9 @@ def run_workflow(
 
 def ended(client: "Client", number: int) -> "Job":
     """Return the job once it has ended; nothing is shown."""
-    return _last(_looks(client, number))
+    from argosy.client import follow
+
+    return _last(follow(client, number))
 
 
 def watch_job(
@@ -89,9 +87,12 @@ def watch_job(
 
 
 def status_of(job: "Job") -> int:
-    """Return 0 where all went well, 3 where only a part did, 1 where nothing did."""
-    if job.state in {JobState.SUCCESS, JobState.SKIPPED} and not job.bad:
-        return 0
+    """Return 0 where all is as wanted, 1 where the job failed or was cancelled and nothing is, and else 3.
+
+    A job with aborted files is no failure, and yet not all is done: 3 says so, even where nothing else was to be done.
+    """
+    if job.state in {JobState.SUCCESS, JobState.SKIPPED}:
+        return 3 if job.bad else 0
     return 3 if job.good else 1
 
 
@@ -126,7 +127,8 @@ def absolute(path: str) -> bytes:
     return path_rules.absolute(os.path.normpath(os.path.join(os.getcwdb(), os.fsencode(path))))
 
 
-def _say_detached(number: int, output: Format) -> None:
+def say_detached(number: int, output: Format) -> None:
+    """Say that a job goes on by itself."""
     if output is Format.JSON:
         print_json({"job": number})
     else:
@@ -134,30 +136,14 @@ def _say_detached(number: int, output: Format) -> None:
 
 
 def _watched(client: "Client", number: int, output: Format) -> "Job":
-    looks = _looks(client, number)
+    from argosy.client import follow
+
+    looks = follow(client, number)
     if output is Format.JSON:
         return _last(looks)
     if is_terminal():
         return _live(looks, client)
     return _last(looks, _Lines(), _Reasons(client, typer.echo))
-
-
-def _looks(client: "Client", number: int) -> Iterator["Job"]:
-    """Yield the job as it stands, again and again until it has ended. The hub may be away for a while."""
-    pause, seen = _FIRST_LOOK, time.monotonic()
-    while True:
-        try:
-            job = client.job(number)
-            seen = time.monotonic()
-        except Unavailable:
-            if time.monotonic() - seen > _ABSENCE:
-                raise
-        else:
-            yield job
-            if job.ended:
-                return
-        time.sleep(pause)
-        pause = min(_LOOKS, pause * 1.5)
 
 
 def _last(looks: Iterator["Job"], *shows: Callable[["Job"], None]) -> "Job":

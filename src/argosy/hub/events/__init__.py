@@ -1,0 +1,1 @@
+"""Live events: what changes at the hub, told to those who listen."""
