@@ -15,8 +15,8 @@ from argosy.hub.jobs.models import Task
 from argosy.hub.jobs.queries import JobFiles
 from argosy.hub.jobs.services import Asked, submit
 from argosy.hub.sites import export
-from argosy.hub.sites.models import Site
-from argosy.hub.sites.services import reconcile
+from argosy.hub.sites.models import Datastore, Site
+from argosy.hub.sites.services import access, reconcile
 from argosy.hub.workflows.models import Workflow
 from tests.hub.fake import FakeAgent, config, file, fresh, processed, report, start
 
@@ -257,3 +257,44 @@ def test_the_file_says_what_a_site_has_settled_and_how_long_garbage_is_kept(tmp_
 def test_what_the_file_cannot_say_is_refused_by_name(tmp_path, said, message):
     with pytest.raises(Invalid, match=message):
         read(tmp_path, **said)
+
+
+def applied(tmp_path: Path, text: str) -> None:
+    """Start with a configuration file that says so."""
+    file = tmp_path / "argosy.toml"
+    file.write_text(text)
+    reconcile(load(file))
+
+
+def test_a_key_that_the_file_names_no_more_has_its_default_again(tmp_path, api):
+    (tmp_path / "tree").mkdir()
+    site = f'[[sites]]\nname = "rome"\nroots = ["{tmp_path}/tree"]\n'
+    store = '[[datastores]]\nname = "cold"\ntype = "S3"\nbucket = "bucket"\n'
+    secret = 'accesskeyid = "a"\nsecretaccesskey = "b"\n'
+    applied(tmp_path, site + "unguarded_stubs = true\ntrash_days = 0\n" + store + 'prefix = "p"\n' + secret)
+    rome, cold = Site.objects.get(name="rome"), Datastore.objects.get(name="cold")
+    assert (rome.unguarded_stubs, rome.trash_days, cold.prefix) == (True, 0.0, "p")
+    assert access(cold).settings["secretaccesskey"] == "b"
+    applied(tmp_path, site + store)
+    rome, cold = Site.objects.get(name="rome"), Datastore.objects.get(name="cold")
+    assert (rome.unguarded_stubs, rome.trash_days, cold.prefix) == (False, 30.0, "")
+    assert "secretaccesskey" not in access(cold).settings
+
+
+def test_a_key_that_the_file_never_named_stays_what_the_api_made_it(tmp_path, api):
+    (tmp_path / "tree").mkdir()
+    site = f'[[sites]]\nname = "rome"\nroots = ["{tmp_path}/tree"]\n'
+    applied(tmp_path, site)
+    rome = Site.objects.get(name="rome")
+    assert api.patch(f"/api/sites/{rome.pk}/", {"trash_days": 7.0}).status_code == 200
+    applied(tmp_path, site)
+    assert Site.objects.get(name="rome").trash_days == 7.0
+
+
+def test_what_file_and_api_say_together_must_be_a_datastore(tmp_path, api):
+    store = '[[datastores]]\nname = "cold"\ntype = "S3"\nbucket = "bucket"\n'
+    applied(tmp_path, store + 'encryption = "aws:kms"\n')
+    cold = Datastore.objects.get(name="cold")
+    assert api.patch(f"/api/datastores/{cold.pk}/", {"kms_key_id": "k"}).status_code == 200
+    with pytest.raises(Invalid, match="kms_key_id"):
+        applied(tmp_path, store)

@@ -23,6 +23,7 @@ from argosy.core.config import (
 from argosy.core.errors import Exists, Invalid
 from argosy.core.order import StoreAccess
 from argosy.core.paths import PRIVATE, absolute, below, display
+from argosy.hub.common.changes import Kind, note
 from argosy.hub.common.crypto import seal, store_seal, unseal
 from argosy.hub.common.errors import Conflict
 from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
@@ -129,6 +130,8 @@ def delete(row: Declared) -> None:
     """
     if row.file_keys:
         raise Conflict(f"{row.file_name} declares this: remove it there")
+    if isinstance(row, Site):
+        note(Kind.SITE, [row.pk])
     try:
         row.delete()
     except models.ProtectedError as error:
@@ -190,6 +193,7 @@ def _set_site(site: Site, values: Mapping[str, Any]) -> None:
     _refuse_taken(site, Site.objects.filter(name=site.name), site.name)
     _rename_served(site)
     site.save()
+    note(Kind.SITE, [site.pk])
     ServedRoot.objects.bulk_create(
         [ServedRoot(site=site.name, path=root) for root in site.roots], ignore_conflicts=True
     )
@@ -242,7 +246,11 @@ def _check_below_roots(site_path: bytes, site: Site) -> None:
 def reconcile(config: Config) -> None:
     """Make sites, datastores and links what the configuration file says, and remember which keys it sets.
 
-    What the file no longer declares stays, and may be changed again; links that it no longer declares go.
+    A key that it no longer names gets its default again. A site or datastore that it no longer declares stays, and may
+    be changed again; links that it no longer declares go.
+
+    Raises:
+        Invalid: what it says and what was said otherwise do not go together.
     """
     file = _File(config)
     _OWN["hub.data_dir"] = os.path.abspath(config.hub.data_dir)
@@ -259,7 +267,9 @@ class _File:
     """The configuration file and the keys it sets, those included that it sets to their defaults."""
 
     def __init__(self, config: Config) -> None:
+        """Call it before the rows forget which keys it set before."""
         self.name = config.file or "the configuration file"
+        self._before = {model: dict(model.objects.values_list("name", "file_keys")) for model in (Site, Datastore)}
         self._declared = set(config.declared)
         self._all = not config.file
 
@@ -269,13 +279,18 @@ class _File:
         named = {key for key in values if self._all or f"{row}.{key}" in self._declared}
         return sorted(named | {key for key in values if key in SECRETS and values[key]})
 
+    def dropped(self, row: Site | Datastore, keys: list[str]) -> set[str]:
+        """Return which keys of the row it set before, and sets no more."""
+        return set(self._before[type(row)].get(row.name, ())) - set(keys)
+
 
 def _declare_datastore(store: DatastoreConfig, file: _File) -> None:
     row = Datastore.objects.filter(name=store.name).first() or Datastore()
     values = {key: getattr(store, key) for key in _KEYS}
     keys = file.keys("datastores", store, values)
-    row.file_keys = []
-    _set_datastore(row, {key: values[key] for key in keys})
+    row.file_keys, row.name = [], store.name
+    _set_datastore(row, {key: values[key] for key in {*keys, *file.dropped(row, keys)}})
+    check_store(_configured(row))
     row.save()
     _mark(row, keys, file)
 
@@ -285,7 +300,8 @@ def _declare_site(site: SiteConfig, file: _File) -> list[SiteLink]:
     values = {field: getattr(site, field) for field in site.__struct_fields__ if field != "links"}
     values["roots"] = list(site.roots)
     keys = file.keys("sites", site, values)
-    _set_site(row, {key: values[key] for key in keys})
+    row.name = site.name
+    _set_site(row, {key: values[key] for key in {*keys, *file.dropped(row, keys)}})
     _mark(row, keys, file)
     return [_declare_link(row, link, file) for link in site.links]
 
