@@ -15,10 +15,12 @@ from argosy.cli import (
     config,
     datastore,
     doctor,
+    explain,
     gc,
     job,
     login,
     migrate,
+    plan,
     premigrate,
     rebuild,
     recall,
@@ -30,6 +32,7 @@ from argosy.cli import (
     verify,
     version,
     versions,
+    workflow,
 )
 from argosy.cli.output import shown
 from argosy.core.errors import ArgosyError
@@ -55,6 +58,10 @@ app.add_typer(stub.app, name="stub")
 app.add_typer(trash.app, name="trash")
 app.add_typer(versions.app, name="versions")
 app.add_typer(job.app, name="job")
+app.add_typer(workflow.app, name="workflow")
+app.command()(explain.explain)
+app.command()(plan.plan)
+app.command()(plan.apply)
 app.add_typer(site.app, name="site")
 app.add_typer(gc.app, name="gc")
 app.command()(rebuild.rebuild)

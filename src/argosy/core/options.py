@@ -1,8 +1,8 @@
 """Options of a plugin, declared once as annotated dataclass fields and read many ways."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -13,10 +13,14 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its name, its type, what it is for, and its default where it has one."""
+    """One option: its name, its type, what it is for, and its default where it has one.
+
+    `hint` is the type as it was declared, with the limits of its values.
+    """
 
     name: str
     type: Any
+    hint: Any
     help: str
     required: bool
     default: Any
@@ -36,11 +40,43 @@ def parse(plugin: type[T], values: Mapping[str, Any], *, noun: str) -> T:
     """
     known = {option.name for option in options(plugin)}
     if unknown := sorted(set(values) - known):
-        raise Invalid(f"{noun} has no option {unknown[0]!r}: it knows {', '.join(sorted(known)) or 'none'}")
+        raise Invalid(_unknown(unknown[0], known, noun))
     try:
         return msgspec.convert(dict(values), plugin)
     except msgspec.ValidationError as error:
         raise Invalid(f"{noun}: {error}") from error
+
+
+def misfits(plugin: type[Any], values: Mapping[str, Any], *, noun: str) -> dict[str, str]:
+    """Return what is wrong with values as they came in JSON, by the name of the option; nothing where they fit."""
+    known = {option.name: option for option in options(plugin)}
+    wrong = {name: _unknown(name, known, noun) for name in values if name not in known}
+    for option in known.values():
+        if option.name in values:
+            said = misfit(option, values[option.name])
+        else:
+            said = f"{noun} needs it: it has no default" if option.required else ""
+        wrong |= {option.name: said} if said else {}
+    return wrong
+
+
+def _unknown(name: str, known: Collection[str], noun: str) -> str:
+    return f"{noun} has no option {name!r}: it knows {', '.join(sorted(known)) or 'none'}"
+
+
+def misfit(option: Option, value: Any) -> str:
+    """Return why a value cannot be the option's, "" where it can."""
+    try:
+        msgspec.convert(value, option.hint)
+    except msgspec.ValidationError as error:
+        return f"{error}{_choices(option)}"
+    return ""
+
+
+def _choices(option: Option) -> str:
+    kinds = [option.type, *get_args(option.type)]
+    choices = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+    return f": one of {', '.join(choices)}" if choices else ""
 
 
 def schema(plugin: type[Any]) -> dict[str, Any]:
@@ -50,7 +86,7 @@ def schema(plugin: type[Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "required": [option.name for option in options(plugin) if option.required],
         "properties": {
-            option.name: msgspec.json.schema(option.type) | {"description": option.help} for option in options(plugin)
+            option.name: msgspec.json.schema(option.hint) | {"description": option.help} for option in options(plugin)
         },
     }
 
@@ -59,5 +95,6 @@ def _option(field: "dataclasses.Field[Any]", hint: Any) -> Option:
     annotated = get_origin(hint) is Annotated
     kind, text = get_args(hint)[:2] if annotated else (hint, "")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    default = None if required else field.default
-    return Option(field.name, kind, text, required, default)
+    default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    default = None if required else default
+    return Option(field.name, kind, hint, text, required, default)

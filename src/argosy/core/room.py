@@ -1,49 +1,75 @@
 """A room: a package whose modules are plugins, one per file, the file's name being the plugin's name."""
 
+import dataclasses
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
 
 from argosy.core.errors import Invalid
+from argosy.core.options import schema
 
 T = TypeVar("T")
 
 
 class Room(Generic[T]):
-    """The plugins of one package, by name. Other distributions add theirs by entry points of the group `package`."""
+    """The plugins of one package, by name: `prefix` and the name of the file.
 
-    def __init__(self, package: str, *, noun: str, prefix: str = "") -> None:
+    Other distributions add theirs by entry points of the group `package`, known as `custom` and the entry point's name.
+    They keep the contract: a dataclass of JSON options that has the methods of one of the protocols `contract`.
+    """
+
+    def __init__(
+        self, package: str, *, noun: str, prefix: str = "", custom: str = "", contract: tuple[type[Any], ...] = ()
+    ) -> None:
         self._package = package
         self._noun = noun
         self._prefix = prefix
+        self._custom = custom
+        self._contract = contract
         self._known: dict[str, type[T]] = {}
 
     def register(self, plugin: type[T]) -> type[T]:
-        """Make the class known under the name of the file it stands in; use as a decorator."""
-        self._known[self._prefix + plugin.__module__.rpartition(".")[2]] = plugin
+        """Make the class known under the name of the file it stands in; use as a decorator.
+
+        A class of another package is known by its entry point, and by nothing else.
+        """
+        package, _, name = plugin.__module__.rpartition(".")
+        if package == self._package:
+            self._known[self._prefix + name] = plugin
         return plugin
 
     def get(self, name: str) -> type[T]:
         """Return the plugin called `name`. Only its own file is imported, so that others may lack what they need.
 
         Raises:
-            Invalid: there is none; the message lists those there are.
+            Invalid: there is none, and the message lists those there are; or it came with another distribution and
+                does not keep the contract.
         """
-        if name not in self._known and name.startswith(self._prefix):
-            self._import(name.removeprefix(self._prefix))
+        if name not in self._known:
+            self._import(name)
         if name not in self._known:
             raise Invalid(f"unknown {self._noun} {name!r}: known are {', '.join(self.names())}")
         return self._known[name]
 
     def names(self) -> list[str]:
-        """Return the names of all plugins whose requirements are installed, sorted."""
-        for name in [*self._files(), *(point.name for point in entry_points(group=self._package))]:
+        """Return the names of all plugins that can be used here, sorted."""
+        for name in {*map(self._prefix.__add__, self._files()), *map(self._custom.__add__, self._points())}:
             try:
                 self._import(name)
-            except ModuleNotFoundError:
+            except (ModuleNotFoundError, Invalid):
                 continue
         return sorted(self._known)
+
+    def broken(self) -> dict[str, str]:
+        """Return what other distributions bring and cannot be used here, by name, and why."""
+        found: dict[str, str] = {}
+        for name in map(self._custom.__add__, self._points()):
+            try:
+                self._import(name)
+            except Invalid as error:
+                found[name] = error.message
+        return found
 
     def name_of(self, plugin: type[T]) -> str:
         """Return the name a registered class is known by."""
@@ -53,8 +79,37 @@ class Room(Generic[T]):
         modules = pkgutil.iter_modules(importlib.import_module(self._package).__path__)
         return [module.name for module in modules if not module.ispkg]
 
+    def _points(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self._package) if point.name.isidentifier()}
+
     def _import(self, name: str) -> None:
-        if name in self._files():
-            importlib.import_module(f"{self._package}.{name}")
-        for point in entry_points(group=self._package, name=name):
-            self._known.setdefault(self._prefix + name, point.load())
+        if name.startswith(self._prefix) and name.removeprefix(self._prefix) in self._files():
+            importlib.import_module(f"{self._package}.{name.removeprefix(self._prefix)}")
+        elif name.startswith(self._custom) and name not in self._known:
+            point = self._points().get(name.removeprefix(self._custom))
+            if point is not None:
+                self._known[name] = self._loaded(name, point)
+
+    def _loaded(self, name: str, point: EntryPoint) -> type[T]:
+        """Return the class an entry point names.
+
+        Raises:
+            Invalid: it cannot be loaded, or does not keep the contract.
+        """
+        try:
+            plugin: type[T] = self._checked(point.load(), point.value)
+        except Exception as error:  # code of others may raise anything, and takes nothing else with it
+            by = point.dist.name if point.dist else point.value
+            raise Invalid(f"{self._noun} {name} of {by} cannot be used: {type(error).__name__}: {error}") from error
+        return plugin
+
+    def _checked(self, plugin: Any, where: str) -> type[T]:
+        if not (isinstance(plugin, type) and dataclasses.is_dataclass(plugin)):
+            raise TypeError(f"{where} is not a dataclass, whose fields are its options")
+        if self._contract and not issubclass(plugin, self._contract):
+            raise TypeError(f"{where} has none of the methods of {' or '.join(self._promised())}")
+        schema(plugin)
+        return cast("type[T]", plugin)
+
+    def _promised(self) -> list[str]:
+        return [f"{kind.__module__}.{kind.__name__}" for kind in self._contract]

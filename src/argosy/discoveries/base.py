@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from argosy.core.entry import Entry
 from argosy.core.room import Room
@@ -16,6 +16,7 @@ HANDS = 16
 """Requests to a store that a discovery has under way at once."""
 
 
+@runtime_checkable
 class Discovery(Protocol):
     """A frozen dataclass whose fields are its options."""
 
@@ -23,8 +24,30 @@ class Discovery(Protocol):
         """Yield the entries found for the given ones; behind `after` where an earlier attempt came that far."""
 
 
-DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery")
-"""By documented name: `recursive`."""
+DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery", contract=(Discovery,))
+"""By documented name: `recursive`; those of other distributions under the names of their entry points."""
+
+_TASKS: Final = {
+    "recursive": "dynamo.tasks.recursive_action",
+    "references": "dynamo.tasks.references",
+    "objects": "dynamo.tasks.objects",
+    "rebuild": "dynamo.tasks.rebuild",
+    "trash": "dynamo.tasks.trash",
+    "versions": "dynamo.tasks.versions",
+}
+_CUSTOM: Final = "dynamo.discoveries."
+
+
+def task_of(discovery: str) -> str:
+    """Return what the tasks are called that do a discovery: the documented name, where there is one."""
+    return _TASKS.get(discovery, _CUSTOM + discovery)
+
+
+def discovery_of(task: str) -> str | None:
+    """Return the discovery that tasks of this name do, None where they do a step."""
+    if task.startswith(_CUSTOM):
+        return task.removeprefix(_CUSTOM)
+    return next((discovery for discovery, name in _TASKS.items() if name == task), None)
 
 
 def in_parallel(act: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

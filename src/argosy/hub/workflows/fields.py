@@ -42,14 +42,34 @@ def _canonical(given: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str
 
 def _value(field: Field, given: Mapping[str, Any]) -> Any:
     name = field["name"]
-    if name not in given:
-        if "default" not in field:
-            raise Invalid(f"field {name!r} is missing: it has no default")
-        return field["default"]
-    check = _CHECKS.get(field["type"])
-    if check is None:
-        raise Invalid(f"field {name!r} is of unknown type {field['type']!r}: known are {', '.join(_CHECKS)}")
-    return check(field, given[name])
+    if name not in given and "default" not in field:
+        raise Invalid(f"field {name!r} is missing: it has no default")
+    value = given.get(name, field.get("default"))
+    if value is None and field.get("default", "") is None:
+        return None  # so declared: what has this value is not set
+    return checked(field, value)
+
+
+def checked(field: Field, value: Any) -> Any:
+    """Return a value as the field's type has it.
+
+    Raises:
+        Invalid: it does not fit.
+    """
+    if not storable(found := _CHECKS[field["type"]](field, value)):
+        raise _wrong(field, value, "a text without NUL or a number of 64 bits")
+    return found
+
+
+def storable(value: Any) -> bool:
+    """Say whether databases and orders can hold a value of JSON: no NUL in its texts, no number beyond 64 bits."""
+    if isinstance(value, str):
+        return "\0" not in value
+    if isinstance(value, int | float):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, Mapping):
+        return all(storable(key) and storable(item) for key, item in value.items())
+    return not isinstance(value, list) or all(map(storable, value))
 
 
 def _wrong(field: Field, value: Any, wanted: str) -> Invalid:
@@ -107,3 +127,4 @@ _CHECKS: dict[str, Callable[[Field, Any], Any]] = {
     "enum[site]": _site,
     "list": _list,
 }
+TYPES = tuple(_CHECKS)

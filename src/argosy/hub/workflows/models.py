@@ -4,7 +4,10 @@ from django.db import models
 
 
 class Workflow(models.Model):
-    """Rules that send entries through chains of steps, and the fields a run of it takes."""
+    """Rules that send entries through chains of steps, and the fields a run of it takes.
+
+    `installed` is what the release said that installed it last; None: somebody made it here.
+    """
 
     name = models.CharField(max_length=255, unique=True)
     label = models.CharField(max_length=255)
@@ -17,6 +20,7 @@ class Workflow(models.Model):
     visible = models.BooleanField(default=True)
     schedule_only = models.BooleanField(default=False)
     allow_missing_paths = models.BooleanField(default=False)
+    installed = models.JSONField(null=True, default=None)
 
     class Meta:
         """By name."""
@@ -25,3 +29,13 @@ class Workflow(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with Argosy."""
+        return self.installed is not None
+
+    @property
+    def changed(self) -> list[str]:
+        """The keys in which it is not what the release said."""
+        return sorted(key for key, value in (self.installed or {}).items() if getattr(self, key) != value)

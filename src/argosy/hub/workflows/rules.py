@@ -8,13 +8,13 @@ import msgspec
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid
+from argosy.core.options import parse
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
+from argosy.hub.workflows import offered
+from argosy.hub.workflows.spellings import spelled
 
 TYPES = ("file", "directory", "symlink", "all")
-_RULE_KEYS = {
-    "state", "type", "action", "include", "exclude", "ignore_site_includes", "ignore_site_excludes", "description",
-}  # fmt: skip
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +46,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     def selects(self, path: bytes) -> bool:
         """Say whether the globs let the path through: any include, or none given, and no exclude."""
-        wanted = not self.include or any(fnmatchcase(path, glob.encode()) for glob in self.include)
-        return wanted and not any(fnmatchcase(path, glob.encode()) for glob in self.exclude)
+        if not self.include and not self.exclude:
+            return True
+        text = path.decode("utf-8", "surrogateescape")  # so that ? is a character; each byte that is none is one
+        wanted = not self.include or any(fnmatchcase(text, glob) for glob in self.include)
+        return wanted and not any(fnmatchcase(text, glob) for glob in self.exclude)
 
 
 class Patterns(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,24 @@ class Patterns(msgspec.Struct, frozen=True, kw_only=True):
     site_exclude: tuple[str, ...] = ()
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        site: Site,
+        *,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        ignore_site_includes: bool = False,
+        ignore_site_excludes: bool = False,
+    ) -> "Patterns":
+        """Return those of a submission to a site."""
+        return cls(
+            site_include=() if ignore_site_includes else tuple(site.include or ()),
+            site_exclude=() if ignore_site_excludes else tuple(site.exclude or ()),
+            include=None if include is None else tuple(include),
+            exclude=None if exclude is None else tuple(exclude),
+        )
 
 
 def chosen(rules: Sequence[Rule], entry: Entry) -> list[int]:
@@ -69,46 +90,41 @@ def chosen(rules: Sequence[Rule], entry: Entry) -> list[int]:
 def planned(
     definitions: Sequence[Mapping[str, Any]], values: Mapping[str, Any], *, home: Site, patterns: Patterns
 ) -> list[Rule]:
-    """Return the rules of a run: field values in place, every link with its site (`home` where none is named).
+    """Return the rules of a run of a well-formed definition: field values in place, every link with its site.
+
+    That is `home` where none is named.
 
     Raises:
-        Invalid: a rule is not well formed, or names an unknown site.
+        Invalid: an option does not take the value that its field has, or the field names no site.
     """
-    rules = [_rule(definition, values, home, patterns) for definition in definitions]
-    whole = {(rule.state, rule.type) for rule in rules}
-    if ("default", "default") in whole and ("all", "all") in whole:
-        raise Invalid("rules for all and default rules cannot be mixed")
-    return rules
+    return [
+        _rule(definition, f"filter_rules[{number}]", values, home, patterns)
+        for number, definition in enumerate(definitions)
+    ]
 
 
-def _rule(definition: Mapping[str, Any], values: Mapping[str, Any], home: Site, patterns: Patterns) -> Rule:
-    if unknown := sorted(set(definition) - _RULE_KEYS):
-        raise Invalid(f"a rule has no key {unknown[0]!r}")
-    state, kind = definition["state"], definition["type"]
-    if kind not in TYPES and (state, kind) != ("default", "default"):
-        raise Invalid(f"a rule's type is one of {', '.join(TYPES)}, or default with state default, not {kind!r}")
-    if state == "default" and kind != "default":
-        raise Invalid("a rule with state default has type default")
-    actions = definition["action"] if isinstance(definition["action"], list) else [definition["action"]]
-    if not actions:
-        raise Invalid("a rule needs at least one action")
+def _rule(definition: Mapping[str, Any], place: str, values: Mapping[str, Any], home: Site, patterns: Patterns) -> Rule:
+    chain = definition["action"]
+    actions = chain if isinstance(chain, list) else [chain]
     own_include, own_exclude = definition.get("include") or (), definition.get("exclude") or ()
     include = own_include if patterns.include is None else patterns.include
     exclude = own_exclude if patterns.exclude is None else patterns.exclude
     site_include = () if definition.get("ignore_site_includes") else patterns.site_include
     site_exclude = () if definition.get("ignore_site_excludes") else patterns.site_exclude
     return Rule(
-        state=state,
-        type=kind,
-        chain=tuple(_link(action, values, home) for action in actions),
+        state=definition["state"],
+        type=definition["type"],
+        chain=tuple(_link(action, f"{place}.action[{n}]", values, home) for n, action in enumerate(actions)),
         include=(*include, *site_include),
         exclude=(*exclude, *site_exclude),
     )
 
 
-def _link(action: Mapping[str, Any], values: Mapping[str, Any], home: Site) -> Link:
-    options = filled(action, values)
-    name, site = options.pop("name"), options.pop("site", None)
+def _link(action: Mapping[str, Any], place: str, values: Mapping[str, Any], home: Site) -> Link:
+    asked = filled(action, values)
+    name, site = asked.pop("name"), asked.pop("site", None)
+    options = spelled(name, asked).meant()
+    parse(offered.step(name), options, noun=f"{place}: step {name}")
     return Link(step=name, site=site_named(site).pk if site is not None else home.pk, options=options)
 
 

@@ -1,31 +1,98 @@
 """Decisions on workflows."""
 
-from django.db import transaction
+from collections.abc import Mapping
+from typing import Any
 
-from argosy.core.errors import Invalid
+import structlog
+from django.db import transaction
+from django.forms.models import model_to_dict
+
+from argosy.core.errors import Invalid, NotFound
+from argosy.hub.common.errors import Conflict
+from argosy.hub.workflows.definition import faults
 from argosy.hub.workflows.models import Workflow
-from argosy.hub.workflows.shipped import SHIPPED
+
+log = structlog.get_logger()
 
 
 @transaction.atomic
-def install_shipped() -> None:
-    """Make the workflows that come with Argosy what this version says they are."""
-    for definition in SHIPPED:
-        Workflow.objects.update_or_create(name=definition["name"], defaults=definition)
+def create(values: Mapping[str, Any]) -> Workflow:
+    """Record a workflow of somebody's own."""
+    workflow = Workflow.objects.create(**values)
+    log.info("workflow created", workflow=workflow.name)
+    return workflow
+
+
+@transaction.atomic
+def change(workflow: Workflow, values: Mapping[str, Any]) -> Workflow:
+    """Set values of a workflow; jobs that run keep the rules they began with.
+
+    Raises:
+        Conflict: it comes with Argosy, and was to have another name.
+    """
+    if workflow.shipped and values.get("name", workflow.name) != workflow.name:
+        raise Conflict(f"workflow {workflow.name} comes with Argosy and keeps its name: make a copy under another")
+    for key, value in values.items():
+        setattr(workflow, key, value)
+    workflow.save(update_fields=list(values))
+    log.info("workflow changed", workflow=workflow.name, keys=sorted(values))
+    return workflow
+
+
+@transaction.atomic
+def delete(workflow: Workflow) -> None:
+    """Remove a workflow; jobs that run go on.
+
+    Raises:
+        Conflict: it comes with Argosy.
+    """
+    if workflow.shipped:
+        raise Conflict(
+            f"workflow {workflow.name} comes with Argosy and cannot be deleted: "
+            "set `visible` to false to hide it, or `enabled` to false so that nobody runs it"
+        )
+    log.info("workflow deleted", workflow=workflow.name)
+    workflow.delete()
+
+
+@transaction.atomic
+def reset(workflow: Workflow) -> Workflow:
+    """Make a workflow that comes with Argosy what the release says it is.
+
+    Raises:
+        Conflict: somebody made it here.
+    """
+    if workflow.installed is None:
+        raise Conflict(f"workflow {workflow.name} does not come with Argosy: there is nothing to go back to")
+    return change(workflow, workflow.installed)
 
 
 def runnable(name: str) -> Workflow:
     """Return the workflow.
 
     Raises:
-        Invalid: there is none of the name, it is disabled, or only schedules may run it.
+        Invalid: there is none of the name, it is disabled, only schedules may run it, or what it names is gone.
     """
-    workflow = Workflow.objects.filter(name=name).first()
-    if workflow is None:
-        known = ", ".join(Workflow.objects.filter(enabled=True, visible=True).values_list("name", flat=True))
-        raise Invalid(f"unknown workflow {name!r}: known are {known or 'none'}")
+    try:
+        workflow = named(name)
+    except NotFound as error:
+        raise Invalid(error.message) from error
     if not workflow.enabled:
         raise Invalid(f"workflow {name} is disabled: enable it first")
     if workflow.schedule_only:
         raise Invalid(f"workflow {name} is run by schedules only")
+    faults(model_to_dict(workflow)).refuse(f"workflow {name}")
+    return workflow
+
+
+def named(name: str) -> Workflow:
+    """Return the workflow.
+
+    Raises:
+        NotFound: there is none of the name; the message lists those there are.
+    """
+    workflow = Workflow.objects.filter(name=name).first()
+    if workflow is None:
+        known = ", ".join(Workflow.objects.filter(enabled=True, visible=True).values_list("name", flat=True))
+        raise NotFound(f"unknown workflow {name!r}: known are {known or 'none'}")
     return workflow

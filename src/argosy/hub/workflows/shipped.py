@@ -134,6 +134,13 @@ _HIDDEN: tuple[dict[str, Any], ...] = (
         ),
     },
     {
+        "name": "stat",
+        "label": "Look at entries",
+        "discovery": None,
+        "fields": [],
+        "filter_rules": _all({"name": "dynamo.tasks.stat_paths"}),
+    },
+    {
         "name": "rebuild",
         "label": "Rebuild the index",
         "discovery": "rebuild",
@@ -144,8 +151,3 @@ _HIDDEN: tuple[dict[str, Any], ...] = (
 """Not offered to people, and run by their names: by commands, programs and the recall guard."""
 
 SHIPPED: tuple[dict[str, Any], ...] = (*_OFFERED, *({"visible": False, **hidden} for hidden in _HIDDEN))
-
-ALIASES: dict[str, dict[str, str]] = {
-    "send": {"destination": "destinationsite", "destination site": "destinationsite"},
-}
-"""Other spellings of fields that documentation and clients use."""

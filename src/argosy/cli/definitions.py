@@ -1,0 +1,53 @@
+"""Definitions of workflows in files."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from argosy.core.errors import Invalid, NotFound
+
+ENDINGS = (".json", ".yaml", ".yml")
+
+
+def is_file(text: str) -> bool:
+    """Say whether somebody means a file, not the name of a workflow."""
+    return text == "-" or "/" in text or text.endswith(ENDINGS)
+
+
+def read(file: str) -> dict[str, Any]:
+    """Return the one definition that a file holds, or standard input for `-`.
+
+    Raises:
+        Invalid: it holds none, or more than one, or is neither JSON nor YAML.
+        NotFound: it cannot be read.
+    """
+    name = "standard input" if file == "-" else file
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise NotFound(f"{name} cannot be read: {error.strerror}") from error
+    found = msgspec.to_builtins(_decoded(content, name))
+    if isinstance(found, list):
+        raise Invalid(f"{name} holds {len(found)} definitions: give one at a time")
+    if not isinstance(found, dict):
+        raise Invalid(f"{name} holds no definition: it is an object with name, label, filter_rules and fields")
+    return found
+
+
+def _decoded(content: bytes, name: str) -> Any:
+    lines = [line for line in content.splitlines() if line.strip()]
+    try:
+        several = [msgspec.json.decode(line) for line in lines]
+    except msgspec.DecodeError:
+        several = []
+    if len(several) > 1:
+        return several
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError as as_json:
+        try:
+            return msgspec.yaml.decode(content)
+        except msgspec.DecodeError as as_yaml:
+            raise Invalid(f"{name} is neither JSON ({as_json}) nor YAML of one definition ({as_yaml})") from as_yaml

@@ -1,0 +1,121 @@
+"""Steps and discoveries of other distributions: one file with the contract, and an entry point, is all they need."""
+
+import pytest
+
+from argosy.core.errors import Invalid
+from argosy.discoveries.base import DISCOVERIES, discovery_of, task_of
+from argosy.hub.workflows.models import Workflow
+from argosy.steps.base import STEPS
+from tests.hub.fake import file, start
+from tests.hub.test_api import check_problem
+from tests.installed import harbour, install
+
+pytestmark = pytest.mark.usefixtures("two_sites")
+
+STAMP = "dynamo.custom.stamp"
+
+
+@pytest.fixture
+def rooms(monkeypatch):
+    """Have the rooms forget afterwards what they come to know."""
+    for room in (STEPS, DISCOVERIES):
+        room.names()  # so that nothing of ours is forgotten: what is imported is not imported again
+        monkeypatch.setattr(room, "_known", dict(room._known))
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch, rooms):
+    monkeypatch.syspath_prepend(harbour(tmp_path))
+    yield
+    Workflow.objects.filter(installed__isnull=True).delete()
+
+
+def definition(action, **more):
+    rules = [{"state": "all", "type": "all", "action": [action]}]
+    return {"name": "stamped", "label": "Stamped", "filter_rules": rules, "fields": [], **more}
+
+
+def test_its_options_are_checked_when_a_workflow_is_made(api, installed):
+    wrong = {"name": STAMP, "times": 0, "ink": "red", "speed": 1}
+    document = check_problem(api.post("/api/workflows/", definition(wrong)), 400)
+    place = "filter_rules[0].action[0]"
+    assert document["errors"] == {
+        f"{place}.speed": ["step dynamo.custom.stamp has no option 'speed': it knows ink, times, words"],
+        f"{place}.words": ["step dynamo.custom.stamp needs it: it has no default"],
+        f"{place}.times": ["Expected `int` >= 1"],
+        f"{place}.ink": ["Invalid enum value 'red': one of black, blue"],
+    }
+    assert api.post("/api/workflows/", definition({"name": STAMP, "words": ["a"]})).status_code == 201
+
+
+def test_its_options_are_in_the_schema_and_in_the_list_of_steps(api, installed):
+    known = api.get("/api/schema/?format=json").json()["components"]["schemas"]
+    assert {"$ref": f"#/components/schemas/{STAMP}"} in known["WorkflowAction"]["oneOf"]
+    assert known[STAMP]["required"] == ["name", "words"]
+    times = known[STAMP]["properties"]["times"]["anyOf"][0]
+    assert times == {"type": "integer", "minimum": 1, "default": 1, "description": "How often"}
+    steps = {one["name"]: one for one in api.get("/api/steps/?page_size=0").json()["results"]}
+    assert steps[STAMP]["description"] == "Leave a mark beside every file."
+    assert steps[STAMP]["options"]["properties"]["words"]["description"] == "What to write"
+    assert "manifest" in {one["name"] for one in api.get("/api/discoveries/").json()["results"]}
+
+
+def test_an_order_names_it_and_a_discovery_of_theirs_begins_a_job(api, installed, agent):
+    sent = definition(
+        {"name": STAMP, "words": "*words"},
+        fields=[{"name": "words", "label": "Words", "type": "list"}],
+        discovery="manifest",
+        discovery_options={"name": "list.txt"},
+    )
+    assert api.post("/api/workflows/", sent).status_code == 201
+    start("stamped", fields={"words": ["a", "b"]})
+    order = agent.claim()
+    assert (order.step, order.options) == (task_of("manifest"), {"name": "list.txt"})
+    assert discovery_of(order.step) == "manifest"
+    agent.tree = [file("/srv/london/projects/a")]
+    start("stamped", fields={"words": ["a", "b"]}, discovery="recursive")
+    agent.run()
+    assert (agent.orders[-1].step, agent.orders[-1].options) == (STAMP, {"words": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("raises", "cannot be used: RuntimeError: no harbour here"),
+        ("plain", "is not a dataclass"),
+        ("idle", r"has none of the methods of argosy\.steps\.base\.Step or argosy\.steps\.base\.Batched"),
+        ("strange", "cannot be used: TypeError"),
+        ("absent", "cannot be used: ModuleNotFoundError"),
+    ],
+)
+def test_one_that_keeps_no_contract_is_refused_with_the_reason_and_harms_no_other(api, installed, name, why):
+    with pytest.raises(Invalid, match=rf"step dynamo\.custom\.{name} of harbour-steps .*{why}"):
+        STEPS.get(f"dynamo.custom.{name}")
+    assert f"dynamo.custom.{name}" not in STEPS.names()
+    document = check_problem(api.post("/api/workflows/", definition({"name": f"dynamo.custom.{name}"})), 400)
+    assert list(document["errors"]) == ["filter_rules[0].action[0].name"]
+
+
+def test_one_that_is_gone_is_named_when_its_workflow_is_run(api, installed, tmp_path):
+    assert api.post("/api/workflows/", definition({"name": STAMP, "words": []})).status_code == 201
+    del STEPS._known[STAMP]
+    (tmp_path / "harbour_steps-1.0.dist-info" / "entry_points.txt").write_text("")
+    with pytest.raises(Invalid, match=r"workflow stamped: filter_rules\[0\].action\[0\].name: unknown step '" + STAMP):
+        start("stamped")
+
+
+def test_none_of_them_takes_the_place_of_one_that_comes_with_argosy(tmp_path, monkeypatch, rooms):
+    source = """
+        from dataclasses import dataclass
+        from argosy.steps.base import STEPS
+
+        @STEPS.register
+        @dataclass
+        class Mine:
+            def apply(self, entry, site): ...
+    """
+    points = {"argosy.steps": {"migrate": "migrate:Mine"}, "argosy.discoveries": {"recursive": "migrate:Mine"}}
+    monkeypatch.syspath_prepend(install(tmp_path, "sly-steps", {"migrate": source}, points))
+    assert STEPS.get("dynamo.custom.migrate").__name__ == "Mine"
+    assert STEPS.get("dynamo.tasks.migrate").__name__ == "Migrate"
+    assert DISCOVERIES.get("recursive").__name__ == "Recursive"
