@@ -32,7 +32,7 @@ def _clean(django_db_blocker) -> Iterator[None]:
 
     with django_db_blocker.unblock():
         yield
-        for model in (Run, Unneeded, jobs.Result, jobs.TaskEntries, jobs.Task, jobs.Submission, jobs.Job):
+        for model in (Run, Unneeded, jobs.Failure, jobs.Result, jobs.TaskEntries, jobs.Task, jobs.Submission, jobs.Job):
             model.objects.all().delete()
         for model in (sites.SiteLink, sites.Site, sites.ServedRoot, sites.Datastore):
             model.objects.all().delete()

@@ -11,8 +11,8 @@ from argosy.core.states import FileState
 from argosy.hub.common import disk
 from argosy.hub.common.crypto import seal
 from argosy.hub.jobs import record
+from argosy.hub.jobs.files import JobFiles
 from argosy.hub.jobs.models import Job, Result, Task
-from argosy.hub.jobs.queries import JobFiles
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 from tests.hub.fake import Clock, FakeAgent, file, fresh, processed, report, start, told
 

@@ -6,8 +6,8 @@ from argosy.core.entry import Entry, Facts, Kind
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.hub.jobs import offer
+from argosy.hub.jobs.files import JobFiles, task_files
 from argosy.hub.jobs.models import Job, Task
-from argosy.hub.jobs.queries import JobFiles, task_files
 from argosy.hub.jobs.services import cancel
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.services import reconcile

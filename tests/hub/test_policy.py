@@ -11,8 +11,8 @@ from argosy.core.errors import Invalid, Restoring
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
+from argosy.hub.jobs.files import JobFiles
 from argosy.hub.jobs.models import Task
-from argosy.hub.jobs.queries import JobFiles
 from argosy.hub.jobs.services import Asked, submit
 from argosy.hub.sites import export
 from argosy.hub.sites.models import Datastore, Site

@@ -1,16 +1,22 @@
 """`argosy job`."""
 
+import os
+import sys
+from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli.output import OUTPUT, Format, amount, cause, moment, print_json, print_table, shown, span
 from argosy.cli.session import connected
-from argosy.core.states import JobState
+from argosy.cli.watching import DETACH
+from argosy.core.errors import ArgosyError, Denied, Exists
+from argosy.core.states import JobState, TaskState
 
 if TYPE_CHECKING:
-    from argosy.client import Job
+    from argosy.client import Client, Job
 
 _GIVEN = 10
 """Paths of a job that are shown."""
@@ -29,6 +35,13 @@ class Category(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Kind(StrEnum):
+    """What a download is written as."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
 @app.callback()
 def jobs() -> None:
     """Jobs of the hub."""
@@ -37,11 +50,15 @@ def jobs() -> None:
 @app.command("list")
 def list_(
     limit: Annotated[int, typer.Option(min=1, help="Show this many at most, the latest first.")] = 20,
+    state: Annotated[list[JobState] | None, typer.Option(help="Only those in this state; repeat it for more.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only those of this workflow.")] = None,
+    path: Annotated[str | None, typer.Option(help="Only those that were given a path that begins so.")] = None,
     output: OUTPUT = Format.TEXT,
 ) -> None:
     """List jobs, the latest first."""
     with connected() as client:
-        found = list(client.jobs(most=limit))
+        prefix = path and os.path.join(os.getcwd(), path)
+        found = list(client.jobs(most=limit, states=state or (), workflow=workflow, path=prefix))
         if output is Format.TEXT:  # a list does not say which paths were given
             found = [client.job(job.id) for job in found]
     if output is Format.JSON:
@@ -54,7 +71,8 @@ def _row(job: "Job") -> tuple[object, ...]:
     done, created = f"{job.done}/{job.numfiles}", moment(job.created)
     path = job.given[0] if job.given else None
     more = f" and {len(job.given) - 1} more" if len(job.given) > 1 else ""
-    return (job.id, job.state, job.jobtype, job.site, job.destination, done, created, f"{path}{more}" if path else None)
+    what = f"plan of {job.jobtype}" if job.dry_run else job.jobtype
+    return (job.id, job.state, what, job.site, job.destination, done, created, f"{path}{more}" if path else None)
 
 
 @app.command()
@@ -111,6 +129,61 @@ def files(
 
 
 @app.command()
+def download(
+    number: NUMBER,
+    file: Annotated[Path, typer.Argument(help="File to write, which must not exist; - for standard output.")],
+    category: Annotated[Category | None, typer.Option(help="Only those that ended like this.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--format", help="Default: what FILE ends in, else json.")] = None,
+) -> None:
+    """Write all files of a job and what became of each into a JSON or CSV file.
+
+    Where a path is not UTF-8, `path` shows it for people and `path_b64` has its bytes in base64.
+    """
+    written = kind or (Kind.CSV if file.suffix.lower() == ".csv" else Kind.JSON)
+    with connected() as client:
+        pieces = client.download(number, kind=written, category=category)
+        if str(file) == "-":
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        else:
+            _write(file, pieces)
+            typer.echo(f"{file}: {amount(file.stat().st_size)}")
+
+
+def _write(file: Path, pieces: Iterable[bytes]) -> None:
+    """Write a new file; where it cannot be whole it is gone."""
+    try:
+        with file.open("xb") as out:
+            try:
+                out.writelines(pieces)
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
+    except FileExistsError as error:
+        raise Exists(f"{file} exists: name another, or remove it") from error
+    except OSError as error:
+        raise Denied(f"{file} cannot be written ({error.strerror})") from error
+
+
+@app.command()
+def tasks(
+    number: NUMBER,
+    state: Annotated[list[TaskState] | None, typer.Option(help="Only those in this state; repeat it for more.")] = None,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """List the tasks of a job; as JSON one task a line."""
+    with connected() as client:
+        for task in client.tasks(number, states=state or ()):
+            if output is Format.JSON:
+                print_json(task)
+            else:
+                reason = f"  ({shown(task.reason)})" if task.reason else ""
+                started = moment(task.started) or "-"
+                typer.echo(f"{task.taskid}  {task.state:9}  {started:25}  {task.site}  {task.tasktype}{reason}")
+
+
+@app.command()
 def watch(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
     """Show the progress of a job until it has ended, and exit as it ended."""
     from argosy.cli.watching import watch_job
@@ -133,3 +206,48 @@ def cancel(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
         typer.echo(f"Job {number} has ended ({job.state})")
     else:
         typer.echo(f"Job {number} is being cancelled")
+
+
+@app.command()
+def resubmit(
+    number: NUMBER,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only the files that failed or were aborted.")] = False,
+    detach: DETACH = False,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Do a job again: the same workflow over the same paths, with the same fields. What is as wanted is skipped."""
+    from argosy.cli.watching import say_detached, watch_job
+
+    with connected() as client:
+        job = client.resubmit(number, only_failed=failed)
+        if job.id == number:
+            raise Exists(f"job {number} has not ended ({job.state}): wait for it, or cancel it, and resubmit it then")
+        if detach:
+            say_detached(job.id, output)
+            return
+        if output is Format.TEXT:
+            typer.echo(f"Job {job.id}")
+        watch_job(client, job.id, output=output)
+
+
+@app.command()
+def delete(numbers: Annotated[list[int], typer.Argument(metavar="NUMBER...", help="Numbers of the jobs.")]) -> None:
+    """Remove jobs that have ended, with all that is told of their tasks and files. Files stay as they are.
+
+    Exit status 3 where only some could be removed, 1 where none could.
+    """
+    with connected() as client:
+        gone = [number for number in numbers if _deleted(client, number)]
+    if len(gone) < len(numbers):
+        raise typer.Exit(3 if gone else 1)
+
+
+def _deleted(client: "Client", number: int) -> bool:
+    try:
+        client.delete_job(number)
+    except ArgosyError as error:
+        typer.echo(f"argosy: {shown(error.message)}", err=True)
+        return False
+    typer.echo(f"Job {number} is removed")
+    return True

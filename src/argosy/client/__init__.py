@@ -1,6 +1,24 @@
 """REST client for the hub. No Django."""
 
 from argosy.client.client import Client
+from argosy.client.events import Event
+from argosy.client.explained import JobTold, PathTold, Trouble
+from argosy.client.following import follow
+from argosy.client.plans import Plan
 from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Site, Tokens
 
-__all__ = ["Client", "Datastore", "GcRun", "Job", "JobFile", "Site", "Tokens"]
+__all__ = [
+    "Client",
+    "Datastore",
+    "Event",
+    "GcRun",
+    "Job",
+    "JobFile",
+    "JobTold",
+    "PathTold",
+    "Plan",
+    "Site",
+    "Tokens",
+    "Trouble",
+    "follow",
+]

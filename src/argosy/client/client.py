@@ -1,13 +1,18 @@
 """The hub, called over HTTP. Tokens are refreshed as needed; errors come as ours, with the hub's words."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
 
+from argosy.client.events import Event, read
+from argosy.client.explained import JobTold, PathTold
+from argosy.client.plans import Plan
 from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
+from argosy.client.workflows import Plugin, Tried, Workflow
 from argosy.core import paths
 from argosy.core.errors import (
     ArgosyError,
@@ -35,6 +40,8 @@ KINDS: dict[int, type[ArgosyError]] = {
     507: Exhausted,
 }
 _PAGE = 100
+_SILENCE = 15.0
+"""Seconds without a sign of life after which a stream is taken for broken; the hub gives one every five."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -106,16 +113,70 @@ class Client:
         given: Sequence[bytes],
         fields: Mapping[str, Any] | None = None,
         discovery: str | None = None,
+        dry_run: bool = False,
     ) -> int:
-        """Run a workflow over paths at a site; return the number of the job, which has been recorded."""
+        """Run a workflow over paths at a site; return the number of the job, which has been recorded.
+
+        With `dry_run` the job is a plan: it changes nothing.
+        """
         body: dict[str, Any] = {"workflow": workflow, "site": site, "paths": [paths.to_json(path) for path in given]}
         body |= {"fields": dict(fields)} if fields else {}
         body |= {"discovery": discovery} if discovery else {}
+        body |= {"dry_run": True} if dry_run else {}
         return _value(self._call("POST", "file/workflow/", body), _Submitted).job
 
-    def jobs(self, *, most: int | None = None) -> Iterator[Job]:
-        """Yield jobs, the latest first."""
-        for number, job in enumerate(self._all("jobs/", Job)):
+    def workflows(self) -> Iterator[Workflow]:
+        """Yield the workflows, by name."""
+        return self._all("workflows/", Workflow)
+
+    def workflow(self, name: str) -> Workflow:
+        """Return a workflow by its name, or else by its id; `NotFound` where there is none."""
+        known = list(self.workflows())
+        found = [one for one in known if one.name == name] or [one for one in known if str(one.id) == name]
+        if not found:
+            raise NotFound(f"there is no workflow {name!r}: known are {', '.join(one.name for one in known)}")
+        return found[0]
+
+    def create_workflow(self, definition: Mapping[str, Any]) -> Workflow:
+        """Record a workflow; `Invalid` names each place of the definition that is not well."""
+        return _value(self._call("POST", "workflows/", definition), Workflow)
+
+    def change_workflow(self, number: int, definition: Mapping[str, Any]) -> Workflow:
+        """Set the keys that are given, and leave the others."""
+        return _value(self._call("PATCH", f"workflows/{number}/", definition), Workflow)
+
+    def delete_workflow(self, number: int) -> None:
+        """Remove a workflow; `Exists` where it comes with Argosy."""
+        self._call("DELETE", f"workflows/{number}/")
+
+    def reset_workflow(self, number: int) -> Workflow:
+        """Make a workflow what the release says that it came with; `Exists` where it came with none."""
+        return _value(self._call("POST", f"workflows/{number}/reset/"), Workflow)
+
+    def try_workflow(self, asked: Mapping[str, Any]) -> Tried:
+        """Return what a workflow would do with paths; nothing is done."""
+        return _value(self._call("POST", "workflows/test/", asked), Tried)
+
+    def steps(self) -> Iterator[Plugin]:
+        """Yield the steps that workflows may name."""
+        return self._all("steps/", Plugin)
+
+    def discoveries(self) -> Iterator[Plugin]:
+        """Yield the discoveries that workflows may name."""
+        return self._all("discoveries/", Plugin)
+
+    def jobs(
+        self,
+        *,
+        most: int | None = None,
+        states: Sequence[str] = (),
+        workflow: str | None = None,
+        path: str | None = None,
+    ) -> Iterator[Job]:
+        """Yield jobs, the latest first: all, or those in these states, of a workflow, or given paths that begin so."""
+        query = {"state": ",".join(states), "jobtype": workflow, "input_paths_prefix": path}
+        found = self._all("jobs/", Job, {key: value for key, value in query.items() if value})
+        for number, job in enumerate(found):
             if most is not None and number >= most:
                 return
             yield job
@@ -128,15 +189,97 @@ class Client:
         """Yield the files of a job, all or those of one category."""
         return self._all(f"jobs/{number}/files/", JobFile, {"category": category} if category else {})
 
+    def download(self, number: int, *, kind: str, category: str | None = None) -> Iterator[bytes]:
+        """Yield the files of a job as one file of JSON or CSV, piece by piece; it is whole if nothing is raised."""
+        query = {"file_format": kind} | ({"category": category} if category else {})
+        try:
+            yield from self._stream(f"jobs/{number}/files/download/", query)
+        except _Unauthorized:
+            self._refresh()
+            yield from self._stream(f"jobs/{number}/files/download/", query)
+
+    def _stream(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        with self._reachable(), self._http.stream("GET", path, params=query, headers=self._authorization()) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._error(answer)
+            yield from answer.iter_bytes()
+
+    def tasks(self, number: int, *, states: Sequence[str] = ()) -> Iterator[Task]:
+        """Yield the tasks of a job, in the order they were made: all, or those in these states."""
+        query: dict[str, Any] = {"job_id": number} | ({"state": ",".join(states)} if states else {})
+        return self._all("tasks/", Task, query)
+
     def waiting(self, number: int) -> str:
         """Return why tasks of a job wait for another attempt, or make one, "" where none of the first hundred does."""
         open_ = f"{TaskState.PENDING},{TaskState.STARTED}"
         unfinished = self._all("tasks/", Task, {"job_id": number, "state": open_})
         return next((task.reason for task in islice(unfinished, _PAGE) if task.reason), "")
 
+    def explain_job(self, number: int) -> JobTold:
+        """Return why a job waits, and what of it failed and why."""
+        return _value(self._call("GET", f"jobs/{number}/explain/"), JobTold)
+
+    def explain_path(self, path: bytes, *, site: str | None = None) -> PathTold:
+        """Return what became of a path, and what keeps it now; at one site, or at all whose roots hold it."""
+        query = paths.to_json(path) | ({"site": site} if site else {})
+        return _value(self._call("GET", "file/explain/", query=query), PathTold)
+
+    def plan(self, number: int) -> Plan:
+        """Return what a plan says; `NotFound` where the job is none."""
+        return _value(self._call("GET", f"jobs/{number}/plan/"), Plan)
+
+    def apply(self, number: int) -> int:
+        """Have a plan applied; return the number of the job that does it. `Exists` where it is not complete."""
+        return _value(self._call("POST", f"jobs/{number}/apply/"), _Submitted).job
+
     def cancel(self, number: int) -> None:
         """Have a job's pending tasks dropped and its running ones stop between entries."""
         self._call("POST", f"jobs/{number}/cancel/")
+
+    def resubmit(self, number: int, *, only_failed: bool = False) -> Job:
+        """Have a job done again, or what of it failed or was aborted; return the new job.
+
+        While the job has not ended nothing happens, and it is returned itself.
+        """
+        return _value(self._call("POST", f"jobs/{number}/resubmit/", {"only_failed": only_failed}), Job)
+
+    def delete_job(self, number: int) -> None:
+        """Have a job removed; `Exists` while it has not ended."""
+        self._call("DELETE", f"jobs/{number}/")
+
+    def events(
+        self, *, types: Sequence[str] = (), jobs: Sequence[int] = (), after: str = ""
+    ) -> Generator[Event, None, None]:
+        """Yield what the hub tells until it ends the stream: of these types, of these jobs, or of all.
+
+        `after`: the id of the last event that was read; where what came behind it is not known any more, and where
+        there was none, the first event is a `reset`: load anew what you show. The hub ends streams when it stops
+        and when the login runs out: call again.
+        """
+        query = {"types": ",".join(types), "job_id": ",".join(map(str, jobs))}
+        query = {key: value for key, value in query.items() if value}
+        try:
+            yield from self._listen(query, after)
+        except _Unauthorized:
+            self._refresh()
+            yield from self._listen(query, after)
+
+    def _listen(self, query: Mapping[str, str], after: str) -> Iterator[Event]:
+        headers = self._authorization() | ({"Last-Event-ID": after} if after else {})
+        timeout = httpx.Timeout(30.0, read=_SILENCE)
+        with (
+            self._reachable(),
+            self._http.stream("GET", "events/stream/", params=query, headers=headers, timeout=timeout) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise self._error(answer)
+            try:
+                _check_is_stream(answer)
+                yield from read(answer.iter_bytes())
+            except msgspec.MsgspecError as error:
+                raise _no_hub(answer, error) from error
 
     def health(self) -> None:
         """Return where the hub answers."""
@@ -194,16 +337,23 @@ class Client:
     def _send(
         self, method: str, path: str, body: object = None, query: Mapping[str, Any] | None = None
     ) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._tokens.access}"} if self._tokens else {}
+        with self._reachable():
+            answer = self._http.request(method, path, json=body, params=query, headers=self._authorization())
+        if answer.is_success:
+            return answer
+        raise self._error(answer)
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._tokens.access}"} if self._tokens else {}
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
         try:
-            answer = self._http.request(method, path, json=body, params=query, headers=headers)
+            yield
         except httpx.TransportError as error:
             raise Unavailable(
                 f"the hub at {self.url} does not answer ({error}): is `argosy up` running there?"
             ) from error
-        if answer.is_success:
-            return answer
-        raise self._error(answer)
 
     def _error(self, answer: httpx.Response) -> ArgosyError:
         try:
@@ -243,7 +393,17 @@ def _value(answer: httpx.Response, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=shape)
     except msgspec.MsgspecError as error:
-        raise Unavailable(f"{answer.url} did not answer as a hub does ({error}): check the address") from error
+        raise _no_hub(answer, error) from error
+
+
+def _check_is_stream(answer: httpx.Response) -> None:
+    kind = answer.headers.get("Content-Type", "")
+    if not kind.startswith("text/event-stream"):
+        raise msgspec.DecodeError(f"it is {kind or 'of no type'}, and no stream of events")
+
+
+def _no_hub(answer: httpx.Response, error: Exception) -> Unavailable:
+    return Unavailable(f"{answer.url} did not answer as a hub does ({error}): check the address")
 
 
 def _converted(item: Mapping[str, Any], shape: type[T]) -> T:

@@ -79,6 +79,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     state: JobState
     jobtype: str = ""
+    dry_run: bool = False
+    """Whether it is a plan, which changes nothing."""
     site: str | None = None
     owner: str | None = None
     created: str | None = None
@@ -136,6 +138,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a job."""
 
+    taskid: str = ""
+    tasktype: str = ""
+    site: str = ""
+    state: str = ""
+    started: str | None = None
     reason: str = ""
     """Why it ended so, or why its last attempt did."""
 
@@ -147,6 +154,7 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     path_b64: str | None = None
     state: FileState | None = None
     reason: str | None = None
+    type: str = "file"
     size: int | None = None
 
     @property

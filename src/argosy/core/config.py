@@ -71,6 +71,14 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     garbage_days: Retention = 90.0
     """For how many days an object is kept in its datastore after the last file that pointed to it went. As long as your
     oldest backup, at least: stubs that it brings back need their objects."""
+    expire_old_jobs_interval: str = "0 0 * * *"
+    """When jobs that ended longer ago than the global setting `jobs_ttl` are removed: five fields as cron has, in UTC.
+    This and the other chores are also done whenever the hub starts."""
+    invalidate_cancelled_job_tasks_interval: str = "0 * * * *"
+    """When tasks that are still open although their job was cancelled are cancelled."""
+    inactive_tasks_interval: str = "0 * * * *"
+    """When tasks fail whose agent was lost, and that no other has taken up for `task_invalidation_timeout`, a global
+    setting."""
 
 
 class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,7 +1,10 @@
 """The documented states of jobs, tasks and files, and which change may follow which."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
+
+S = TypeVar("S", bound=StrEnum)
 
 
 class JobState(StrEnum):
@@ -16,7 +19,7 @@ class JobState(StrEnum):
     FAILURE = "FAILURE"
     """All is done that could be; at least one file failed, or a task broke."""
     SKIPPED = "SKIPPED"
-    """There was nothing to do."""
+    """There was nothing to do: no file was found, or none matched a rule."""
     CANCELLED = "CANCELLED"
     """Somebody cancelled it; what had been done stays."""
 
@@ -33,9 +36,9 @@ class TaskState(StrEnum):
     ERROR = "ERROR"
     """Some entries failed; the good ones went on to the next step."""
     FAILURE = "FAILURE"
-    """The task itself broke, and none of its entries went on."""
+    """The task itself broke: what it had not done before has failed, and went on nowhere."""
     SKIPPED = "SKIPPED"
-    """No entry was left to do."""
+    """There was nothing for it to do. Known to clients; the hub makes no such task, and lists none."""
     CANCELLED = "CANCELLED"
     """Its job was cancelled."""
 
@@ -61,23 +64,34 @@ class FileState(StrEnum):
 
 
 JOB_NEXT: Final[dict[JobState, frozenset[JobState]]] = {
-    JobState.PENDING: frozenset(JobState) - {JobState.PENDING},
+    JobState.PENDING: frozenset({JobState.STARTED, JobState.CANCELLED}),
     JobState.STARTED: frozenset({JobState.SUCCESS, JobState.FAILURE, JobState.SKIPPED, JobState.CANCELLED}),
     JobState.SUCCESS: frozenset(),
     JobState.FAILURE: frozenset(),
     JobState.SKIPPED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
+"""Which state of a job may follow which. Whoever changes one asks here first."""
 
 TASK_NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
-    TaskState.PENDING: frozenset({TaskState.STARTED, TaskState.SKIPPED, TaskState.FAILURE, TaskState.CANCELLED}),
-    TaskState.STARTED: frozenset(TaskState) - {TaskState.STARTED},
+    TaskState.PENDING: frozenset({TaskState.STARTED, TaskState.FAILURE, TaskState.CANCELLED}),
+    TaskState.STARTED: frozenset(
+        {TaskState.PENDING, TaskState.SUCCESS, TaskState.ERROR, TaskState.FAILURE, TaskState.CANCELLED}
+    ),
     TaskState.SUCCESS: frozenset(),
     TaskState.ERROR: frozenset(),
     TaskState.FAILURE: frozenset(),
     TaskState.SKIPPED: frozenset(),
     TaskState.CANCELLED: frozenset(),
 }
+"""Which state of a task may follow which."""
 
 JOB_ENDED: Final = frozenset(state for state, after in JOB_NEXT.items() if not after)
 TASK_ENDED: Final = frozenset(state for state, after in TASK_NEXT.items() if not after)
+JOB_OPEN: Final = frozenset(JobState) - JOB_ENDED
+TASK_OPEN: Final = frozenset(TaskState) - TASK_ENDED
+
+
+def before(state: S, following: Mapping[S, frozenset[S]]) -> frozenset[S]:
+    """Return the states that may be followed by `state`: whoever brings it about changes no other."""
+    return frozenset(known for known, after in following.items() if state in after)

@@ -5,47 +5,40 @@ from typing import Any
 import msgspec
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from argosy.core import paths
-from argosy.core.entry import Entry
-from argosy.core.states import FileState, JobState, TaskState
-from argosy.hub.common.fields import IdField, StrictSerializer, read_path
-from argosy.hub.jobs import queries, services
+from argosy.core.states import JobState
+from argosy.hub.common.fields import IdField, StrictSerializer
+from argosy.hub.jobs import downloads, queries, removal, resubmission, services
+from argosy.hub.jobs.files import JobFiles, task_files
+from argosy.hub.jobs.filters import (
+    DownloadQuery,
+    JobFilesQuery,
+    JobQuery,
+    TaskFilesQuery,
+    TaskQuery,
+    asked_of,
+    file_state,
+)
 from argosy.hub.jobs.models import Job, Task
+from argosy.hub.jobs.shapes import (
+    FileSerializer,
+    GivenSerializer,
+    JobDetailSerializer,
+    JobSerializer,
+    StatsSerializer,
+    TaskDetailSerializer,
+    TaskSerializer,
+)
 
 RECENT = 5
 """How many jobs `recent` shows."""
-
-
-class GivenSerializer(serializers.Serializer[Any]):
-    """A path to work on: a string, or an object with `path` (or `path_b64`) and perhaps `state` and `source`."""
-
-    path = serializers.CharField(required=False)
-    path_b64 = serializers.CharField(required=False)
-    state = serializers.CharField(required=False)
-    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
-    source_b64 = serializers.CharField(required=False)
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return an entry of which path and state are known, and where it was before if that was said."""
-        sent = {"path": data} if isinstance(data, str) else data
-        if not isinstance(sent, dict):
-            raise serializers.ValidationError(["A path is a string or an object with path, state and source."])
-        if unknown := sorted(set(sent) - set(self.fields)):
-            raise serializers.ValidationError([f"A path has no {unknown[0]!r}."])
-        state = sent.get("state") or ""
-        if not isinstance(state, str):
-            raise serializers.ValidationError({"state": ["A state is a string."]})
-        source = read_path(sent, "source") if {"source", "source_b64"} & set(sent) else None
-        return Entry(path=read_path(sent, "path"), state=state, source=source)
 
 
 class SubmitSerializer(StrictSerializer):
@@ -61,6 +54,9 @@ class SubmitSerializer(StrictSerializer):
     exclude = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
     ignore_site_includes = serializers.BooleanField(required=False)
     ignore_site_excludes = serializers.BooleanField(required=False)
+    dry_run = serializers.BooleanField(
+        required=False, help_text="Change nothing: the job is a plan, which says what its steps would do."
+    )
 
 
 class SubmitView(APIView):
@@ -80,191 +76,6 @@ def _owner(request: Request) -> User | None:
     return request.user if isinstance(request.user, User) else None
 
 
-class ManyField(serializers.ListField):
-    """Values as repeated keys, or with commas between them."""
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        """Return all of them."""
-        return super().to_internal_value([part for text in data for part in str(text).split(",") if part])
-
-
-class JobQuery(serializers.Serializer[Any]):
-    """Which jobs."""
-
-    created = serializers.ChoiceField(choices=[*queries.WINDOWS, "null"], required=False)
-    created_time_from = serializers.DateTimeField(required=False)
-    created_time_to = serializers.DateTimeField(required=False)
-    completed_time_from = serializers.DateTimeField(required=False)
-    completed_time_to = serializers.DateTimeField(required=False)
-    jobtype = serializers.CharField(required=False)
-    state = ManyField(child=serializers.ChoiceField(choices=[state.value for state in JobState]), required=False)
-    owner_ids = ManyField(child=IdField(), required=False)
-    site_id = IdField(required=False)
-    hide_noop = serializers.BooleanField(required=False, allow_null=True, default=None)
-    clientkey_ids = ManyField(child=IdField(), required=False)
-    schedule_ids = ManyField(child=IdField(), required=False)
-    input_paths_prefix = serializers.CharField(required=False)
-
-    def validate_input_paths_prefix(self, value: str) -> str:
-        """Refuse it: to leave it aside would show jobs that were not asked for."""
-        raise serializers.ValidationError(f"To look for {value!r} among input paths is not available yet.")
-
-
-class TaskQuery(serializers.Serializer[Any]):
-    """Which tasks."""
-
-    tasktype = serializers.CharField(required=False)
-    state = ManyField(child=serializers.ChoiceField(choices=[state.value for state in TaskState]), required=False)
-    job_id = IdField(required=False)
-
-
-class JobFilesQuery(serializers.Serializer[Any]):
-    """Which files of a job."""
-
-    category = serializers.ChoiceField(choices=[*(state.value for state in FileState), "failures"], required=False)
-
-
-class TaskFilesQuery(serializers.Serializer[Any]):
-    """Which files of a task."""
-
-    state = serializers.ChoiceField(choices=[*(state.value for state in FileState), "failures"], required=False)
-    type = serializers.ChoiceField(choices=["file", "directory", "symlink", "other"], required=False)
-    site = serializers.CharField(required=False)
-
-
-class FileSerializer(serializers.Serializer[Any]):
-    """One file and what became of it; paths that are not UTF-8 have their bytes in `..._b64`."""
-
-    path = serializers.CharField()
-    path_b64 = serializers.CharField(required=False)
-    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
-    source_b64 = serializers.CharField(required=False)
-    state = serializers.CharField()
-    reason = serializers.CharField()
-    error = serializers.CharField()
-    type = serializers.CharField()
-    size = serializers.IntegerField()
-    site = serializers.CharField()
-    task = serializers.CharField()
-    step = serializers.CharField()
-
-    def to_representation(self, instance: queries.FileNote) -> dict[str, Any]:
-        """Return it as JSON."""
-        entry, outcome = instance.outcome.entry, instance.outcome
-        source = paths.to_json(instance.source, "source") if instance.source else {}
-        return {
-            **paths.to_json(entry.path),
-            **source,
-            "state": instance.state,
-            "reason": outcome.reason,
-            "error": outcome.error,
-            "type": entry.kind.value,
-            "size": entry.size,
-            "site": instance.site,
-            "task": instance.task,
-            "step": instance.step,
-        }
-
-
-@extend_schema_field(OpenApiTypes.FLOAT)
-class RuntimeField(serializers.ReadOnlyField):
-    """Seconds from start to end, or until now; null before the start."""
-
-    def to_representation(self, value: Any) -> float | None:
-        """Return the seconds."""
-        if value.started is None:
-            return None
-        seconds: float = ((value.completed or timezone.now()) - value.started).total_seconds()
-        return max(0.0, seconds)
-
-
-_COUNTS = (
-    "numfiles", "numprocessedfiles", "numskippedfiles", "numfailedfiles", "numabortedfiles", "numcancelledfiles",
-    "moved_data",
-)  # fmt: skip
-_JOB = (
-    "id", "url", "jobtype", "site", "owner", "clientkey", "schedule", "state", "created", "started", "completed",
-    "runtime", "dir_walk_complete", "fields", *_COUNTS, "numbytes",
-)  # fmt: skip
-
-
-class JobSerializer(serializers.ModelSerializer[Job]):
-    """A job in a list."""
-
-    site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
-    owner = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
-    clientkey = serializers.CharField(read_only=True, allow_null=True, default=None)
-    schedule = serializers.CharField(read_only=True, allow_null=True, default=None)
-    runtime = RuntimeField(source="*")
-
-    class Meta:
-        """Fields."""
-
-        model = Job
-        fields: tuple[str, ...] = _JOB
-        read_only_fields = _JOB
-
-
-class JobDetailSerializer(JobSerializer):
-    """A job with its paths."""
-
-    paths = serializers.SerializerMethodField()
-
-    class Meta(JobSerializer.Meta):
-        """Fields."""
-
-        fields = (*_JOB, "discovery", "paths")
-
-    @extend_schema_field(GivenSerializer(many=True))
-    def get_paths(self, job: Job) -> list[Any]:
-        """Return the submitted paths: text where they are UTF-8, else with their bytes."""
-        return _shown(queries.given_paths(job))
-
-
-class TaskSerializer(serializers.ModelSerializer[Task]):
-    """A task in a list."""
-
-    taskid = serializers.CharField(read_only=True)
-    job = serializers.PrimaryKeyRelatedField[Any](read_only=True)
-    site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
-
-    class Meta:
-        """Fields."""
-
-        model = Task
-        fields: tuple[str, ...] = ("taskid", "url", "job", "site", "tasktype", "state", "started", "reason")
-        extra_kwargs = {"url": {"lookup_field": "taskid"}}  # noqa: RUF012 - the framework reads it so
-
-
-class TaskDetailSerializer(TaskSerializer):
-    """A task with its results."""
-
-    runtime = RuntimeField(source="*")
-    paths = serializers.SerializerMethodField()
-    results = serializers.SerializerMethodField()
-
-    class Meta(TaskSerializer.Meta):
-        """Fields."""
-
-        fields = (
-            *TaskSerializer.Meta.fields, "created", "completed", "runtime", *_COUNTS, "attempt", "node", "error",
-            "paths", "results",
-        )  # fmt: skip
-
-    @extend_schema_field(GivenSerializer(many=True))
-    def get_paths(self, task: Task) -> list[Any]:
-        """Return the paths it was given."""
-        return _shown(queries.paths_of(task))
-
-    @extend_schema_field(OpenApiTypes.OBJECT)
-    def get_results(self, task: Task) -> dict[str, Any]:
-        """Return what became of each, by state."""
-        found: dict[str, Any] = {}
-        for note in queries.task_files(task, state=None, kind=None, site=None):
-            found.setdefault(note.state, []).append(FileSerializer(note).data)
-        return found
-
-
 class Listed(viewsets.GenericViewSet[Any]):
     """Lists of files below a job or task."""
 
@@ -274,11 +85,49 @@ class Listed(viewsets.GenericViewSet[Any]):
         return self.get_paginated_response(FileSerializer(page, many=True).data)
 
 
-@extend_schema_view(list=extend_schema(parameters=[JobQuery], responses=JobSerializer(many=True)))
+class RegisterSerializer(StrictSerializer):
+    """A job that submissions are to give work to."""
+
+    also_known = ("clientkey", "schedule", "owner", "id", "url")
+
+    jobtype = serializers.CharField()
+    site = serializers.CharField()
+    discovery = serializers.CharField(required=False, allow_null=True, default=None)
+    paths = serializers.ListField(child=GivenSerializer(), required=False)
+    state = serializers.ChoiceField(choices=[JobState.PENDING.value], required=False)
+
+
+class ChangeSerializer(StrictSerializer):
+    """A change to a job: it can be cancelled; all else of it is as it was submitted, and may be sent as it is."""
+
+    also_known = ("discovery", "jobtype", "paths", "site")
+
+    state = serializers.ChoiceField(choices=[JobState.CANCELLED.value], required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what differs from what the job is."""
+        shown, sent = JobDetailSerializer(self.instance, context=self.context).data, self.initial_data
+        if other := [key for key in self.also_known if key in sent and sent[key] != shown[key]]:
+            raise serializers.ValidationError({key: ["A job keeps what it was submitted with."] for key in other})
+        return attrs
+
+
+class ResubmitSerializer(StrictSerializer):
+    """What of a job is done again."""
+
+    only_failed = serializers.BooleanField(
+        default=False, help_text="Only the files that failed or were aborted, not all that was submitted."
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(parameters=[JobQuery], responses=JobSerializer(many=True)),
+    destroy=extend_schema(responses={204: None}),
+)
 class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     """Jobs."""
 
-    queryset = Job.objects.select_related("site", "owner")
+    queryset = Job.objects.filter(removed=False).select_related("site", "owner")
     serializer_class = JobDetailSerializer
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Job]]:
@@ -288,7 +137,42 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     def get_queryset(self) -> QuerySet[Job]:
         """Return the jobs asked for."""
         jobs: QuerySet[Job] = super().get_queryset()
-        return queries.matching(jobs, _asked(JobQuery, self.request)) if self.action == "list" else jobs
+        return queries.matching(jobs, asked_of(JobQuery, self.request)) if self.action == "list" else jobs
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer a page of jobs, with the counts of `stats` beside it."""
+        answer = super().list(request, *args, **kwargs)
+        answer.data["stats"] = queries.stats(self.queryset, asked_of(JobQuery, request))
+        return answer
+
+    @extend_schema(request=RegisterSerializer, responses={201: JobDetailSerializer})
+    def create(self, request: Request) -> Response:
+        """Record a job with nothing to do yet; submissions with its id as `job` give it work."""
+        sent = RegisterSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        asked = sent.validated_data
+        job = services.register(
+            site=asked["site"],
+            jobtype=asked["jobtype"],
+            given=asked.get("paths", []),
+            discovery=asked["discovery"],
+            owner=_owner(request),
+        )
+        return Response(self.get_serializer(job).data, status.HTTP_201_CREATED)
+
+    @extend_schema(request=ChangeSerializer, responses=JobDetailSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Cancel the job: its state is all that can be changed, and CANCELLED what it can be changed to."""
+        job = self.get_object()
+        sent = ChangeSerializer(job, data=request.data, context=self.get_serializer_context())
+        sent.is_valid(raise_exception=True)
+        changed = services.cancel(job.pk) if "state" in sent.validated_data else job
+        return Response(self.get_serializer(changed).data)
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Remove a job that has ended, with its tasks and files; 409 where it has not."""
+        removal.remove(self.get_object().pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(responses=JobDetailSerializer(many=True))
     @action(detail=False)
@@ -297,12 +181,27 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
         page = self.paginate_queryset(list(queries.matching(self.get_queryset(), {})[:RECENT]))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
+    @extend_schema(parameters=[JobQuery], responses=StatsSerializer)
+    @action(detail=False)
+    def stats(self, request: Request) -> Response:
+        """Answer how many jobs there are of each type, state, day and site: the last week's, unless asked otherwise."""
+        return Response(queries.stats(self.get_queryset(), asked_of(JobQuery, request)))
+
     @extend_schema(parameters=[JobFilesQuery], responses=FileSerializer(many=True))
     @action(detail=True)
     def files(self, request: Request, pk: str) -> Response:
         """Answer the job's files and what became of them, page by page."""
-        category = _file_state(_asked(JobFilesQuery, request).get("category"))
-        return self.files_page(queries.JobFiles(self.get_object(), category))
+        category = file_state(asked_of(JobFilesQuery, request).get("category"))
+        return self.files_page(JobFiles(self.get_object(), category))
+
+    @extend_schema(parameters=[DownloadQuery], responses={(200, "application/json"): FileSerializer(many=True)})
+    @action(detail=True, url_path="files/download")
+    def download(self, request: Request, pk: str) -> StreamingHttpResponse:
+        """Answer all of the job's files as one JSON or CSV file. What has arrived is whole if the answer ends well."""
+        job, asked = self.get_object(), asked_of(DownloadQuery, request)
+        files = JobFiles(job, file_state(asked.get("category")))
+        name = "-".join(["job", str(job.pk), *filter(None, [asked.get("category")]), "files"])
+        return downloads.answer(request, files, kind=asked["file_format"], name=name)
 
     @extend_schema(request=None, responses={201: JobDetailSerializer})
     @action(detail=True, methods=["post"])
@@ -311,12 +210,21 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
         job = services.cancel(self.get_object().pk)
         return Response(self.get_serializer(job).data, status.HTTP_201_CREATED)
 
+    @extend_schema(request=ResubmitSerializer, responses={201: JobDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def resubmit(self, request: Request, pk: str) -> Response:
+        """Do the job again, and answer the new one; the job itself while it has not ended, which changes nothing."""
+        sent = ResubmitSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        job = resubmission.resubmit(self.get_object().pk, owner=_owner(request), **sent.validated_data)
+        return Response(self.get_serializer(job).data, status.HTTP_201_CREATED)
+
 
 @extend_schema_view(list=extend_schema(parameters=[TaskQuery], responses=TaskSerializer(many=True)))
 class TaskViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     """Tasks."""
 
-    queryset = Task.objects.select_related("site")
+    queryset = Task.objects.exclude(job__in=Job.objects.filter(removed=True)).select_related("site")
     lookup_field = "taskid"
     lookup_value_regex = "[0-9a-fA-F-]{32,36}"
 
@@ -327,33 +235,13 @@ class TaskViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     def get_queryset(self) -> QuerySet[Task]:
         """Return the tasks asked for."""
         tasks: QuerySet[Task] = super().get_queryset()
-        if self.action != "list":
-            return tasks
-        asked = _asked(TaskQuery, self.request)
-        names = {"tasktype": "tasktype", "state": "state__in", "job_id": "job"}
-        return tasks.filter(**{names[key]: value for key, value in asked.items()})
+        return queries.matching_tasks(tasks, asked_of(TaskQuery, self.request)) if self.action == "list" else tasks
 
     @extend_schema(parameters=[TaskFilesQuery], responses=FileSerializer(many=True))
     @action(detail=True)
     def files(self, request: Request, taskid: str) -> Response:
         """Answer what became of the task's files."""
-        asked = _asked(TaskFilesQuery, request)
-        state = _file_state(asked.get("state"))
-        files = queries.task_files(self.get_object(), state=state, kind=asked.get("type"), site=asked.get("site"))
+        asked = asked_of(TaskFilesQuery, request)
+        state = file_state(asked.get("state"))
+        files = task_files(self.get_object(), state=state, kind=asked.get("type"), site=asked.get("site"))
         return self.files_page(files)
-
-
-def _asked(query: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    asked = query(data=request.query_params)
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)
-
-
-def _file_state(name: str | None) -> FileState | None:
-    """Return the state; `failures` is an older name of `failed`."""
-    return FileState("failed" if name == "failures" else name) if name else None
-
-
-def _shown(found: list[bytes]) -> list[Any]:
-    shown = [paths.to_json(path) for path in found]
-    return [one["path"] if set(one) == {"path"} else one for one in shown]

@@ -13,14 +13,16 @@ from django.utils import timezone
 
 from argosy.core.errors import Unavailable
 from argosy.core.order import Order, StoreAccess
-from argosy.core.report import Batch, Probed, Report
+from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import TaskState
+from argosy.hub.common import changes
 from argosy.hub.jobs import bells, record
+from argosy.hub.jobs.housekeeping import Housekeeping
 from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
 from argosy.hub.jobs.models import Queue, Task
 from argosy.hub.jobs.offer import offer
 from argosy.hub.jobs.recorder import Recorder
-from argosy.hub.sites import probes
+from argosy.hub.sites import presence, probes
 from argosy.hub.sites.models import Site
 
 log = structlog.get_logger()
@@ -31,6 +33,9 @@ UNANSWERED = timedelta(seconds=30)
 """How long a bell may go unanswered before it is rung again."""
 PERIOD = 1.0
 """Seconds between sweeps."""
+RESTARTED = "restarted"
+"""What stands in the place of an error where an attempt was ended by nothing that is wrong with the task."""
+_BEGUN_AGAIN = "the agents were started anew while this ran: it is begun again"
 EXPIRED_AT_ONCE = 200
 """Expired tasks one sweep sees to: the others wait for the next, and the API is not kept from writing."""
 
@@ -43,6 +48,7 @@ class Delivery:
         self._clock = clock
         self._lease = lease
         self._recorder = Recorder(clock)
+        self._housekeeping = Housekeeping(self._recorder)
         self._stopped = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
 
@@ -84,6 +90,10 @@ class Delivery:
         """Record what was found at a datastore."""
         self._recorder.record(lambda ledger: probes.probed(told, ledger.now))
 
+    def present(self, told: Present) -> None:
+        """Record that a node serves a site, and which of its roots it does not."""
+        self._recorder.record(lambda ledger: presence.note(told, ledger.now))
+
     def sweep(self) -> None:
         """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""
         self._recorder.record(_expire)
@@ -98,6 +108,7 @@ class Delivery:
         while not self._stopped.wait(PERIOD):
             try:
                 self.sweep()
+                self._housekeeping.run(self._clock())
             except Unavailable:
                 pass  # put off; the recorder has logged why
             except Exception:
@@ -120,7 +131,9 @@ def _offer_all(ledger: Ledger) -> None:
 
 
 def _adopt(ledger: Ledger) -> None:
-    Task.objects.filter(state=TaskState.STARTED).update(state=TaskState.PENDING, attempt=F("attempt") + 1)
+    begun = Task.objects.filter(state=TaskState.STARTED)
+    begun.update(state=TaskState.PENDING, attempt=F("attempt") + 1, error=RESTARTED, reason=_BEGUN_AGAIN)
     Task.objects.exclude(lease_until=None).update(lease_until=None)
     Task.objects.filter(state__in=OPEN_TASK).update(rung_at=None)
+    changes.note_many(changes.Kind.TASK)
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)

@@ -11,11 +11,13 @@ from django.db import DatabaseError, connection
 from django.db.models import Exists, OuterRef
 
 from argosy.core.outcome import Outcome
-from argosy.core.states import FileState, JobState, TaskState
+from argosy.core.states import JOB_NEXT, JOB_OPEN, TASK_NEXT, TASK_OPEN, FileState, JobState, TaskState, before
 from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.catalogue.services import record as record_unneeded
 from argosy.hub.catalogue.services import unneeded
+from argosy.hub.common.changes import Kind, note
 from argosy.hub.jobs.blobs import Carried, Noted, pack_carried, pack_noted
+from argosy.hub.jobs.failures import UNWELL, Failures
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.models import COLUMN, Job, Result, Task, TaskEntries
 from argosy.hub.jobs.offer import Lane, offer
@@ -24,8 +26,7 @@ from argosy.hub.sites.models import Site
 
 log = structlog.get_logger()
 
-OPEN_JOB = (JobState.PENDING, JobState.STARTED)
-OPEN_TASK = (TaskState.PENDING, TaskState.STARTED)
+OPEN_JOB, OPEN_TASK = sorted(JOB_OPEN), sorted(TASK_OPEN)
 
 _CHANGING = (
     "state", "attempt", "failures", "started", "completed", "due", "rung_at", "lease_until", "node", "error",
@@ -36,7 +37,8 @@ _UPDATE = (
 )
 
 _COUNT = "UPDATE jobs_job SET {} WHERE id = %s RETURNING numopen"
-_BEGIN = "UPDATE jobs_job SET state = 'STARTED', started = %s WHERE id = %s AND state = 'PENDING'"
+_UNBEGUN = ", ".join(f"'{state}'" for state in before(JobState.STARTED, JOB_NEXT))
+_BEGIN = f"UPDATE jobs_job SET state = 'STARTED', started = %s WHERE id = %s AND state IN ({_UNBEGUN})"  # noqa: S608 - states
 
 _TASKS = Table(Task)
 _ENTRIES = Table(TaskEntries)
@@ -62,6 +64,7 @@ class Ledger:
         self._entries: list[TaskEntries] = []
         self._changed: dict[int, tuple[Task, str, int]] = {}
         self._results: list[Result] = []
+        self._failures = Failures()
         self._late: set[tuple[int, int]] = set()
         self._lanes: set[Lane] = set()
         self._begun: set[int] = set()
@@ -74,6 +77,8 @@ class Ledger:
 
     def change(self, task: Task, counts: Counter[str] | None = None, **values: Any) -> None:
         """Set values of a task and add to its counts; acts behind this one see them."""
+        then = values.get("state", task.state)
+        assert then == task.state or then in TASK_NEXT[TaskState(task.state)], f"{task}: {task.state} to {then}"
         self._changed.setdefault(task.pk, (task, task.state, task.attempt))
         for column, value in values.items():
             setattr(task, column, value)
@@ -132,6 +137,8 @@ class Ledger:
         row = Result(job_id=task.job_id, task_id=task.pk, attempt=task.attempt, state=state.value, final=state.value)
         row.count, row.error, row.reason = count, error, reason
         self._results.append(row)
+        if state in UNWELL:
+            self._failures.note_all(row, self.known.entries(task))
         self.count(task.job_id, **{COLUMN[state]: count})
         return Counter({COLUMN[state]: count})
 
@@ -151,6 +158,7 @@ class Ledger:
         row = Result(job_id=task.job_id, task_id=task.pk, attempt=attempt, state=state.value, count=len(noted), **more)
         row.blob = pack_noted(noted)
         self._results.append(row)
+        self._failures.note(row, noted)
 
     def write(self) -> None:
         """Write all of it. Afterwards jobs that have nothing left to do have ended, and sites will be told of tasks."""
@@ -160,10 +168,17 @@ class Ledger:
             self._entries.append(TaskEntries(task_id=task.pk, count=len(carried), blob=pack_carried(carried)))
         _ENTRIES.add(self._entries)
         _RESULTS.add(self._results)
+        self._failures.write()
         record_unneeded(self._unneeded)
         self._begin()
         self._finish(self._write_counts())
         offer(self._lanes, self.now)
+        self._note_changes()
+
+    def _note_changes(self) -> None:
+        """See to it that those who listen to events hear of all this."""
+        note(Kind.JOB, self._jobs.keys() | self._begun | self._walked)
+        note(Kind.TASK, self._changed.keys() | {task.pk for task, _ in self._tasks})
 
     def _write_changes(self) -> None:
         """Update the tasks, each only if it still is what was read."""
@@ -197,7 +212,8 @@ class Ledger:
             Job.objects.filter(~Exists(walking), pk__in=self._walked).update(dir_walk_complete=True)
         for job in Job.objects.filter(pk__in=idle, state__in=OPEN_JOB) if idle else ():
             state = verdict(job)
-            Job.objects.filter(pk=job.pk, state__in=OPEN_JOB).update(state=state, completed=self.now)
+            open_ = Job.objects.filter(pk=job.pk, state__in=before(state, JOB_NEXT))
+            open_.update(state=state, completed=self.now)
             log.info("job ended", job=job.pk, state=state.value, files=job.numfiles, failed=job.numfailedfiles)
 
 

@@ -62,6 +62,10 @@ class Job(Counted):
     """Tasks that have not ended."""
     numbroken = models.PositiveBigIntegerField(default=0)
     """Tasks that ended in FAILURE."""
+    resubmission_of = models.PositiveBigIntegerField(null=True, db_index=True)
+    """The job that this one does again."""
+    removed = models.BooleanField(default=False)
+    """Whether nobody is to see it any more: what is kept of it goes bit by bit, and the job last."""
 
     class Meta:
         """Newest first."""
@@ -70,10 +74,31 @@ class Job(Counted):
         indexes = (
             models.Index(fields=["state"], name="job_state"),
             models.Index(fields=["created"], name="job_created"),
+            models.Index(fields=["completed"], name="job_completed"),
+            models.Index(fields=["id"], name="job_removed", condition=models.Q(removed=True)),
         )
 
     def __str__(self) -> str:
         return f"job {self.pk}"
+
+
+class Plan(models.Model):
+    """A job that only says what its steps would do; `applied`: the job that does it, or did last."""
+
+    job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="plan")
+    applied = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")
+    settings = models.CharField(max_length=64)
+    """Hash of what its sites had settled when it was begun."""
+    told = models.JSONField(null=True)
+    """What is told of it, once it is complete and somebody asked."""
+
+    class Meta:
+        """In the order they were made."""
+
+        ordering = ("job",)
+
+    def __str__(self) -> str:
+        return f"plan {self.job_id}"
 
 
 class Submission(models.Model):
@@ -86,11 +111,17 @@ class Submission(models.Model):
     """Of the discovery."""
     paths = models.BinaryField()
     """Given entries, packed."""
+    first = models.BinaryField(default=b"")
+    last = models.BinaryField(default=b"")
+    """Beginnings of the first and the last of the given paths in the order of their bytes: what a search looks at."""
+    asked = models.JSONField(default=dict)
+    """What was asked, but for the paths, so that it can be asked again; empty where it cannot."""
 
     class Meta:
-        """In the order they came."""
+        """In the order they came; indexed for searches by path."""
 
         ordering = ("id",)
+        indexes = (models.Index(fields=["first", "last", "job"], name="submission_paths"),)
 
     def __str__(self) -> str:
         return f"submission {self.pk} of job {self.job_id}"
@@ -103,7 +134,10 @@ class Task(Counted):
     job = models.ForeignKey(Job, models.CASCADE, related_name="tasks")
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="tasks")
     site = models.ForeignKey(Site, models.PROTECT, related_name="tasks")
-    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children", db_index=False)
+    parent = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, related_name="children", db_index=False, db_constraint=False
+    )
+    """The task whose entries it goes on with. No constraint: to remove a task would look through all others."""
     tasktype = models.CharField(max_length=255)
     queue = models.CharField(max_length=16, choices=Queue.choices)
     chain = models.PositiveSmallIntegerField(null=True)
@@ -194,3 +228,20 @@ class Result(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} {self.state} of task {self.task_id}"
+
+
+class Failure(models.Model):
+    """Which result tells of a path that it did not go well. No key to others: they are removed by the million."""
+
+    task_id = models.PositiveBigIntegerField(db_index=True)
+    result = models.PositiveBigIntegerField()
+    path = models.BigIntegerField()
+    """Its hash."""
+
+    class Meta:
+        """Indexed for questions about a path."""
+
+        indexes = (models.Index(fields=["path", "result"], name="failure_path"),)
+
+    def __str__(self) -> str:
+        return f"path {self.path:x} in result {self.result}"

@@ -1,18 +1,17 @@
-"""Questions about jobs and tasks: lists, and the files of each, read blob by blob."""
+"""Questions about jobs and tasks: which there are, and how many."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import msgspec
-from django.db.models import F, Q, QuerySet, Sum, Window
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from argosy.core.outcome import Outcome
-from argosy.core.states import FileState, JobState
-from argosy.hub.common.paging import Slices
-from argosy.hub.jobs.blobs import Carried, Noted, unpack_carried, unpack_noted
-from argosy.hub.jobs.models import OWN, Job, Result, Submission, Task, TaskEntries
+from argosy.core.states import JobState
+from argosy.hub.jobs.given import under
+from argosy.hub.jobs.models import OWN, Job, Task
 
 WINDOWS = {"day": 1, "week": 7, "month": 30, "year": 365}
 """Named creation times, in days."""
@@ -25,17 +24,12 @@ _RANGES = {
     "site_id": "site",
     "state": "state__in",
 }
-
-
-class FileNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one entry in one task; `source`: where it was found, if that is elsewhere."""
-
-    outcome: Outcome
-    state: str
-    source: bytes
-    site: str
-    task: str
-    step: str
+_TASK_FILTERS = {"tasktype": "tasktype", "state": "state__in", "job_id": "job", "site_id": "site"}
+_COLUMNS = {"site": "site__name", "owner": "owner__username"}
+"""By what is sorted where that is not the column of the name."""
+_TIMES = {"created", "created_time_from", "created_time_to", "completed_time_from", "completed_time_to"}
+_ALWAYS = ("migrate", "premigrate", "recall")
+"""Types that are counted even where there is no such job."""
 
 
 def matching(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> QuerySet[Job]:
@@ -56,74 +50,39 @@ def matching(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> QuerySet[Job]:
         jobs = jobs.none()  # no job is started by a key or a schedule yet
     if asked.get("hide_noop"):
         jobs = jobs.exclude(state=JobState.SUCCESS, numprocessedfiles=0)
-    return jobs
+    if prefix := asked.get("input_paths_prefix"):
+        jobs = under(jobs, prefix.encode())
+    return jobs.order_by(*_order(asked.get("ordering", "-id")))
 
 
-def given_paths(job: Job) -> list[bytes]:
-    """Return the paths that were submitted to the job."""
-    blobs = Submission.objects.filter(job=job).values_list("paths", flat=True)
-    return [item.entry.path for blob in blobs for item in unpack_carried(blob)]
+def matching_tasks(tasks: QuerySet[Task], asked: Mapping[str, Any]) -> QuerySet[Task]:
+    """Return the tasks asked for."""
+    tasks = tasks.filter(**{_TASK_FILTERS[key]: value for key, value in asked.items() if key in _TASK_FILTERS})
+    return tasks.order_by(*_order(asked.get("ordering", "id")))
 
 
-def paths_of(task: Task) -> list[bytes]:
-    """Return the paths a task was given."""
-    first = TaskEntries.objects.filter(task=task).order_by("attempt").first()
-    return [item.entry.path for item in unpack_carried(first.blob)] if first else []
+def _order(asked: str) -> Sequence[str]:
+    """Return by which columns, those that are alike by their number."""
+    column = _COLUMNS.get(asked.removeprefix("-"), asked.removeprefix("-"))
+    sign = "-" if asked.startswith("-") else ""
+    return [f"{sign}{column}", f"{sign}id"]
 
 
-class JobFiles(Slices[FileNote]):
-    """The files of a job as it counts them: each once for every chain, where its way ended."""
+def stats(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return how many of the jobs asked for there are of each type, state, day and site.
 
-    def __init__(self, job: Job, state: FileState | None) -> None:
-        rows = Result.objects.filter(job=job).order_by("id")
-        self._rows = rows.filter(final=state) if state else rows.exclude(final="")
-        self._count: int | None = None
-
-    def count(self, _value: Any = None) -> int:
-        """Return how many there are."""
-        if self._count is None:
-            self._count = self._rows.aggregate(files=Sum("count"))["files"] or 0
-        return self._count
-
-    def read(self, start: int, stop: int) -> list[FileNote]:
-        """Return those from `start` up to `stop`, unpacking only the blobs they are in."""
-        upto = Window(Sum("count"), order_by="id")
-        rows = self._rows.annotate(upto=upto).filter(upto__gt=start, upto__lt=F("count") + stop)
-        notes: list[FileNote] = []
-        before: int | None = None
-        for row in rows.select_related("task__site"):
-            before = row.upto - row.count if before is None else before
-            notes += _notes(row)
-        return notes[start - before : stop - before] if before is not None else []
-
-
-def task_files(task: Task, *, state: str | None, kind: str | None, site: str | None) -> list[FileNote]:
-    """Return what became of the entries of a task, as its step reported it."""
-    rows = Result.objects.filter(task=task).select_related("task__site")
-    notes = [note for row in (rows.filter(state=state) if state else rows) for note in _notes(row, own=True)]
-    return [note for note in notes if kind in {None, note.outcome.entry.kind.value} and site in {None, note.site}]
-
-
-def _notes(row: Result, *, own: bool = False) -> Iterator[FileNote]:
-    """Yield the files of a row, in the state the job counts them as or, `own`, that the step reported."""
-    for noted in _noted(row):
-        yield FileNote(
-            outcome=noted.outcome,
-            state=row.state if own else row.final,
-            source=noted.source,
-            site=row.task.site.name,
-            task=str(row.task.taskid),
-            step=row.task.tasktype,
-        )
-
-
-def _noted(row: Result) -> list[Noted]:
-    if row.blob is not None:
-        return unpack_noted(row.blob)
-    entries = TaskEntries.objects.filter(task=row.task_id, attempt__lte=row.attempt).latest("attempt")
-    return [_alike(item, row) for item in unpack_carried(entries.blob)]
-
-
-def _alike(item: Carried, row: Result) -> Noted:
-    outcome = Outcome(entry=item.entry, state=FileState(row.state), reason=row.reason, error=row.error)
-    return Noted(outcome=outcome, source=item.source)
+    Where no time is asked for, those of the last week count.
+    """
+    if not _TIMES & set(asked):
+        asked = {**asked, "created": "week"}
+    counts: dict[str, Counter[str]] = {
+        "type": Counter(dict.fromkeys(_ALWAYS, 0)),
+        "state": Counter(dict.fromkeys([*(state.value for state in JobState), "ERROR"], 0)),
+        "created": Counter(),
+        "site": Counter(),
+    }
+    alike = matching(jobs, asked).order_by().annotate(day=TruncDate("created"))
+    for *values, number in alike.values_list("jobtype", "state", "day", "site__name").annotate(Count("pk")):
+        for by, value in zip(counts.values(), values, strict=True):
+            by[str(value)] += number
+    return {name: dict(by) for name, by in counts.items()}

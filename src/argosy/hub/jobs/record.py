@@ -14,11 +14,13 @@ from argosy.core.order import Order, Policy
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
+from argosy.hub.common import changes
 from argosy.hub.jobs import sinks
 from argosy.hub.jobs.blobs import Carried, unpack_noted
 from argosy.hub.jobs.known import Known, rules_of
 from argosy.hub.jobs.ledger import Ending, Ledger, chunks
 from argosy.hub.jobs.models import COLUMN, Queue, Result, Task
+from argosy.hub.jobs.plans.kept import is_plan
 from argosy.hub.sites.links import mapped
 from argosy.hub.sites.models import Site
 from argosy.hub.workflows.rules import chosen
@@ -51,15 +53,16 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
     started = task.started or ledger.now
     ledger.change(task, state=TaskState.STARTED.value, started=started, lease_until=until, node=node[:255])
     ledger.began(task)
-    return _order(ledger.known, task, lease)
+    return _order(ledger.known, task, lease, age=(ledger.now - started).total_seconds())
 
 
-def _order(known: Known, task: Task, lease: float) -> Order:
+def _order(known: Known, task: Task, lease: float, *, age: float) -> Order:
     site = known.site(task.site_id)
     sunk = sinks.of(task.tasktype) is not None
     return Order(
         task=str(task.taskid),
         attempt=task.attempt,
+        age=age,
         job=task.job_id,
         site=site.name,
         step=task.tasktype,
@@ -72,6 +75,7 @@ def _order(known: Known, task: Task, lease: float) -> Order:
         batch_files=sinks.BATCH if sunk else site.file_batch_size,
         batch_bytes=_ANY_SIZE if sunk else site.file_batch_gb << 30,
         sequence=task.sequence,
+        dry_run=task.chain is not None and is_plan(task.job_id),
         after=bytes(task.after) if task.after is not None else None,
     )
 
@@ -132,7 +136,7 @@ def report(ledger: Ledger, told: Report) -> None:
     elif told.error and told.retry and task.failures + 1 < ATTEMPTS:
         _retry(ledger, task, told)
     else:
-        _end(ledger, task, told)
+        end(ledger, task, told)
         if told.error and told.retry and not task.finds and _place_is_dead(task, since=ledger.now - OUTAGE):
             _end_alike(ledger, task, told)
 
@@ -173,7 +177,7 @@ def expire(ledger: Ledger, task: Task) -> None:
     else:
         told = Report(task=str(task.taskid), attempt=task.attempt, error="lease_lost", reason=reason)
         until = task.lease_until
-        _end(ledger, task, told)
+        end(ledger, task, told)
         ledger.change(task, lease_until=until)
 
 
@@ -199,14 +203,16 @@ def _retry(ledger: Ledger, task: Task, told: Report) -> None:
     if told.outcomes and not task.finds:
         endings, rest = _passed(ledger, task, told.outcomes)
         if not rest:
-            _end(ledger, task, msgspec.structs.replace(told, error="", reason="", retry=False))
+            end(ledger, task, msgspec.structs.replace(told, error="", reason="", retry=False))
             return
         ledger.change(task, ledger.note(task, endings))
         ledger.keep(task, rest)
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
     if _place_is_dead(task, since=ledger.now - STANDSTILL):
         due = ledger.now + timedelta(seconds=delay)
-        _waiting_alike(task).filter(failures=0).update(due=due, rung_at=None, error=told.error, reason=told.reason)
+        waiting = _waiting_alike(task).filter(failures=0)
+        if waiting.update(due=due, rung_at=None, error=told.error, reason=told.reason):
+            changes.note_many(changes.Kind.TASK)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
 
 
@@ -233,7 +239,7 @@ def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:
         ledger.count(waiting.job_id, numopen=-1, numbroken=1)
 
 
-def _end(ledger: Ledger, task: Task, told: Report) -> None:
+def end(ledger: Ledger, task: Task, told: Report) -> None:
     """Record the end of a task and what became of each of its entries."""
     if task.finds:
         counts = _end_finding(ledger, task, told)

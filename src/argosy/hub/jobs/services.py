@@ -1,4 +1,4 @@
-"""Decisions on jobs: submit, cancel."""
+"""Decisions on jobs: begin, submit, cancel."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,40 +8,35 @@ import msgspec
 import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import IntegerField, OuterRef, Subquery
 from django.utils import timezone
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid, NotFound
-from argosy.core.options import parse
 from argosy.core.paths import absolute, below, display
-from argosy.core.states import FileState, JobState, TaskState
+from argosy.core.states import JOB_NEXT, JobState, before
+from argosy.discoveries.base import task_of
+from argosy.hub.common import changes
 from argosy.hub.jobs.blobs import Carried, pack_carried
-from argosy.hub.jobs.ledger import OPEN_JOB, OPEN_TASK, Ledger, chunks
-from argosy.hub.jobs.models import OWN, Job, Queue, Submission, Task, TaskEntries
+from argosy.hub.jobs.cancelling import cancel_tasks
+from argosy.hub.jobs.given import bounds
+from argosy.hub.jobs.ledger import OPEN_JOB, Ledger, chunks
+from argosy.hub.jobs.models import OWN, Job, Queue, Submission, Task
+from argosy.hub.jobs.plans import kept as plans
 from argosy.hub.sites.links import Linked, mapped
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
 from argosy.hub.workflows import fields as field_values
+from argosy.hub.workflows import offered
+from argosy.hub.workflows.discovering import planned_discovery
 from argosy.hub.workflows.models import Workflow
-from argosy.hub.workflows.rules import Link, Patterns, Rule, filled, planned
+from argosy.hub.workflows.rules import Link, Patterns, Rule, planned
 from argosy.hub.workflows.services import runnable
-from argosy.hub.workflows.shipped import ALIASES
-from argosy.steps.base import STEPS
+from argosy.hub.workflows.spellings import FIELDS
 
 log = structlog.get_logger()
 
-DISCOVERIES = {
-    "recursive": "dynamo.tasks.recursive_action",
-    "rebuild": "dynamo.tasks.rebuild",
-    "trash": "dynamo.tasks.trash",
-    "versions": "dynamo.tasks.versions",
-}
-"""Discoveries a submission may name, and the tasks that do them."""
 STAT = "dynamo.tasks.stat_paths"
 """What looks at given paths where nothing discovers them: rules and steps need to know what they are."""
-NOT_OFFERED = {"dynamo.tasks.delete_objects", "dynamo.tasks.doom_objects"}
-"""Steps that the hub alone begins."""
 LINKED = {"dynamo.tasks.migrate", "dynamo.tasks.reverse_stub"}
 """Steps that move bytes between a site and the datastore its sitelink names."""
 
@@ -59,6 +54,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] | None = None
     ignore_site_includes: bool = False
     ignore_site_excludes: bool = False
+    dry_run: bool = False
+    """Have the steps only say what they would do: the job is a plan."""
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +119,35 @@ def submit(asked: Asked, *, owner: User | None) -> Job:
         Invalid: something of it is unknown, missing or cannot work; the message says what.
         NotFound: there is no such job to add to.
     """
-    return _record(_planned(asked), owner=owner, job=asked.job)
+    return record(asked, owner=owner)
+
+
+def record(asked: Asked, *, owner: User | None, resubmission_of: int | None = None) -> Job:
+    """Submit, and note of which job this is the resubmission; raises as `submit` does."""
+    return _record(_planned(asked), asked, owner=owner, resubmission_of=resubmission_of)
+
+
+def register(*, site: str, jobtype: str, given: Sequence[Entry], discovery: str | None, owner: User | None) -> Job:
+    """Record a job with nothing to do yet: submissions that name it give it work. The paths are kept for people to see.
+
+    Raises:
+        Invalid: something of it is unknown, or a path is outside the roots of the site.
+    """
+    place = site_named(site)
+    carried = _given(given, place) if given else []
+    if discovery is not None:
+        offered.discovery(discovery)
+    with transaction.atomic():
+        job = Job.objects.create(
+            jobtype=runnable(jobtype).name, site=place, owner=owner, created=timezone.now(), discovery=discovery
+        )
+        if carried:
+            first, last = bounds(carried)
+            packed = pack_carried(carried)
+            Submission.objects.create(job=job, site=place, rules=[], paths=packed, first=first, last=last)
+        changes.note(changes.Kind.JOB, [job.pk])
+    log.info("job registered", job=job.pk, workflow=jobtype, site=site)
+    return job
 
 
 @transaction.atomic
@@ -132,12 +157,15 @@ def cancel(pk: int) -> Job:
     Raises:
         NotFound: there is no such job.
     """
-    now = timezone.now()
-    job = Job.objects.select_for_update().filter(pk=pk).first()
+    ledger = Ledger(timezone.now())
+    job = Job.objects.select_for_update().filter(pk=pk, removed=False).first()
     if job is None:
         raise NotFound(f"there is no job {pk}")
-    if Job.objects.filter(pk=pk, state__in=OPEN_JOB).update(state=JobState.CANCELLED, completed=now):
-        _cancel_tasks(job, now)
+    running = Job.objects.filter(pk=pk, state__in=before(JobState.CANCELLED, JOB_NEXT))
+    if running.update(state=JobState.CANCELLED, completed=ledger.now):
+        cancel_tasks(ledger, job)
+        ledger.write()
+        changes.note(changes.Kind.JOB, [pk])
         log.info("job cancelled", job=pk)
     job.refresh_from_db()
     return job
@@ -146,13 +174,12 @@ def cancel(pk: int) -> Job:
 def _planned(asked: Asked) -> _Plan:
     workflow = runnable(asked.workflow)
     site = site_named(asked.site)
-    aliases = ALIASES.get(workflow.name, {})
+    aliases = FIELDS.get(workflow.name, {})
     values = field_values.values(workflow.fields, asked.fields, aliases=aliases, home=site.name)
     rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
-    discovery, options = _discovery(asked, workflow, values)
+    discovery, options = planned_discovery(workflow, asked.discovery, values)
     given = _given(asked.paths, site)
     for rule in rules:
-        _check_steps(rule.chain)
         _check_links(rule.chain, site, given)
     return _Plan(
         workflow=workflow, site=site, given=given, fields=values, rules=rules, discovery=discovery, options=options
@@ -160,24 +187,13 @@ def _planned(asked: Asked) -> _Plan:
 
 
 def _patterns(asked: Asked, site: Site) -> Patterns:
-    return Patterns(
-        site_include=() if asked.ignore_site_includes else tuple(site.include or ()),
-        site_exclude=() if asked.ignore_site_excludes else tuple(site.exclude or ()),
+    return Patterns.of(
+        site,
         include=asked.include,
         exclude=asked.exclude,
+        ignore_site_includes=asked.ignore_site_includes,
+        ignore_site_excludes=asked.ignore_site_excludes,
     )
-
-
-def _discovery(asked: Asked, workflow: Workflow, values: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return the discovery and its options, which go only with the workflow's own."""
-    name = workflow.discovery if asked.discovery is msgspec.UNSET else asked.discovery
-    if name is not None and name not in DISCOVERIES:
-        raise Invalid(f"unknown discovery {name!r}: known are {', '.join(DISCOVERIES)}, and null for none")
-    own = name is not None and name == workflow.discovery
-    options = filled(workflow.discovery_options, values) if own else {}
-    if workflow.allow_missing_paths:
-        options.setdefault("skip_missing", True)
-    return name, options
 
 
 def _given(entries: Sequence[Entry], site: Site) -> list[Carried]:
@@ -200,13 +216,6 @@ def _inside(path: bytes, roots: Sequence[bytes], site: Site) -> bytes:
     return path
 
 
-def _check_steps(chain: Sequence[Link]) -> None:
-    for link in chain:
-        if link.step in NOT_OFFERED:
-            raise Invalid(f"{link.step} is not for workflows: garbage collection alone removes objects")
-        parse(STEPS.get(link.step), link.options, noun=f"step {link.step}")
-
-
 def _check_links(chain: Sequence[Link], site: Site, given: Sequence[Carried]) -> None:
     """See to it that every path has a place in the datastore, and at the other sites of the chain."""
     places = {link.site for link in chain} | {site.pk}
@@ -223,15 +232,23 @@ def _check_links(chain: Sequence[Link], site: Site, given: Sequence[Carried]) ->
 
 
 @transaction.atomic
-def _record(plan: _Plan, *, owner: User | None, job: int | None) -> Job:
+def _record(plan: _Plan, asked: Asked, *, owner: User | None, resubmission_of: int | None) -> Job:
     ledger = Ledger(timezone.now())
-    row = _job(plan, ledger.now, owner) if job is None else _open_job(job)
+    row = _job(plan, ledger.now, owner, resubmission_of) if asked.job is None else _open_job(asked.job)
+    if asked.job is not None:
+        plans.expect_alike(row, dry_run=asked.dry_run)
+    elif asked.dry_run:
+        plans.begin(row, plan.rules, plan.discovery)
+    first, last = bounds(plan.given)
     submission = Submission.objects.create(
         job=row,
         site=plan.site,
         rules=msgspec.to_builtins(plan.rules),
         options=plan.options,
         paths=pack_carried(plan.given),
+        first=first,
+        last=last,
+        asked=_to_ask_again(asked, plan),
     )
     for task, given in _first_tasks(plan, submission):
         ledger.spawn(task, given)
@@ -241,7 +258,14 @@ def _record(plan: _Plan, *, owner: User | None, job: int | None) -> Job:
     return row
 
 
-def _job(plan: _Plan, now: datetime, owner: User | None) -> Job:
+def _to_ask_again(asked: Asked, plan: _Plan) -> dict[str, Any]:
+    """Return what a resubmission asks for, but for the paths: what was said, and what that meant at the time."""
+    meant = msgspec.structs.replace(asked, paths=(), job=None, fields=plan.fields, discovery=plan.discovery)
+    again: dict[str, Any] = msgspec.to_builtins(meant)
+    return again
+
+
+def _job(plan: _Plan, now: datetime, owner: User | None, resubmission_of: int | None) -> Job:
     return Job.objects.create(
         jobtype=plan.workflow.name,
         site=plan.site,
@@ -249,11 +273,12 @@ def _job(plan: _Plan, now: datetime, owner: User | None) -> Job:
         created=now,
         fields=plan.fields,
         discovery=plan.discovery,
+        resubmission_of=resubmission_of,
     )
 
 
 def _open_job(pk: int) -> Job:
-    job = Job.objects.select_for_update().filter(pk=pk).first()
+    job = Job.objects.select_for_update().filter(pk=pk, removed=False).first()
     if job is None:
         raise NotFound(f"there is no job {pk} to add to")
     if job.state not in OPEN_JOB:
@@ -266,7 +291,7 @@ def _open_job(pk: int) -> Job:
 def _first_tasks(plan: _Plan, submission: Submission) -> list[tuple[Task, list[Carried]]]:
     """Return one discovery of everything; or, without, tasks that look at the given paths."""
     if plan.discovery is not None:
-        return [(_finder(submission, DISCOVERIES[plan.discovery], Queue.DISCOVERY), plan.given)]
+        return [(_finder(submission, task_of(plan.discovery), Queue.DISCOVERY), plan.given)]
     return [(_finder(submission, STAT, Queue.TRANSFER), some) for some in chunks(plan.given, plan.site)]
 
 
@@ -274,26 +299,3 @@ def _finder(submission: Submission, tasktype: str, queue: Queue) -> Task:
     return Task(
         job=submission.job, submission=submission, site=submission.site, tasktype=tasktype, queue=queue, chain=None
     )
-
-
-def _cancel_tasks(job: Job, now: datetime) -> None:
-    """Mark what had not ended; the entries it had left are cancelled."""
-    ledger = Ledger(now)
-    entries = TaskEntries.objects.filter(task=OuterRef("pk")).order_by("-attempt").values("count")[:1]
-    left = Subquery(entries, output_field=IntegerField())
-    tasks = Task.objects.filter(job=job, state__in=OPEN_TASK)
-    for task in tasks.annotate(left=left):
-        if task.queue != Queue.DISCOVERY:
-            ledger.note_all(task, FileState.CANCELLED, task.left, reason=_reason(task))
-        if task.finds and task.queue != Queue.DISCOVERY:
-            ledger.count(job.pk, numfiles=task.left)
-        ledger.count(job.pk, numopen=-1)
-    tasks.exclude(queue=Queue.DISCOVERY).update(numcancelledfiles=left)
-    tasks.update(state=TaskState.CANCELLED, completed=now)
-    ledger.write()
-
-
-def _reason(task: Task) -> str:
-    if task.state == TaskState.STARTED:
-        return "the job was cancelled while this ran: it may have been done"
-    return "the job was cancelled"

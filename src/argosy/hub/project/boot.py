@@ -3,11 +3,14 @@
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 
 from argosy.core.config import Config
+
+if TYPE_CHECKING:
+    from argosy.hub.events.feed import Feed
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -25,24 +28,30 @@ def prepare(data_dir: Path, config: Config, admin_password: str | None) -> str |
 
     from argosy.hub.common.services import ensure_admin
     from argosy.hub.gc.services import configure
+    from argosy.hub.jobs import housekeeping
     from argosy.hub.sites.services import reconcile
-    from argosy.hub.workflows.services import install_shipped
+    from argosy.hub.workflows.installing import install_shipped
 
     call_command("migrate", verbosity=0, interactive=False)
     install_shipped()
     reconcile(config)
     configure(config)
+    housekeeping.configure(config.hub)
     return ensure_admin(admin_password)
 
 
-def application() -> Asgi:
-    """Return the ASGI application, the files of its documentation pages included. Call `prepare` first."""
+def application(feed: "Feed") -> Asgi:
+    """Return the ASGI application: the API, the files of its documentation pages, and streams of events.
+
+    Call `prepare` first.
+    """
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
     from django.core.asgi import get_asgi_application
 
     import argosy.hub.project.urls  # noqa: F401 - so that the first request does not wait for all that it imports
+    from argosy.hub.events.stream import Streams
 
-    return ASGIStaticFilesHandler(get_asgi_application())
+    return Streams(ASGIStaticFilesHandler(get_asgi_application()), feed)
 
 
 def reset_password(username: str, password: str | None) -> str:

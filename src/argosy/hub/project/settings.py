@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "argosy.hub.common",
     "argosy.hub.sites",
     "argosy.hub.catalogue",
     "argosy.hub.workflows",

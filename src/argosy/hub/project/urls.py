@@ -6,8 +6,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from argosy.hub.common import api as tokens
+from argosy.hub.common.configuration import ConfigurationView
+from argosy.hub.events import api as events
 from argosy.hub.gc import api as gc
 from argosy.hub.jobs import api as jobs
+from argosy.hub.jobs.explain import api as explain
+from argosy.hub.jobs.plans import api as plans
 from argosy.hub.sites import api as sites
 from argosy.hub.workflows import api as workflows
 
@@ -26,7 +30,16 @@ api = [
     path("auth/token/refresh/", tokens.RefreshView.as_view()),
     path("auth/token/verify/", tokens.VerifyView.as_view()),
     path("auth/token/publickey/", tokens.PublicKeyView.as_view()),
+    path("configurations/", ConfigurationView.as_view()),
+    path("events/stream/", events.StreamView.as_view()),
+    path("events/ticket/", events.TicketView.as_view()),
+    path("file/explain/", explain.PathView.as_view()),
     path("file/workflow/", jobs.SubmitView.as_view()),
+    path("jobs/<int:pk>/apply/", plans.ApplyView.as_view()),
+    path("jobs/<int:pk>/explain/", explain.JobView.as_view()),
+    path("jobs/<int:id>/plan/", plans.PlanView.as_view()),
+    path("steps/", workflows.StepsView.as_view()),
+    path("discoveries/", workflows.DiscoveriesView.as_view()),
     path("health/", sites.HealthView.as_view()),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),

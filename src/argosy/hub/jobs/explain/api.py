@@ -1,0 +1,109 @@
+"""Explanations of jobs and paths."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from argosy.hub.common.fields import read_path
+from argosy.hub.jobs.explain import job as jobs
+from argosy.hub.jobs.explain import path as paths
+from argosy.hub.jobs.models import Job
+
+
+class TroubleSerializer(serializers.Serializer[Any]):
+    """One cause: how many files it concerns, one of them, what was recorded of that, and what to do."""
+
+    cause = serializers.CharField()
+    title = serializers.CharField()
+    remedy = serializers.CharField()
+    state = serializers.CharField()
+    files = serializers.IntegerField()
+    site = serializers.CharField()
+    step = serializers.CharField()
+    reason = serializers.CharField()
+    path = serializers.CharField(allow_null=True)
+    path_b64 = serializers.CharField(required=False)
+    next_try = serializers.DateTimeField(allow_null=True)
+    since = serializers.DateTimeField(allow_null=True)
+    jobs = serializers.ListField(child=serializers.IntegerField())
+
+
+class ToldSerializer(serializers.Serializer[Any]):
+    """Why a job is not done, or was not done well: what matters most first."""
+
+    job = serializers.IntegerField()
+    state = serializers.CharField()
+    summary = serializers.CharField()
+    causes = TroubleSerializer(many=True)
+    examined = serializers.IntegerField()
+    unwell = serializers.IntegerField()
+
+
+class HappenedSerializer(serializers.Serializer[Any]):
+    """What a job made of a path."""
+
+    job = serializers.IntegerField()
+    jobtype = serializers.CharField()
+    site = serializers.CharField()
+    step = serializers.CharField()
+    state = serializers.CharField()
+    reason = serializers.CharField()
+    error = serializers.CharField()
+    when = serializers.DateTimeField(allow_null=True)
+
+
+class ObjectSerializer(serializers.Serializer[Any]):
+    """The copy of a file."""
+
+    datastore = serializers.CharField()
+    key = serializers.CharField()
+
+
+class PathToldSerializer(serializers.Serializer[Any]):
+    """What jobs made of a path, the latest first, and what keeps it now."""
+
+    path = serializers.CharField()
+    path_b64 = serializers.CharField(required=False)
+    sites = serializers.ListField(child=serializers.CharField())
+    summary = serializers.CharField()
+    causes = TroubleSerializer(many=True)
+    history = HappenedSerializer(many=True)
+    object = ObjectSerializer(allow_null=True)
+    whole = serializers.BooleanField()
+
+
+class PathQuery(serializers.Serializer[Any]):
+    """Which path, and at which site if several have it."""
+
+    path = serializers.CharField(required=False)
+    path_b64 = serializers.CharField(required=False)
+    site = serializers.CharField(required=False)
+
+
+class JobView(generics.GenericAPIView[Job]):
+    """Why a job waits and what of it failed."""
+
+    queryset = Job.objects.filter(removed=False).select_related("site")
+
+    @extend_schema(responses=ToldSerializer)
+    def get(self, request: Request, pk: str) -> Response:
+        """Answer why the job waits, what of it failed by cause, what is tried again and when, and what to do."""
+        return Response(jobs.explain(self.get_object(), timezone.now()).to_json())
+
+
+class PathView(APIView):
+    """What became of a path."""
+
+    @extend_schema(parameters=[PathQuery], responses=PathToldSerializer)
+    def get(self, request: Request) -> Response:
+        """Answer which jobs had the path last, what became of it there, and what keeps it from being done now."""
+        asked = PathQuery(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        path = read_path(asked.validated_data, "path")
+        told = paths.explain(path, timezone.now(), site=asked.validated_data.get("site"))
+        return Response(told.to_json())

@@ -1,0 +1,98 @@
+"""What of a job did not go well, by cause: how many files each, and one of them."""
+
+from collections.abc import Iterator
+
+import msgspec
+from django.db.models import Min, QuerySet, Sum
+
+from argosy.core.states import FileState
+from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
+from argosy.hub.jobs.explain.causes import CANCELLED, cause_of
+from argosy.hub.jobs.explain.words import Trouble
+from argosy.hub.jobs.failures import UNWELL
+from argosy.hub.jobs.models import Job, Result, TaskEntries
+
+EXAMINED = 20_000
+"""Results of single files that are looked at: what a job of millions suffers from shows in these."""
+_Key = tuple[str, str, str, str]
+"""Name of the cause, state, site, step."""
+
+
+class Groups:
+    """Adds up what is alike."""
+
+    def __init__(self) -> None:
+        self._found: dict[_Key, Trouble] = {}
+
+    def add(self, trouble: Trouble) -> None:
+        """Count it to those of the same cause, state, site and step; the first of them is the example."""
+        key = (trouble.cause.name, trouble.state, trouble.site, trouble.step)
+        known = self._found.get(key)
+        if known is None:
+            self._found[key] = trouble
+        else:
+            self._found[key] = msgspec.structs.replace(known, files=known.files + trouble.files)
+
+    def largest_first(self) -> list[Trouble]:
+        """Return them: failed before aborted before cancelled, and what concerns most files first."""
+        order = [state.value for state in (*UNWELL, FileState.CANCELLED)]
+        return sorted(self._found.values(), key=lambda one: (order.index(one.state), -one.files))
+
+
+def troubles(job: Job) -> tuple[list[Trouble], int]:
+    """Return why files of the job did not go well, and how many of their results were looked at."""
+    groups = Groups()
+    rows = Result.objects.filter(job=job, final__in=UNWELL)
+    examined = 0
+    for trouble in _together(rows.filter(blob=None)):
+        groups.add(trouble)
+        examined += trouble.files
+    for trouble in _each(rows.exclude(blob=None).order_by("id")):
+        groups.add(trouble)
+        examined += 1
+        if examined >= EXAMINED:
+            break
+    if job.numcancelledfiles:
+        groups.add(_cancelled(job))
+    return groups.largest_first(), examined
+
+
+def _together(rows: QuerySet[Result]) -> Iterator[Trouble]:
+    """Yield tasks that broke with all they had left, those of one reason as one."""
+    alike = rows.values("final", "error", "reason", "task__site__name", "task__tasktype")
+    for found in alike.annotate(files=Sum("count"), first=Min("id")).order_by("first"):
+        yield Trouble(
+            cause=cause_of(found["error"], found["reason"]),
+            state=found["final"],
+            files=found["files"],
+            site=found["task__site__name"],
+            step=found["task__tasktype"],
+            reason=found["reason"],
+            path=_first_path(found["first"]),
+        )
+
+
+def _first_path(result: int) -> bytes | None:
+    row = Result.objects.get(pk=result)
+    entries = TaskEntries.objects.filter(task=row.task_id, attempt__lte=row.attempt).latest("attempt")
+    return next((item.origin for item in unpack_carried(entries.blob)), None)
+
+
+def _each(rows: QuerySet[Result]) -> Iterator[Trouble]:
+    for row in rows.select_related("task__site").iterator(chunk_size=100):
+        assert row.blob is not None
+        for noted in unpack_noted(row.blob):
+            outcome = noted.outcome
+            yield Trouble(
+                cause=cause_of(outcome.error, outcome.reason),
+                state=row.final,
+                files=1,
+                site=row.task.site.name,
+                step=row.task.tasktype,
+                reason=outcome.reason,
+                path=outcome.entry.path,
+            )
+
+
+def _cancelled(job: Job) -> Trouble:
+    return Trouble(cause=CANCELLED, state=FileState.CANCELLED.value, files=job.numcancelledfiles, site=job.site.name)

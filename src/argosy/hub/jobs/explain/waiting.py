@@ -1,0 +1,167 @@
+"""Why what is left of a job is not done yet: who is to do it, what the last try met, and when the next is made."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Min, QuerySet, Sum
+from msgspec.structs import replace
+
+from argosy.core.states import TaskState
+from argosy.hub.jobs.blobs import unpack_carried
+from argosy.hub.jobs.explain.causes import (
+    AGENT_SILENT,
+    BEHIND,
+    NO_AGENT,
+    QUEUED,
+    ROOT_REFUSED,
+    RUNNING,
+    STORE_DOWN,
+    Cause,
+    cause_of,
+)
+from argosy.hub.jobs.explain.words import Trouble, counted
+from argosy.hub.jobs.models import Job, Queue, Task, TaskEntries
+from argosy.hub.sites.models import Datastore, Presence, Site
+from argosy.hub.sites.presence import last_heard, serving
+
+_OPEN = (TaskState.PENDING, TaskState.STARTED)
+_UNTROUBLED = (QUEUED, BEHIND, RUNNING)
+"""Causes that nobody needs to do anything about."""
+FRESH = timedelta(seconds=30)
+"""What is left of a lease that was renewed lately: half of one, of which agents renew every sixth part."""
+_AHEAD = 5
+"""How many of the jobs ahead are named."""
+
+
+def troubles(job: Job, now: datetime) -> list[Trouble]:
+    """Return why open tasks of the job wait or go on, what matters most first."""
+    found: list[Trouble] = []
+    for site in Site.objects.filter(tasks__job=job, tasks__state__in=_OPEN).distinct():
+        tasks = Task.objects.filter(job=job, site=site)
+        found += _of_site(site, tasks.filter(state=TaskState.PENDING), tasks.filter(state=TaskState.STARTED), now)
+    return sorted(found, key=_rank)
+
+
+def _rank(trouble: Trouble) -> int:
+    return 1 + _UNTROUBLED.index(trouble.cause) if trouble.cause in _UNTROUBLED else 0
+
+
+def _of_site(site: Site, pending: QuerySet[Task], started: QuerySet[Task], now: datetime) -> Iterator[Trouble]:
+    nodes = serving(site, now)
+    yield from _absence(site, nodes, pending, busy=_is_busy(site, now))
+    yield from _tried(site, pending)
+    yield from _running(site, started, now)
+    fresh = pending.filter(error="")
+    if (nodes or _is_busy(site, now)) and fresh.exists() and not _all_refused(site, nodes):
+        yield from _queued(site, fresh, started)
+
+
+def _tried(site: Site, pending: QuerySet[Task]) -> Iterator[Trouble]:
+    """Yield what tasks that wait for another attempt met in the last."""
+    alike = pending.exclude(error="").values("tasktype", "error", "reason")
+    for found in alike.annotate(files=Sum("numfiles"), due=Min("due"), first=Min("id")).order_by("first"):
+        yield Trouble(
+            cause=cause_of(found["error"], found["reason"]),
+            state="waiting",
+            files=found["files"] or 0,
+            site=site.name,
+            step=found["tasktype"],
+            reason=found["reason"],
+            path=_path_of(found["first"]),
+            next_try=found["due"],
+        )
+
+
+def _absence(site: Site, nodes: list[Presence], pending: QuerySet[Task], *, busy: bool) -> Iterator[Trouble]:
+    """Yield that nobody is there to do it, or nobody who may."""
+    if busy or not pending.exists():
+        return
+    if not nodes:
+        last = last_heard(site)
+        heard = f"{last.node} was heard last, at {last.heard:%Y-%m-%d %H:%M:%S} UTC" if last else "none ever was heard"
+        yield _all_of(
+            NO_AGENT, site, pending, f"no node serves site {site.name}: {heard}", last.heard if last else None
+        )
+    elif _all_refused(site, nodes):
+        node = nodes[0]
+        root, reason = next(iter(node.unserved.items()))
+        yield _all_of(ROOT_REFUSED, site, pending, f"{node.node} does not serve root {root}: {reason}")
+
+
+def _is_busy(site: Site, now: datetime) -> bool:
+    """Say whether somebody works for the site now, whatever he says of himself."""
+    return Task.objects.filter(site=site, state=TaskState.STARTED, lease_until__gt=now + FRESH).exists()
+
+
+def _all_refused(site: Site, nodes: list[Presence]) -> bool:
+    """Say whether no node serves any root of the site."""
+    return bool(site.roots and nodes) and all(set(site.roots) <= set(node.unserved) for node in nodes)
+
+
+def _running(site: Site, started: QuerySet[Task], now: datetime) -> Iterator[Trouble]:
+    alike = started.values("node", "tasktype", "error", "reason")
+    for found in alike.annotate(files=Sum("numfiles"), since=Min("started"), first=Min("id"), lease=Min("lease_until")):
+        heard = found["lease"] is not None and found["lease"] - now > FRESH
+        trouble = Trouble(
+            cause=RUNNING if heard else AGENT_SILENT,
+            state="running",
+            files=found["files"] or 0,
+            site=site.name,
+            step=found["tasktype"],
+            reason=f"{found['node']} runs it" + (f"; before: {found['reason']}" if found["reason"] else ""),
+            path=_path_of(found["first"]),
+            since=found["since"],
+            next_try=None if heard else found["lease"],
+        )
+        if found["error"]:  # it was tried before, and this is how that went
+            yield replace(trouble, cause=cause_of(found["error"], found["reason"]))
+        else:
+            yield _waits_for(trouble, down) if heard and (down := _store_down(site)) else trouble
+
+
+def _store_down(site: Site) -> Datastore | None:
+    """Return a datastore of the site that did not answer when it was asked what it can do."""
+    return Datastore.objects.filter(links__site=site, abilities=None).exclude(trouble="").first()
+
+
+def _waits_for(trouble: Trouble, store: Datastore) -> Trouble:
+    return replace(trouble, cause=STORE_DOWN, reason=f"datastore {store.name}: {store.trouble}")
+
+
+def _queued(site: Site, fresh: QuerySet[Task], own: QuerySet[Task]) -> Iterator[Trouble]:
+    """Yield what the site does first, for each kind of slot that the tasks wait for."""
+    for queue in Queue.values:
+        waiting = fresh.filter(queue=queue)
+        first = waiting.order_by("id").first()
+        if first is None:
+            continue
+        others = Task.objects.filter(site=site, queue=queue).exclude(job=first.job_id)
+        ahead = others.filter(state=TaskState.STARTED) | others.filter(state=TaskState.PENDING, pk__lt=first.pk)
+        jobs = list(ahead.order_by("job").values_list("job", flat=True).distinct())
+        if jobs:
+            tasks = ahead.count()
+            reason = f"{counted(tasks, 'task')} of {counted(len(jobs), 'other job')} are ahead"
+            yield replace(_all_of(QUEUED, site, waiting, reason), jobs=tuple(jobs[:_AHEAD]))
+        elif own.filter(queue=queue).exists():
+            yield _all_of(BEHIND, site, waiting, "")
+        else:
+            yield _all_of(RUNNING, site, waiting, "it is about to begin")
+
+
+def _all_of(cause: Cause, site: Site, tasks: QuerySet[Task], reason: str, since: datetime | None = None) -> Trouble:
+    found = tasks.aggregate(files=Sum("numfiles"), first=Min("id"))
+    return Trouble(
+        cause=cause,
+        state="waiting",
+        files=found["files"] or 0,
+        site=site.name,
+        reason=reason,
+        path=_path_of(found["first"]),
+        since=since,
+    )
+
+
+def _path_of(task: int | None) -> bytes | None:
+    """Return the first path that a task has left."""
+    entries = TaskEntries.objects.filter(task=task).order_by("-attempt").first()
+    return next((item.entry.path for item in unpack_carried(entries.blob)), None) if entries else None

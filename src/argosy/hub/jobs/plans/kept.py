@@ -1,0 +1,60 @@
+"""Which jobs are plans, and what they were made under."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from blake3 import blake3
+
+from argosy.core import wire
+from argosy.core.errors import Invalid
+from argosy.discoveries.base import task_of
+from argosy.hub.jobs import sinks
+from argosy.hub.jobs.models import Job, Plan
+from argosy.hub.sites.models import Datastore, Site, SiteLink
+from argosy.hub.workflows.rules import Rule
+
+_OF_A_SITE = ("name", "roots", "unguarded_stubs", "min_stub_size", "trash_days")
+_OF_A_STORE = ("name", "type", "layout", "bucket", "container", "storageaccount", "endpoint", "path", "prefix")
+
+
+def begin(job: Job, rules: Sequence[Rule], discovery: str | None) -> None:
+    """Make the job a plan, before it has any task.
+
+    Raises:
+        Invalid: its discovery does more than look.
+    """
+    if discovery is not None and sinks.of(task_of(discovery)) is not None:
+        raise Invalid("dry_run: the discovery of this workflow does its work itself, and cannot be planned")
+    Plan.objects.create(job=job, settings=settings_of(job, rules))
+
+
+def settings_of(job: Job, rules: Sequence[Rule]) -> str:
+    """Return a hash of what the sites of these rules have settled, of their sitelinks and of where those lead."""
+    sites = {job.site_id, *(link.site for rule in rules for link in rule.chain)}
+    links = SiteLink.objects.filter(site__in=sites).order_by("site", "site_path").select_related("datastore")
+    settled = (
+        list(Site.objects.filter(pk__in=sites).order_by("pk").values_list("pk", *_OF_A_SITE)),
+        [(link.site_id, bytes(link.site_path), bytes(link.datastore_path), _where(link.datastore)) for link in links],
+    )
+    return blake3(wire.dump(settled)).hexdigest()
+
+
+def _where(store: Datastore) -> list[str]:
+    return [getattr(store, name) for name in _OF_A_STORE]
+
+
+def expect_alike(job: Job, *, dry_run: bool) -> None:
+    """Return where a submission is what the job it is added to is.
+
+    Raises:
+        Invalid: one is a plan, and the other is not.
+    """
+    if is_plan(job.pk) is not dry_run:
+        what = "is a plan: submit with dry_run" if is_plan(job.pk) else "is no plan: submit without dry_run"
+        raise Invalid(f"job {job.pk} {what}, or without `job`")
+
+
+@lru_cache(maxsize=1024)
+def is_plan(job: int) -> bool:
+    """Say whether the job is a plan: it is from its beginning, or never."""
+    return Plan.objects.filter(job=job).exists()

@@ -1,0 +1,198 @@
+"""How jobs, tasks and files look in the API."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from argosy.core import paths
+from argosy.core.entry import Entry
+from argosy.hub.common.fields import read_path
+from argosy.hub.jobs.files import FileNote, task_files
+from argosy.hub.jobs.given import given_paths, paths_of
+from argosy.hub.jobs.models import Job, Task
+from argosy.hub.jobs.plans.kept import is_plan
+
+
+class GivenSerializer(serializers.Serializer[Any]):
+    """A path to work on: a string, or an object with `path` (or `path_b64`) and perhaps `state` and `source`."""
+
+    path = serializers.CharField(required=False)
+    path_b64 = serializers.CharField(required=False)
+    state = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
+    source_b64 = serializers.CharField(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return an entry of which path and state are known, and where it was before if that was said."""
+        sent = {"path": data} if isinstance(data, str) else data
+        if not isinstance(sent, dict):
+            raise serializers.ValidationError(["A path is a string or an object with path, state and source."])
+        if unknown := sorted(set(sent) - set(self.fields)):
+            raise serializers.ValidationError([f"A path has no {unknown[0]!r}."])
+        state = sent.get("state") or ""
+        if not isinstance(state, str):
+            raise serializers.ValidationError({"state": ["A state is a string."]})
+        source = read_path(sent, "source") if {"source", "source_b64"} & set(sent) else None
+        return Entry(path=read_path(sent, "path"), state=state, source=source)
+
+
+class FileSerializer(serializers.Serializer[Any]):
+    """One file and what became of it; paths that are not UTF-8 have their bytes in `..._b64`."""
+
+    path = serializers.CharField()
+    path_b64 = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
+    source_b64 = serializers.CharField(required=False)
+    state = serializers.CharField()
+    reason = serializers.CharField()
+    error = serializers.CharField()
+    type = serializers.CharField()
+    size = serializers.IntegerField()
+    site = serializers.CharField()
+    task = serializers.CharField()
+    step = serializers.CharField()
+
+    def to_representation(self, instance: FileNote) -> dict[str, Any]:
+        """Return it as JSON."""
+        return file_json(instance)
+
+
+def file_json(note: FileNote) -> dict[str, Any]:
+    """Return a file as JSON."""
+    entry, outcome = note.outcome.entry, note.outcome
+    source = paths.to_json(note.source, "source") if note.source else {}
+    return {
+        **paths.to_json(entry.path),
+        **source,
+        "state": note.state,
+        "reason": outcome.reason,
+        "error": outcome.error,
+        "type": entry.kind.value,
+        "size": entry.size,
+        "site": note.site,
+        "task": note.task,
+        "step": note.step,
+    }
+
+
+@extend_schema_field(OpenApiTypes.FLOAT)
+class RuntimeField(serializers.ReadOnlyField):
+    """Seconds from start to end, or until now; null before the start."""
+
+    def to_representation(self, value: Any) -> float | None:
+        """Return the seconds."""
+        if value.started is None:
+            return None
+        seconds: float = ((value.completed or timezone.now()) - value.started).total_seconds()
+        return max(0.0, seconds)
+
+
+_COUNTS = (
+    "numfiles", "numprocessedfiles", "numskippedfiles", "numfailedfiles", "numabortedfiles", "numcancelledfiles",
+    "moved_data",
+)  # fmt: skip
+_JOB = (
+    "id", "url", "jobtype", "site", "owner", "clientkey", "schedule", "state", "created", "started", "completed",
+    "runtime", "dir_walk_complete", "fields", *_COUNTS, "numbytes", "resubmission_of", "dry_run",
+)  # fmt: skip
+
+
+class JobSerializer(serializers.ModelSerializer[Job]):
+    """A job in a list."""
+
+    site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+    owner = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+    clientkey = serializers.CharField(read_only=True, allow_null=True, default=None)
+    schedule = serializers.CharField(read_only=True, allow_null=True, default=None)
+    runtime = RuntimeField(source="*")
+
+    dry_run = serializers.SerializerMethodField()
+
+    class Meta:
+        """Fields."""
+
+        model = Job
+        fields: tuple[str, ...] = _JOB
+        read_only_fields = _JOB
+
+    @extend_schema_field(OpenApiTypes.BOOL)
+    def get_dry_run(self, job: Job) -> bool:
+        """Return whether the job is a plan: it changes nothing."""
+        return is_plan(job.pk)
+
+
+class JobDetailSerializer(JobSerializer):
+    """A job with its paths."""
+
+    paths = serializers.SerializerMethodField()
+
+    class Meta(JobSerializer.Meta):
+        """Fields."""
+
+        fields = (*_JOB, "discovery", "paths")
+
+    @extend_schema_field(GivenSerializer(many=True))
+    def get_paths(self, job: Job) -> list[Any]:
+        """Return the submitted paths: text where they are UTF-8, else with their bytes."""
+        return _shown(given_paths(job))
+
+
+class StatsSerializer(serializers.Serializer[Any]):
+    """How many jobs there are, by what they are."""
+
+    type = serializers.DictField(child=serializers.IntegerField())
+    state = serializers.DictField(child=serializers.IntegerField())
+    created = serializers.DictField(child=serializers.IntegerField(), help_text="By day.")
+    site = serializers.DictField(child=serializers.IntegerField())
+
+
+class TaskSerializer(serializers.ModelSerializer[Task]):
+    """A task in a list."""
+
+    taskid = serializers.CharField(read_only=True)
+    job = serializers.PrimaryKeyRelatedField[Any](read_only=True)
+    site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
+
+    class Meta:
+        """Fields."""
+
+        model = Task
+        fields: tuple[str, ...] = ("taskid", "url", "job", "site", "tasktype", "state", "started", "reason")
+        extra_kwargs = {"url": {"lookup_field": "taskid"}}  # noqa: RUF012 - the framework reads it so
+
+
+class TaskDetailSerializer(TaskSerializer):
+    """A task with its results."""
+
+    runtime = RuntimeField(source="*")
+    paths = serializers.SerializerMethodField()
+    results = serializers.SerializerMethodField()
+
+    class Meta(TaskSerializer.Meta):
+        """Fields."""
+
+        fields = (
+            *TaskSerializer.Meta.fields, "created", "completed", "runtime", *_COUNTS, "attempt", "node", "error",
+            "paths", "results",
+        )  # fmt: skip
+
+    @extend_schema_field(GivenSerializer(many=True))
+    def get_paths(self, task: Task) -> list[Any]:
+        """Return the paths it was given."""
+        return _shown(paths_of(task))
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_results(self, task: Task) -> dict[str, Any]:
+        """Return what became of each, by state."""
+        found: dict[str, Any] = {}
+        for note in task_files(task, state=None, kind=None, site=None):
+            found.setdefault(note.state, []).append(FileSerializer(note).data)
+        return found
+
+
+def _shown(found: list[bytes]) -> list[Any]:
+    shown = [paths.to_json(path) for path in found]
+    return [one["path"] if set(one) == {"path"} else one for one in shown]

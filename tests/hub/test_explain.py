@@ -1,0 +1,517 @@
+"""Faults that are really injected, each explained: the right cause first, and what to do about it."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from argosy.core.config import DatastoreConfig, LinkConfig
+from argosy.hub.jobs import removal
+from argosy.hub.jobs.explain import failed
+from argosy.hub.jobs.explain import job as jobs
+from argosy.hub.jobs.explain import path as paths
+from argosy.hub.jobs.explain.path import PathTold
+from argosy.hub.jobs.explain.words import Told
+from argosy.hub.jobs.models import Failure, Job, Task
+from argosy.hub.jobs.services import cancel
+from argosy.hub.sites.services import reconcile
+from argosy.hub.workflows.models import Workflow
+from argosy.linux import capabilities
+from tests.hub.real import RealAgent
+from tests.loop import mounted, unmounted
+from tests.servers import SeaweedFS
+from tests.stores.bucket import Bucket, serving
+from tests.stores.faulty import standing_before
+
+CLOSED = "http://127.0.0.1:9"
+"""Where nothing listens."""
+
+
+@dataclass
+class World:
+    """What a fault is injected into. `path`: the file that suffers from it."""
+
+    top: Path
+    held: ExitStack
+    agent: RealAgent = field(init=False)
+    path: Path = field(init=False)
+
+    def begin(self, **more: object) -> RealAgent:
+        self.agent = self.held.enter_context(RealAgent(self.top, **more))  # type: ignore[arg-type]
+        self.path = self.agent.made("file")
+        return self.agent
+
+    def bucket(self, bucket: Bucket | None = None, **settings: object) -> Bucket:
+        """Begin with a bucket in memory."""
+        bucket = bucket or Bucket()
+        served = self.held.enter_context(serving(bucket))
+        self.begin(store=s3(**served | settings))
+        return bucket
+
+    def disk(self, kind: str = "ext4", size: int = 64 << 20) -> Path:
+        """Return a filesystem of its own, unmounted at the end."""
+        point = mounted(kind, self.top, size)
+        self.held.callback(unmounted, point)
+        return point
+
+    def stub(self) -> Path:
+        """Make the file a stub."""
+        assert self.agent.ran("migrate", self.path).state == "SUCCESS"
+        return self.path
+
+    def told(self, job: Job) -> Told:
+        return jobs.explain(Job.objects.get(pk=job.pk), self.agent.clock())
+
+    def told_of(self, path: Path) -> PathTold:
+        return paths.explain(bytes(path), self.agent.clock())
+
+
+def s3(**settings: object) -> DatastoreConfig:
+    usual = {"bucket": "bkt", "endpoint": CLOSED, "accesskeyid": "k", "secretaccesskey": "s", "tries": 1, "timeout": 1}
+    return DatastoreConfig(name="cloud", type="S3", **usual | settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with ExitStack() as held:
+        yield World(tmp_path, held)
+
+
+Fault = Callable[[World], Job]
+
+
+def store_down(world: World) -> Job:
+    return world.begin(store=s3()).ran("premigrate", world.path)
+
+
+def store_hangs(world: World) -> Job:
+    served = world.held.enter_context(serving(Bucket()))
+    proxy, url = world.held.enter_context(standing_before(str(served["endpoint"])))
+    proxy.always = "hang"
+    return world.begin(store=s3(endpoint=url)).ran("premigrate", world.path)
+
+
+def wrong_key(world: World) -> Job:
+    world.bucket(Bucket(trouble=403))
+    return world.agent.ran("premigrate", world.path)
+
+
+def store_full(world: World) -> Job:
+    world.bucket(Bucket(trouble=507))
+    return world.agent.ran("premigrate", world.path)
+
+
+def full_disk(world: World) -> Job:
+    disk = world.disk()
+    world.begin(roots={"london": disk})
+    world.path = world.agent.made("file", os.urandom(20 << 20))
+    world.stub()
+    filler = disk / "projects" / "filler"
+    subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], check=False, capture_output=True)
+    return world.agent.ran("recall", world.path)
+
+
+def quota(world: World) -> Job:
+    disk = world.disk("btrfs", 512 << 20)
+    world.begin(roots={"london": disk})
+    world.path = world.agent.made("file", os.urandom(20 << 20))
+    world.stub()
+    subprocess.run(["sync", "-f", str(disk)], check=True)
+    subprocess.run(["btrfs", "quota", "enable", disk], check=True, capture_output=True)
+    subprocess.run(["btrfs", "qgroup", "limit", "1M", disk], check=True, capture_output=True)
+    return world.agent.ran("recall", world.path)
+
+
+def no_agent(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path)
+    world.agent.clock.forward(40)
+    return job
+
+
+def root_refused(world: World) -> Job:
+    agent = world.begin()
+    agent.roots["london"].rename(world.top / "unmounted")
+    agent.projects().mkdir(parents=True)
+    agent.serve(agent.declared.sites[0])
+    return agent.start("premigrate", world.path)
+
+
+def lease_lost(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path)
+    assert world.agent.claim() is not None
+    world.agent.clock.forward(70)
+    world.agent.say_present("london")
+    world.agent.delivery.sweep()
+    return job
+
+
+def agent_silent(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path)
+    assert world.agent.claim() is not None
+    world.agent.clock.forward(40)
+    return job
+
+
+def permission(world: World) -> Job:
+    world.begin(hands=without_rights)
+    os.chown(world.path, 4711, 4711)
+    world.path.chmod(0)
+    return world.agent.ran("premigrate", world.path)
+
+
+def without_rights() -> None:
+    """Have this thread overrule no permissions of files."""
+    effective, *rest = capabilities._sets()
+    capabilities._give((effective & ~0b110, *rest))
+
+
+def busy_file(world: World) -> Job:
+    world.begin()
+    world.held.enter_context(world.path.open("r+b"))
+    return world.agent.ran("migrate", world.path)
+
+
+def archived(world: World) -> Job:
+    world.bucket(storage_class="GLACIER")
+    return world.agent.ran("recall", world.stub())
+
+
+def missing_sitelink(world: World) -> Job:
+    agent = world.begin()
+    inner = agent.made("inner/file")
+    london, dublin = agent.declared.sites
+    link = LinkConfig(site_path=str(inner.parent), datastore="cloud", datastore_path="elsewhere/")
+    reconcile(replace(agent.declared, sites=(replace(london, links=(*london.links, link)), dublin)))
+    world.path = inner
+    return agent.ran("send", agent.projects(), fields={"destinationsite": "dublin", "hydrate": True})
+
+
+def immutable(world: World) -> Job:
+    world.begin(roots={"london": world.disk()})
+    subprocess.run(["chattr", "+i", world.path], check=True)
+    world.held.callback(subprocess.run, ["chattr", "-i", world.path], check=True)
+    return world.agent.ran("migrate", world.path)
+
+
+def corrupted_object(world: World) -> Job:
+    world.begin()
+    world.stub()
+    stored = world.agent.shelf / "projects" / "file"
+    before = stored.stat()
+    content = bytearray(stored.read_bytes())
+    content[100] ^= 1
+    with stored.open("r+b") as file:
+        file.write(content)
+    os.utime(stored, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    return world.agent.ran("recall", world.path)
+
+
+def forged_attribute(world: World) -> Job:
+    world.begin()
+    os.setxattr(world.path, "trusted.argosy", b"\1what anybody writes")
+    return world.agent.ran("premigrate", world.path)
+
+
+def path_not_there(world: World) -> Job:
+    world.begin()
+    world.path = world.path.with_name("nothing")
+    return world.agent.ran("premigrate", world.path, discovery=None)
+
+
+def object_gone(world: World) -> Job:
+    world.begin()
+    world.stub()
+    (world.agent.shelf / "projects" / "file").unlink()
+    return world.agent.ran("recall", world.path)
+
+
+def cancelled(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path, discovery=None)
+    return cancel(job.pk)
+
+
+def restarted(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path)
+    assert world.agent.claim() is not None
+    world.agent.delivery.adopt_orphans()
+    return job
+
+
+def restarted_and_claimed(world: World) -> Job:
+    job = restarted(world)
+    while world.agent.claim() is None:
+        pass
+    return job
+
+
+def other_job_ahead(world: World) -> Job:
+    agent = world.begin()
+    agent.start("premigrate", agent.projects())
+    assert agent.claim() is not None
+    return agent.start("premigrate", world.path)
+
+
+def no_guard(world: World) -> Job:
+    return world.begin(stubs=False).ran("migrate", world.path)
+
+
+def differs(world: World) -> Job:
+    agent = world.begin()
+    agent.made("file", b"others had this", site="dublin")
+    return agent.ran("send", world.path, fields={"destinationsite": "dublin", "hydrate": True})
+
+
+def copied_stub(world: World) -> Job:
+    world.begin()
+    copy = world.path.with_name("copy")
+    subprocess.run(["cp", "-a", "--preserve=xattr", world.stub(), copy], check=True)
+    world.path = copy
+    return world.agent.ran("recall", copy)
+
+
+def written_stub(world: World) -> Job:
+    world.begin()
+    with world.stub().open("r+b") as file:
+        file.write(b"over what was there")
+    return world.agent.ran("recall", world.path)
+
+
+def read_only(world: World) -> Job:
+    disk = world.disk()
+    world.begin(roots={"london": disk})
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    world.held.callback(subprocess.run, ["mount", "-o", "remount,rw", disk], check=True)
+    return world.agent.ran("premigrate", world.path)
+
+
+def excluded(world: World) -> Job:
+    return world.begin().ran("premigrate", world.path, exclude=("*",))
+
+
+FAULTS: dict[Fault, str] = {
+    store_down: "store_down",
+    store_hangs: "store_down",
+    wrong_key: "wrong_key",
+    store_full: "store_full",
+    full_disk: "disk_full",
+    quota: "quota",
+    no_agent: "no_agent",
+    root_refused: "root_refused",
+    lease_lost: "agent_lost",
+    agent_silent: "agent_silent",
+    permission: "permission",
+    busy_file: "busy",
+    archived: "archived",
+    missing_sitelink: "no_sitelink",
+    immutable: "immutable",
+    corrupted_object: "corrupt",
+    forged_attribute: "forged",
+    path_not_there: "path_gone",
+    object_gone: "object_gone",
+    cancelled: "cancelled",
+    restarted: "restarted",
+    restarted_and_claimed: "restarted",
+    other_job_ahead: "queued",
+    no_guard: "no_guard",
+    differs: "differs",
+    copied_stub: "not_adopted",
+    written_stub: "stub_written",
+    read_only: "read_only",
+    excluded: "nothing_found",
+}
+"""Faults, and the cause that is to be named first."""
+
+
+NOT_OF_THE_PATH = {excluded}
+"""Faults of which nothing is recorded with the path."""
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_the_right_cause_of_a_fault_is_named_first_for_the_job_and_for_the_path(world: World, fault: Fault) -> None:
+    job = fault(world)
+    told, of_path = world.told(job), world.told_of(world.path)
+    first = told.causes[0]
+    assert first.cause.name == FAULTS[fault], told
+    assert first.cause.remedy
+    assert first.sentence() in told.summary
+    if fault not in NOT_OF_THE_PATH:
+        assert of_path.causes[0].cause.name == FAULTS[fault], of_path
+        assert job.pk in of_path.causes[0].jobs
+
+
+@pytest.mark.parametrize(
+    ("settings", "cause"),
+    [
+        ({"bucket": "nobody-made-this-one"}, "bucket_gone"),
+        ({"secretaccesskey": "of somebody else"}, "wrong_key"),
+        ({"accesskeyid": "nobody"}, "wrong_key"),
+    ],
+)
+def test_a_bucket_that_is_not_there_is_told_from_a_wrong_key(
+    world: World, seaweedfs: SeaweedFS, settings: dict[str, str], cause: str
+) -> None:
+    world.begin(store=s3(**seaweedfs.settings(seaweedfs.bucket()) | settings))
+    job = world.agent.ran("premigrate", world.path)
+    assert world.told(job).causes[0].cause.name == cause
+    assert world.told_of(world.path).causes[0].cause.name == cause
+
+
+def test_a_node_that_renews_a_lease_is_there_whatever_it_says_of_itself(world: World) -> None:
+    agent = world.begin()
+    running = agent.start("premigrate", agent.projects())
+    order = agent.claim()
+    assert order is not None
+    waiting = agent.start("premigrate", world.path)
+    agent.clock.forward(50)
+    assert agent.delivery.renew(order.task, order.attempt)
+    assert [one.cause.name for one in world.told(running).causes] == ["running"]
+    assert [one.cause.name for one in world.told(waiting).causes] == ["queued"]
+
+
+def test_what_is_tried_again_is_said_with_the_time_of_the_next_try(world: World) -> None:
+    job = store_down(world)
+    (first, *_), due = world.told(job).causes, Task.objects.get(job=job, chain=0).due
+    assert (first.state, first.files, first.path, first.next_try) == ("waiting", 1, bytes(world.path), due)
+    assert "the next try is in 2 s" in world.told(job).summary
+    while job.state not in {"FAILURE", "SUCCESS"}:
+        world.agent.clock.forward(600)
+        world.agent.say_present("london")
+        world.agent.delivery.sweep()
+        world.agent.run()
+        job.refresh_from_db()
+    (first,) = world.told(job).causes
+    assert (first.cause.name, first.state, first.next_try) == ("store_down", "failed", None)
+
+
+def test_a_job_without_trouble_has_no_cause_and_says_so(world: World) -> None:
+    told = world.told(world.begin().ran("premigrate", world.path))
+    assert (told.causes, told.state) == ([], "SUCCESS")
+    assert told.summary.endswith("ended well: 1 file is as it was to be")
+
+
+def test_failures_are_grouped_by_cause_the_largest_first_each_with_an_example(world: World) -> None:
+    agent = world.begin()
+    for name in "abc":
+        os.setxattr(agent.made(name), "trusted.argosy", b"\1what anybody writes")
+    agent.made("good")
+    held = [agent.made(name).open("r+b") for name in "de"]
+    told = world.told(agent.ran("migrate", agent.projects()))
+    for file in held:
+        file.close()
+    assert [(one.cause.name, one.state, one.files) for one in told.causes] == [
+        ("forged", "failed", 3),
+        ("busy", "aborted", 2),
+    ]
+    assert told.causes[0].path == bytes(agent.projects() / "a")
+    assert (told.examined, told.unwell) == (5, 5)
+
+
+def test_of_very_many_failures_the_first_are_looked_at_and_it_is_said_how_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failed, "EXAMINED", 2)
+    agent = world.begin()
+    for name in "abc":
+        os.setxattr(agent.made(name), "trusted.argosy", b"\1what anybody writes")
+    told = world.told(agent.ran("migrate", agent.projects()))
+    assert (told.causes[0].files, told.examined, told.unwell) == (2, 2, 3)
+
+
+def test_a_path_tells_what_became_of_it_the_latest_first_and_where_its_copy_is(world: World) -> None:
+    world.begin()
+    world.stub()
+    world.agent.ran("recall", world.path)
+    told = world.told_of(world.path)
+    assert [one.step.rpartition(".")[2] for one in told.history] == ["recall", "migrate"]
+    assert told.causes == []
+    assert told.stored is not None
+    assert (told.stored.datastore, told.stored.key) == ("cloud", "projects/file")
+    assert "recall of job" in told.summary
+
+
+def test_a_failure_is_found_however_much_was_done_since(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = wrong_key(world)
+    broken = forged_attribute_of(world.agent, "other")
+    monkeypatch.setattr(paths, "ROWS", 0)
+    told = world.told_of(world.path)
+    assert [(one.job, one.error) for one in told.history] == [(job.pk, "refused")]
+    assert not told.whole
+    assert [one.error for one in world.told_of(broken).history] == ["corrupt"]
+
+
+def forged_attribute_of(agent: RealAgent, name: str) -> Path:
+    file = agent.made(name)
+    os.setxattr(file, "trusted.argosy", b"\1what anybody writes")
+    agent.ran("premigrate", file)
+    return file
+
+
+def test_where_a_path_fails_at_another_site_its_origin_tells_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = differs(world)
+    monkeypatch.setattr(paths, "ROWS", 0)
+    told = world.told_of(world.path)
+    assert [(one.job, one.site, one.error) for one in told.history] == [(job.pk, "dublin", "exists")]
+    assert told.causes[0].cause.name == "differs"
+
+
+def test_what_was_only_planned_is_no_history_of_a_path(world: World) -> None:
+    world.begin()
+    os.setxattr(world.path, "trusted.argosy", b"\1what anybody writes")
+    plan = world.agent.ran("premigrate", world.path, dry_run=True)
+    assert (world.told_of(world.path).history, world.told_of(world.path).causes) == ([], [])
+    assert world.told(plan).summary.startswith(f"Plan {plan.pk} ")
+
+
+def test_what_is_kept_of_failures_goes_with_their_job(world: World) -> None:
+    job = wrong_key(world)
+    assert Failure.objects.exists()
+    removal.remove(job.pk)
+    while removal.purge():
+        pass
+    assert not Failure.objects.exists()
+
+
+def test_a_path_that_no_job_had_says_so_and_one_outside_all_roots_is_refused(world: World, api) -> None:
+    world.begin()
+    assert world.told_of(world.path).summary.endswith("no job had it, as far as is recorded")
+    refused = api.get("/api/file/explain/", {"path": "/elsewhere/file"})
+    assert refused.status_code == 400
+    assert "/elsewhere/file" in refused.json()["detail"]
+    assert str(world.agent.roots["london"]) in refused.json()["detail"]
+
+
+def test_the_api_answers_the_same_and_has_none_of_a_job_that_is_not_there(world: World, api) -> None:
+    job = wrong_key(world)
+    told = api.get(f"/api/jobs/{job.pk}/explain/").json()
+    assert (told["job"], told["state"], told["unwell"]) == (job.pk, "FAILURE", 1)
+    (first,) = told["causes"]
+    assert (first["cause"], first["state"], first["files"], first["path"]) == (
+        "wrong_key",
+        "failed",
+        1,
+        str(world.path),
+    )
+    assert "refused our credentials" in first["reason"]
+    of_path = api.get("/api/file/explain/", {"path": str(world.path)}).json()
+    assert (of_path["causes"][0]["cause"], of_path["history"][0]["job"]) == ("wrong_key", job.pk)
+    assert api.get("/api/jobs/99999/explain/").status_code == 404
+
+
+def test_a_disabled_workflow_is_refused_with_the_reason(world: World, api) -> None:
+    world.begin()
+    Workflow.objects.filter(name="premigrate").update(enabled=False)
+    try:
+        body = {"workflow": "premigrate", "site": "london", "paths": [str(world.path)]}
+        refused = api.post("/api/file/workflow/", body)
+    finally:
+        Workflow.objects.filter(name="premigrate").update(enabled=True)
+    assert refused.status_code == 400
+    assert "disabled" in refused.json()["detail"]
+    assert "enable it" in refused.json()["detail"]
