@@ -355,6 +355,18 @@ def test_a_file_written_after_it_was_premigrated_is_sent_again(london: Side) -> 
     assert content(london, "projects/f") == b"SECOND"
 
 
+def test_a_write_in_the_same_tick_of_the_clock_as_the_last_is_sent_by_the_next_run(london: Side) -> None:
+    file = london.tree / "f"
+    file.write_bytes(b"first")
+    premigrate(london, file)
+    tick = file.stat().st_mtime_ns
+    file.write_bytes(b"other")
+    os.utime(file, ns=(tick, tick))  # as a filesystem has it whose clock ticks every second
+    (outcome,) = premigrate(london, file, overwrite=True)
+    assert outcome.state is FileState.PROCESSED
+    assert content(london, "projects/f") == b"other"
+
+
 def test_a_copy_that_took_the_attribute_along_is_no_premigrated_file(london: Side) -> None:
     file, copy = london.tree / "f", london.tree / "copy"
     file.write_bytes(b"bytes")

@@ -2,9 +2,9 @@
 
 Layout (big-endian): version 1 B, state 1 B, flags 1 B (1: clean, 2: keeps its head), operation 16 B, datastore 4 B,
 object uuid 16 B, size 8 B, mtime as seconds 8 B (signed) and nanoseconds 4 B, digest 32 B (BLAKE3), filesystem uuid
-16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the length (1 B each) and bytes of the entity tag and
-of the version id. Of a stub that keeps its head, 8 B follow: how much of it. A digest or a uuid of zeros stands for one
-that is not known.
+16 B, subvolume 8 B, inode 8 B, birth time ns 8 B (signed), then the length (1 B each; 255 where it follows in 2 B) and
+bytes of the entity tag and of the version id. Of a stub that keeps its head, 8 B follow: how much of it. A digest or a
+uuid of zeros stands for one that is not known.
 """
 
 import struct
@@ -17,6 +17,8 @@ from argosy.core.errors import Corrupt, Unsupported
 VERSION = 1
 _FIXED = struct.Struct(">BBB16sI16sQqI32s16sQQq")
 _KEPT = struct.Struct(">Q")
+_LENGTH = struct.Struct(">H")
+_FAR = 255
 _CLEAN = 1
 _KEEPS = 2
 
@@ -39,14 +41,27 @@ class StubState(IntEnum):
         return self in {StubState.RELEASING, StubState.STUB, StubState.RECALLING}
 
 
-class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Which inode this is, across reboots and renames; an attribute with another binding is a copy's, not state."""
+class Binding(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Which inode this is, across reboots and renames; an attribute with another binding is a copy's, not state.
+
+    Two are equal where they mean the same inode, whichever of its names each has for the filesystem.
+    """
 
     filesystem: bytes
     subvolume: int
     inode: int
     born_ns: int
     """When it was made, ns since 1970; where the filesystem keeps no such times, 0 or below, and tells less."""
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Binding)
+            and (self.inode, self.born_ns, self.subvolume) == (other.inode, other.born_ns, other.subvolume)
+            and same_filesystem(self.filesystem, other.filesystem)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.inode, self.born_ns, self.subvolume))
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,17 +121,41 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
         return pointer
 
 
+def same_filesystem(one: bytes, other: bytes) -> bool:
+    """Say whether these are names of one filesystem: the UUID, or what the kernel makes of it where it does not tell it.
+
+    Linux before 6.0 does not tell ext4's UUID, but has `statfs` answer both its halves in one.
+    """
+    return one == other or (is_brief(one) != is_brief(other) and brief(one) == brief(other))
+
+
+def is_brief(filesystem: bytes) -> bool:
+    """Say whether it is what `statfs` answers, not a UUID."""
+    return not any(filesystem[:8])
+
+
+def brief(filesystem: bytes) -> bytes:
+    """Return what `statfs` answers for an ext4 of that UUID; of what is no UUID, the same."""
+    if is_brief(filesystem):
+        return filesystem
+    first, second = (int.from_bytes(half, "little") for half in (filesystem[:8], filesystem[8:]))
+    return (first ^ second).to_bytes(16, "big")
+
+
 def _short(text: str) -> bytes:
     data = text.encode()
-    return bytes([len(data)]) + data
+    length = bytes([len(data)]) if len(data) < _FAR else bytes([_FAR]) + _LENGTH.pack(len(data))
+    return length + data
 
 
 def _long(value: bytes) -> tuple[str, bytes]:
-    length = value[0]
-    data = value[1 : 1 + length]
-    if len(data) != length:
+    length, start = value[0], 1
+    if length == _FAR:
+        (length,), start = _LENGTH.unpack_from(value, 1), 1 + _LENGTH.size
+    end = start + length
+    if len(value) < end:
         raise ValueError("cut short")
-    return data.decode(), value[1 + length :]
+    return value[start:end].decode(), value[end:]
 
 
 def _head(rest: bytes) -> int:

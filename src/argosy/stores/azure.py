@@ -75,9 +75,9 @@ class AzureStore(HttpStore):
             raise Corrupt(f"object {key}: {self.where} does not give back what was sent; it was removed")
         return made
 
-    def head(self, key: str) -> Object:
+    def head(self, key: str, *, version: str = "") -> Object:
         """Return the object's description."""
-        return _described(key, self.asked(key, self._blob(key).get_blob_properties))
+        return _described(key, self.asked(key, self._blob(key, version).get_blob_properties))
 
     def get(
         self, key: str, *, offset: int = 0, length: int | None = None, etag: str = "", version: str = ""

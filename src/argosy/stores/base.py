@@ -89,8 +89,8 @@ class Store(Protocol):
             Exhausted: the store is full.
         """
 
-    def head(self, key: str) -> Object:
-        """Return the object's description, metadata included.
+    def head(self, key: str, *, version: str = "") -> Object:
+        """Return the object's description, metadata included; `version`: of that one, where the store keeps versions.
 
         Raises:
             NotFound: there is none.

@@ -72,9 +72,9 @@ class GcsStore(HttpStore):
             raise Corrupt(f"object {key}: {self.where} does not give back what was sent; it was removed")
         return made
 
-    def head(self, key: str) -> Object:
+    def head(self, key: str, *, version: str = "") -> Object:
         """Return the object's description."""
-        return _described(key, self._found(key))
+        return _described(key, self._found(key, version))
 
     def get(
         self, key: str, *, offset: int = 0, length: int | None = None, etag: str = "", version: str = ""

@@ -47,7 +47,7 @@ class MemoryStore:
                 raise NotFound(f"object {key} does not exist")
             return self._held[key]
 
-    def head(self, key: str) -> Object:
+    def head(self, key: str, *, version: str = "") -> Object:  # noqa: ARG002 - there are no versions here
         """Return the object's description."""
         return self._find(key)[0]
 

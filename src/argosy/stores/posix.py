@@ -122,7 +122,7 @@ class PosixStore:
             expected = _fill(staged.fd, source)
             return self._finish(key, staged, metadata, condition, expected=expected)
 
-    def head(self, key: str) -> Object:
+    def head(self, key: str, *, version: str = "") -> Object:  # noqa: ARG002 - there are no versions here
         """Return the object's description."""
         with self._translated(key), self._opened(key) as fd:
             return _describe(key, fd)

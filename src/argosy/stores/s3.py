@@ -106,9 +106,9 @@ class S3Store(HttpStore):
             raise Corrupt(f"object {key}: {self.where} does not give back what was sent; it was removed")
         return made
 
-    def head(self, key: str) -> Object:
+    def head(self, key: str, *, version: str = "") -> Object:
         """Return the object's description."""
-        reply = self.waiting.call(partial(self._look, key))
+        reply = self.waiting.call(partial(self._look, key, version))
         return self._object(key, reply.meta, reply.attributes)
 
     def get(
@@ -417,13 +417,15 @@ class S3Store(HttpStore):
 
     # One question and its answer.
 
-    def _look(self, key: str) -> Any:
+    def _look(self, key: str, version: str) -> Any:
         """Ask for the description only; a HEAD does not say whether it is the object or the bucket that is missing."""
         try:
             with self.translated(key):
-                return self._obstore.get(self.name(key), options={"head": True})
+                return self._obstore.get(
+                    self.name(key), options={"head": True} | ({"version": version} if version else {})
+                )
         except NotFound:
-            return self._ask(key, 0, None, "", "")
+            return self._ask(key, 0, None, "", version)
 
     def _ask(self, key: str, start: int, end: int | None, etag: str, version: str) -> Any:
         """Return the reply that brings the bytes from `start` up to `end`; None where the object ends before."""

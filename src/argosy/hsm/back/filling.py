@@ -2,9 +2,9 @@
 
 Without a guard whoever opens the file meanwhile waits: it is seized. Somebody who has it open, if only for reading, is
 waited for a moment, and then the file is left alone: nothing else keeps what is written from being written over. Only
-where nothing can be seized (no leases there, or a file of somebody else) it is filled beside others; what is there in the
-end is then read again before it is believed, and where it is not what came, the file stays as it is, for the next run to
-put in quarantine. What a recall left that failed or was killed is no obstacle there: it is gone on with.
+where nothing can be seized (no leases there, or a file of somebody else) it is filled beside others; what is there in
+the end is then read again before it is believed, and where it is not what came, the file stays as it is, for the next
+run to put in quarantine. What a recall left that failed or was killed is no obstacle there: it is gone on with.
 """
 
 import time
@@ -27,7 +27,6 @@ from argosy.hsm.object.stored import pinned_for
 from argosy.hsm.object.trust import Owners, given
 from argosy.hsm.repair.quarantine import quarantine
 from argosy.site import Note, Site
-
 
 PUT_BACK: Final = 0.8
 """Up to which part of the kernel's patience with us a file is still made a stub again."""

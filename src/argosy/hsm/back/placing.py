@@ -1,9 +1,10 @@
 """The bytes of a recall, put where they belong in the file; never over what somebody else wrote.
 
-A file that is seized is ours, until the kernel has kept somebody waiting for it too long: bytes are written as they come,
-and where there is not time enough, the recall ends. Where nothing can be seized (a filesystem without leases, a file of
-somebody else) we look before each stretch is written or freed whether it is empty, or has those bytes already (a recall
-that failed may have left them). Between that look and the write nothing keeps a writer out: the stretches are short.
+A file that is seized is ours, until the kernel has kept somebody waiting for it too long: bytes are written as they
+come, and where there is not time enough, the recall ends. Where nothing can be seized (a filesystem without leases, a
+file of somebody else) we look before each stretch is written or freed whether it is empty, or has those bytes already
+(a recall that failed may have left them). Between that look and the write nothing keeps a writer out: the stretches are
+short.
 """
 
 import time

@@ -140,7 +140,7 @@ def _found_again(path: bytes, site: Site, tree: Filesystem, inode: int) -> bool:
 
 
 def _cleaned(file: File, seen: Seen, site: Site) -> Seen:
-    """Return what the file is once it is whole or a clean stub; what a recall left in a file in use is gone on with as it is."""
+    """Return what the file is once it is whole or a clean stub; what a recall left in one in use is gone on with."""
     if seen.state is State.RECALLING:
         if not _seized(file):
             return seen

@@ -1,7 +1,9 @@
 """A file and its copy: what its inode says of it, whether that still holds, and how it forgets it."""
 
+import time
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -10,8 +12,12 @@ from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.filesystems.base import File
+from argosy.hsm.file.state import has_holes
 from argosy.hsm.object.content import digest_of
 from argosy.site import Note, Site
+
+SETTLED_NS: Final = 2 * 10**9
+"""How old a file must be: a clock that ticks every other second may give two writes the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,11 @@ def unchanged(file: File, pointer: Pointer, site: Site) -> bool:
     return _is_read_again(file, pointer, site)
 
 
+def is_settled(mtime_ns: int) -> bool:
+    """Say whether a write from now on would give the file another mtime."""
+    return time.time_ns() - mtime_ns >= SETTLED_NS
+
+
 def forget(entry: Entry, file: File, stored: Stored, site: Site) -> Outcome:
     """Have the file forget its copy, durably; the hub is told that the entry needs the object no more."""
     file.sync()
@@ -84,10 +95,13 @@ def forget(entry: Entry, file: File, stored: Stored, site: Site) -> Outcome:
 def drop_pointer(file: File, uuid: bytes, site: Site) -> None:
     """Remove the attribute of a file that has all its bytes, durably.
 
-    The index knows that first: a file with holes that it took for a stub would be lost without an attribute.
+    Of a file with holes the index knows that first: if it took it for a stub, it would be lost without an attribute.
+
+    Raises:
+        Exhausted: there is no room for that in the index; the file keeps its attribute.
     """
     site.check_lease()
-    site.note(file.binding(), Note(uuid, 0, stub=False), at_once=True)
+    site.note(file.binding(), Note(uuid, 0, stub=False), at_once=has_holes(file))
     file.forget()
     file.sync()
 
@@ -98,6 +112,6 @@ def _is_read_again(file: File, pointer: Pointer, site: Site) -> bool:
         ctime_ns = file.changed_ns()
         if digest_of(file) != pointer.digest:
             return False
-        if unwritten():
+        if unwritten() and is_settled(pointer.mtime_ns):
             site.note(file.binding(), Note(pointer.uuid, ctime_ns, stub=False))
     return True

@@ -26,7 +26,7 @@ def described_at(entry: Entry, site: Site, *, endpoint: str | None, owners: Owne
     """
     place = target(site, entry.path, endpoint=endpoint)
     found, kind = marked(place, entry.path)
-    if is_doomed(place.store, found):
+    if is_doomed(place.store, found.key, uuid_of(found)):
         raise Busy(f"object {found.key} of datastore {place.access.name} is being removed: nothing refers to it")
     said = said_by(place.store, found)
     stored = stored_from(found, place, said)

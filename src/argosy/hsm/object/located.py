@@ -6,7 +6,7 @@ from contextlib import suppress
 import msgspec
 
 from argosy.core.entry import Stored
-from argosy.core.errors import Changed, Invalid, NotFound
+from argosy.core.errors import Invalid, NotFound
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.hsm.object.described import said_by, stored_from
@@ -116,23 +116,12 @@ def _names(pointer: Pointer, path: bytes, datastore: str, site: Site) -> Iterato
 
 
 def _lies_under(store: Store, key: str, pointer: Pointer) -> bool:
-    try:
+    with suppress(NotFound):
         found = store.head(key)
-    except NotFound:
-        return False
-    if is_pinned(found, pointer):
-        return True
-    if key == keys.version_key(pointer.uuid):
-        return found.size == pointer.size  # a copy in the version store has another tag
-    return _was_replaced(store, key, pointer)
-
-
-def _was_replaced(store: Store, key: str, pointer: Pointer) -> bool:
-    """Say whether a bucket with versions still has ours under the key."""
-    if not pointer.version:
-        return False
-    try:
-        next(store.get(key, length=1, etag=pointer.etag, version=pointer.version), b"")
-    except (NotFound, Changed):
-        return False
-    return True
+        if is_pinned(found, pointer):
+            return True
+        if key == keys.version_key(pointer.uuid):
+            return found.size == pointer.size  # a copy in the version store has another tag
+    with suppress(NotFound):  # a bucket with versions may have ours behind a later one
+        return pointer.version != "" and is_pinned(store.head(key, version=pointer.version), pointer)
+    return False

@@ -57,14 +57,7 @@ def expect(stored: Stored, site: Site) -> Object:
         NotFound: it is gone, or others replaced it.
     """
     store = site.store(stored.datastore)
-    with suppress(NotFound, Changed):
-        found = store.head(stored.key)
-        if uuid_of(found) == stored.uuid and _as_it_was(found, stored):
-            return found
-        if stored.version:  # the bucket keeps it behind a later one
-            next(store.get(stored.key, length=1, etag=stored.etag, version=stored.version), b"")
-            return found
-    return _preserved(store, stored)
+    return _under_its_key(store, stored, "") or _behind_a_later_one(store, stored) or _preserved(store, stored)
 
 
 def same_object(pointer: Pointer, stored: Stored) -> bool:
@@ -95,6 +88,19 @@ def lost(path: bytes) -> Iterator[None]:
             f"({error.message}). If the object has another name now, `argosy rebuild` finds it; else look for it in "
             "the versions and backups of its store, and at other sites that have the file"
         ) from error
+
+
+def _under_its_key(store: Store, stored: Stored, version: str) -> Object | None:
+    try:
+        found = store.head(stored.key, version=version)
+    except NotFound:
+        return None
+    return found if uuid_of(found) == stored.uuid and _as_it_was(found, stored) else None
+
+
+def _behind_a_later_one(store: Store, stored: Stored) -> Object | None:
+    """Return what a bucket with versions keeps behind what was put there, or deleted, later."""
+    return _under_its_key(store, stored, stored.version) if stored.version else None
 
 
 def _as_it_was(found: Object, stored: Stored) -> bool:

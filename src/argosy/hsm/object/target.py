@@ -56,10 +56,10 @@ def uuid_of(found: Object) -> bytes:
     return metadata.uuid_of(found.metadata) or blake3.blake3(foreign).digest()[:16]
 
 
-def is_doomed(store: Store, found: Object) -> bool:
+def is_doomed(store: Store, key: str, uuid: bytes) -> bool:
     """Say whether the object is about to be removed: nobody is to come to refer to it any more."""
     try:
-        store.head(keys.doomed(found.key, uuid_of(found)))
+        store.head(keys.doomed(key, uuid))
     except NotFound:
         return False
     return True

@@ -65,7 +65,7 @@ class Upload:
             present = self.target.store.head(key)
         except NotFound:  # it went away, or the store keeps the name for what once lay below it
             return self._put_beside(key, uuid, content), True
-        if is_doomed(self.target.store, present):
+        if is_doomed(self.target.store, present.key, uuid_of(present)):
             return self._leave(key, uuid, content), True
         described = self._described(present)
         if described is not None and self._same(present, described, content):

@@ -12,9 +12,9 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
-from argosy.hsm.file.copied import Recorded, pointer_to, unchanged
+from argosy.hsm.file.copied import Recorded, is_settled, pointer_to, unchanged
 from argosy.hsm.file.local import as_opened
-from argosy.hsm.file.state import Seen, State, look
+from argosy.hsm.file.state import UNCLEAN, Seen, State, look
 from argosy.hsm.object.content import hashed
 from argosy.hsm.object.located import located, stored_as
 from argosy.hsm.object.stored import is_pinned
@@ -59,11 +59,14 @@ class Premigration:
     def _file(self, entry: Entry, site: Site, tree: Filesystem, place: Target, inode: int) -> "Recorded | Outcome":
         file = tree.open(entry.path, inode=inode)
         try:
-            seen = look(file, site)
+            found = seen = look(file, site)
+            if found.state in UNCLEAN:
+                recover(file, site)
+                seen = look(file, site)
             entry = as_opened(entry, file)
             if seen.state in _WHOLE:
                 return Recorded(self._whole(seen, entry, file, site, place), file)
-            outcome = _without_its_bytes(seen, entry, file, site)
+            outcome = _without_its_bytes(seen, entry, site, recovered=seen != found)
         except BaseException:
             file.close()
             raise
@@ -94,7 +97,8 @@ class Premigration:
             site.check_lease()
             file.point(pointer_to(stored, place.access.id, entry.mtime_ns, file.binding(), clean=clean))
             ctime_ns = file.changed_ns()
-            site.note(file.binding(), Note(stored.uuid, ctime_ns if unwritten() else 0, stub=False))
+            ctime_ns = ctime_ns if unwritten() and is_settled(entry.mtime_ns) else 0
+            site.note(file.binding(), Note(stored.uuid, ctime_ns, stub=False, handle=file.handle()))
         failpoint("hsm:xattr")
         site.remember(stored, entry.path)
         return Outcome.processed(entry.learned(stored=stored), moved=entry.size if sent else 0)
@@ -133,8 +137,8 @@ def _recheck(entry: Entry, file: File) -> None:
         raise Changed(f"{display(entry.path)}: no such file: it was removed while it was sent")
 
 
-def _without_its_bytes(seen: Seen, entry: Entry, file: File, site: Site) -> Outcome:
-    """Return what is to be said of a file that cannot be copied, after making a clean stub of what is not quite one."""
+def _without_its_bytes(seen: Seen, entry: Entry, site: Site, *, recovered: bool) -> Outcome:
+    """Return what is to be said of a file that cannot be copied; `recovered`: it is a clean stub only now."""
     path = entry.path
     if seen.pointer is None:
         raise Corrupt(
@@ -142,13 +146,10 @@ def _without_its_bytes(seen: Seen, entry: Entry, file: File, site: Site) -> Outc
             "attribute from a backup, or make it again from its object with reverse_stub and overwrite"
         )
     if seen.state is State.UNBOUND:
-        raise Invalid(f"{display(path)} is a copy of a stub and has no bytes of its own: adopt it with `argosy adopt`")
+        raise Invalid(f"{display(path)} is a copy of a stub and may lack its bytes: adopt it with `argosy adopt`")
     entry = entry.learned(extents=None)  # what it had when it had its bytes is not known
     entry = entry.learned(stored=located(seen.pointer, path, site))
-    if seen.state is State.STUB:
-        return Outcome.skipped(entry, "is a stub already")
-    recover(file, site)
-    return Outcome.processed(entry)
+    return Outcome.processed(entry) if recovered else Outcome.skipped(entry, "is a stub already")
 
 
 def _refuse_other_metadata(entry: Entry, stored: Stored, place: Target) -> None:

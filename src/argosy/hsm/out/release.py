@@ -7,27 +7,22 @@ unless its bytes are those that were stored: whoever is killed in between leaves
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
-import blake3
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Busy, Changed, Exhausted, NotFound, Unsupported
+from argosy.core.errors import ArgosyError, Busy, Changed, Exhausted, NotFound, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File, Filesystem
-from argosy.hsm.file.copied import Recorded
+from argosy.hsm.file.alone import digest_alone, expect_alone
+from argosy.hsm.file.copied import SETTLED_NS, Recorded
 from argosy.hsm.file.state import State, look, refuse_unguarded
-from argosy.hsm.object.content import chunks_of
 from argosy.hsm.out.premigrate import Premigration
-from argosy.hsm.repair.recovery import become_stub, give_back
+from argosy.hsm.repair.recovery import become_stub, give_back, kept_whole
 from argosy.site import Site
-
-SETTLED_NS: Final = 2 * 10**9
-"""How old a file must be: a clock that ticks every other second may give two writes the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +82,7 @@ class Releasable:
         Raises:
             Changed: it was written to, moved or removed since it was copied, or is in use (`Busy`): it stays as it is.
             Unsupported: the filesystem has no leases or frees no blocks: it stays as it is.
+            Exhausted: the disk is too full to free anything; if nothing was freed, it stays as it is.
         """
         path = self.copied.entry.path
         try:
@@ -136,22 +132,10 @@ class Releasable:
             raise Changed(f"{display(self.copied.entry.path)} was written to since it was copied: it stays as it is")
         if seen.pointer.uuid != stored.uuid:
             raise Changed(f"{display(self.copied.entry.path)} was copied anew meanwhile: it stays as it is")
-        if not (self._is_untouched(file, seen.pointer) or self._digest(file) == seen.pointer.digest):
+        if not (self._is_untouched(file, seen.pointer) or digest_alone(file) == seen.pointer.digest):
             file.point(msgspec.structs.replace(seen.pointer, clean=False))  # so that the next run does not skip it
             raise Changed(f"{display(self.copied.entry.path)} was written to without a trace: the next run copies it")
         return seen.pointer
-
-    def _digest(self, file: File) -> bytes:
-        """Return the BLAKE3 of all bytes, unless somebody comes to want the file: he would wait for all of them."""
-        hasher = blake3.blake3()
-        for chunk in chunks_of(file):
-            self._expect_seized(file)
-            hasher.update(chunk)
-        return hasher.digest()
-
-    def _expect_seized(self, file: File) -> None:
-        if not file.is_seized():
-            raise Busy(f"{display(self.copied.entry.path)}: somebody wants to open it; it was left as it is")
 
     def _is_untouched(self, file: File, pointer: Pointer) -> bool:
         """Say whether nobody can have written since the bytes were read, so that they need not be hashed again."""
@@ -164,18 +148,25 @@ class Releasable:
     def _mark(self, file: File, pointer: Pointer) -> None:
         """Say durably that blocks may be missing, unless somebody wants the file already."""
         self.site.check_lease()
-        self._expect_seized(file)
+        expect_alone(file)
         file.point(msgspec.structs.replace(pointer, state=StubState.RELEASING))
         file.sync()
         failpoint("hsm:mark")
 
     def _free(self, file: File, pointer: Pointer) -> None:
-        """Free the blocks, or, where somebody wants the file now or blocks are not freed here, leave it premigrated."""
+        """Free the blocks; where somebody wants the file now, or blocks cannot be freed, leave it premigrated.
+
+        A disk that fails, or is too full to note what is free, may have freed some: then the next run compares.
+        """
         self.site.check_lease()
         try:
             file.punch(pointer.kept)
         except (Busy, Unsupported):
             give_back(file, pointer, self.site, clean=pointer.clean)
+            raise
+        except ArgosyError:
+            with suppress(ArgosyError):
+                kept_whole(file, pointer, self.site)
             raise
         become_stub(file, pointer, self.site)
 

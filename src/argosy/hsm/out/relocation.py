@@ -1,8 +1,11 @@
 """Give an object the key of the path that its entry has now.
 
-A key is part of what an object says of itself, so that the object is made anew: with a uuid of its own, the new path
-and a new seal. Whatever still refers to the old one finds it, until nothing does.
+A key is part of what an object says of itself, so that the object is made anew: with a uuid of its own and the new
+path. It is sealed where the old one was, or where the file here has told what it says: else whoever can write into the
+bucket would have us vouch for what he wrote. Whatever still refers to the old one finds it, until nothing does.
 """
+
+from dataclasses import replace
 
 import msgspec
 
@@ -19,7 +22,7 @@ from argosy.hsm.object.described import marked, said_by, stored_at
 from argosy.hsm.object.located import located
 from argosy.hsm.object.stored import expect, pinned
 from argosy.hsm.object.target import Target, target
-from argosy.hsm.object.trust import Owners, believed, foreign
+from argosy.hsm.object.trust import Owners, believed, foreign, is_believed
 from argosy.hsm.object.upload import Content, Upload
 from argosy.site import Note, Site
 from argosy.stores import keys
@@ -79,7 +82,8 @@ class Relocation:
         key = self._now.key(old.uuid)
         if old.datastore == self._now.access.name and old.key in {key, keys.instance(key, old.uuid)}:
             return Outcome.skipped(self._entry.learned(stored=old), "was moved already")
-        new = self._made(old, Kind.FILE, self._facts_of(file, pointer, old))
+        facts, ours = self._facts_of(file, pointer, old)
+        new = self._made(old, Kind.FILE, facts, seal=ours)
         self._site.check_lease()
         moved = msgspec.structs.replace(
             pointer, datastore=self._now.access.id, uuid=new.uuid, etag=new.etag, version=new.version, digest=new.digest
@@ -95,10 +99,13 @@ class Relocation:
         except NotFound:
             return located(pointer, self._entry.path, self._site)
 
-    def _facts_of(self, file: File, pointer: Pointer, old: Stored) -> Facts:
-        """Return what is to be kept with the object: as the file is now, unless its bytes are other ones."""
+    def _facts_of(self, file: File, pointer: Pointer, old: Stored) -> tuple[Facts, bool]:
+        """Return what is to be kept with the object: as the file is now, unless its bytes are other ones.
+
+        And whether we vouch for it.
+        """
         if (pointer.mtime_ns, pointer.size) == file.version():
-            return Facts(attributes=file.attributes(), links=file.entry.facts.links)
+            return Facts(attributes=file.attributes(), links=file.entry.facts.links), True
         return self._said(old, Kind.FILE)
 
     def _alone(self) -> Outcome:
@@ -109,7 +116,8 @@ class Relocation:
             return self._moved_already(error)
         old = stored_at(self._before, found)
         said = said_by(self._before.store, found)
-        new = self._made(old, kind if said is None else said.kind, self._said(old, kind))
+        facts, sealed = self._said(old, kind)
+        new = self._made(old, kind if said is None else said.kind, facts, seal=sealed)
         return self._done(old, new)
 
     def _moved_already(self, error: NotFound) -> Outcome:
@@ -119,22 +127,23 @@ class Relocation:
             raise error from None
         return Outcome.skipped(self._entry.learned(stored=stored_at(self._now, found)), "was moved already")
 
-    def _said(self, old: Stored, kind: Kind) -> Facts:
-        """Return what the object itself says, as far as it is believed."""
+    def _said(self, old: Stored, kind: Kind) -> tuple[Facts, bool]:
+        """Return what the object itself says, as far as it is believed, and whether its seal makes it so."""
         found = expect(old, self._site)
         said = said_by(self._site.store(old.datastore), found)
         if said is None:
-            return Facts(attributes=foreign(found, kind, Owners()))
+            return Facts(attributes=foreign(found, kind, Owners())), False
         attributes: Attributes = believed(self._before, found, said, Owners())
-        return Facts(attributes=attributes, target=said.target, links=said.links)
+        sealed = is_believed(self._before, found, said)
+        return Facts(attributes=attributes, target=said.target, links=said.links if sealed else 1), sealed
 
-    def _made(self, old: Stored, kind: Kind, facts: Facts) -> Stored:
+    def _made(self, old: Stored, kind: Kind, facts: Facts, *, seal: bool) -> Stored:
         source = hashed(_Bytes(self._site.store(old.datastore), old))
         if old.digest and source.digest != old.digest:
             raise Corrupt(f"object {old.key} of datastore {old.datastore} is not what was stored: it was left alone")
         digest = source.digest if kind is Kind.FILE else b""
         content = Content(source=source, kind=kind, digest=digest, facts=facts)
-        place: Target = self._now
+        place = self._now if seal else _without_seal(self._now)
         key_of = place.marker if kind is Kind.DIRECTORY else place.key
         new, _ = Upload(site=self._site, target=place, overwrite=False).place(key_of, content)
         return new
@@ -143,6 +152,10 @@ class Relocation:
         self._site.remember(new, self._entry.path, at_once=True)
         done = Outcome.processed(self._entry.learned(stored=new), moved=new.size)
         return done if old == new else msgspec.structs.replace(done, unneeded=(old,))
+
+
+def _without_seal(place: Target) -> Target:
+    return replace(place, access=msgspec.structs.replace(place.access, seal=b""))
 
 
 class _Bytes:

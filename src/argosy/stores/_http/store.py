@@ -39,7 +39,7 @@ class HttpStore(ABC):
         """Turn the libraries' errors of the block into ours, naming the object and the store."""
 
     @abstractmethod
-    def head(self, key: str) -> Object:
+    def head(self, key: str, *, version: str = "") -> Object:
         """Return the object's description."""
 
     @abstractmethod
