@@ -46,6 +46,19 @@ def test_a_pointer_is_read_as_written(tree: Posix) -> None:
 
 
 @checks
+def test_a_program_that_runs_as_its_owner_would_lose_that_with_its_blocks(tree: Posix) -> None:
+    name = os.fsdecode(tree.root + b"/program")
+    with open(name, "wb") as out:
+        out.write(b"x" * 9000)
+    for mode, loses in ((0o755, False), (0o2745, False), (0o4755, True), (0o2755, True)):
+        os.chmod(name, mode)
+        with tree.open(os.fsencode(name), writing=True) as file:
+            assert file.loses_rights() is loses
+            file.punch(0)
+        assert (os.stat(name).st_mode & 0o7777 != mode) is loses  # so it is: the kernel takes them
+
+
+@checks
 def test_a_forged_pointer_is_refused(tree: Posix) -> None:
     with _pointed(tree) as file:
         value = os.getxattr(tree.root + b"/f", "user.argosy")
@@ -93,6 +106,25 @@ def test_an_agent_with_privileges_leaves_nothing_for_one_without_to_believe(tree
         assert "user.argosy" not in os.listxattr(path)
         file.forget()
         assert file.pointer() is None
+
+
+def test_a_pointer_that_is_taken_off_does_not_bring_an_older_one_back(
+    tree: Posix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_nobody(lambda: _pointed(tree).close())
+    path = tree.root + b"/f"
+    with tree.open(path) as file:
+        os.setxattr(path, "trusted.argosy", pointer(file.binding(), uuid=b"a newer object !").encode())
+        remove = os.removexattr
+
+        def stop(descriptor: int, name: bytes) -> None:
+            remove(descriptor, name)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "removexattr", stop)
+        with pytest.raises(KeyboardInterrupt):
+            file.forget()
+        assert file.pointer() == pointer(file.binding(), uuid=b"a newer object !")
 
 
 @checks

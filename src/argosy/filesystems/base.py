@@ -71,6 +71,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         return cls(shelf=shelves[shelf], id=name.decode("utf-8", "replace"), since_ns=0, entry=lying)
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which directory another is a copy, and which task made it."""
+
+    task: str
+    binding: Binding
+
+
 class File(Protocol):
     """A regular file of the tree held open, whatever becomes of its name. Close it; it is a context manager."""
 
@@ -103,6 +110,9 @@ class File(Protocol):
 
     def has_capabilities(self) -> bool:
         """Say whether a program run from it gets capabilities; whoever writes to it or frees its blocks takes them."""
+
+    def loses_rights(self) -> bool:
+        """Say whether to free blocks of it would take from it what it gives those who run it."""
 
     def binding(self) -> Binding:
         """Return which inode this is."""
@@ -352,8 +362,9 @@ class PointerWalk(Protocol):
             Denied, Corrupt, Unavailable: there is something that cannot be told; what was yielded is not all.
         """
 
-    def rest(self) -> None:
-        """Wait for the moment in which another pass makes sense."""
+    @property
+    def pause(self) -> float:
+        """Seconds after which another pass makes sense: sooner, it counts again what changed just before this one."""
 
     def find(self, filesystem: bytes, handle: bytes) -> Held | None:
         """Return what the inode says now, wherever on one of `lasting` it lies; None where it is no more.
@@ -375,6 +386,12 @@ class Filesystem(Protocol):
 
     def stat(self, path: bytes) -> Entry:
         """Return the entry as it is now, symlinks not followed."""
+
+    def names(self, path: bytes, seen: Entry) -> bool:
+        """Say whether the path names the inode that was seen, and not one that got its number; whatever it holds now.
+
+        A filesystem that knows no times of birth tells by kind and number alone.
+        """
 
     def scan(self, path: bytes, *, on_error: OnError, after: bytes | None = None) -> Iterator[Entry]:
         """Yield `path` and all beneath it, depth first, siblings in byte order, a directory before what it holds.
@@ -426,17 +443,42 @@ class Filesystem(Protocol):
         """
 
     def make_directory(
-        self, path: bytes, attributes: Attributes, *, overwrite: bool = False, granting: bool = True
-    ) -> bool:
+        self, path: bytes, attributes: Attributes, *, overwrite: bool = False, granting: bool = True,
+        inode: int | None = None,
+    ) -> bool:  # fmt: skip
         """Make sure the directory exists; say whether anything had to be done.
 
         One that is new, or that was made only because something beneath it was staged, is given the attributes; one
         that was there before keeps its own unless `overwrite`, and its owner and the rights it does not give anybody
-        in any case unless `granting`.
+        in any case unless `granting`. `inode`: which one is there; none is made then.
 
         Raises:
             Exists: something else holds the name.
+            Changed: it is not the inode `inode`.
+            Denied: it holds something, is to have another owner or, if it is root's, to give others more rights, and
+                others than root and its owner could have moved it there.
         """
+
+    def receive_directory(
+        self, path: bytes, attributes: Attributes, origin: Origin, *, replacing: Entry | None = None
+    ) -> None:
+        """Make the directory anew, durably but for its name; it knows of which it is a copy.
+
+        One that is there and knows that it is a copy of the same is given the attributes.
+
+        `replacing`: in the place of the empty one that it describes, in one step; that is kept in the version store.
+
+        Raises:
+            Exists: the name is taken, or what `replacing` describes holds something.
+            Changed: what is there is not what `replacing` describes; it is left as it is.
+            Protected: what `replacing` describes may not be displaced.
+        """
+
+    def origin(self, path: bytes) -> Origin | None:
+        """Return what the directory at the path was told when it was made anew; nobody else can have told it."""
+
+    def binding(self, path: bytes) -> Binding:
+        """Return which inode the directory at the path is."""
 
     def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
         """Give the file that `seen` describes these attributes; say whether any differed.
@@ -455,12 +497,13 @@ class Filesystem(Protocol):
             Changed: what is there is not what `replacing` describes; it is left as it is.
         """
 
-    def make_link(self, existing: bytes, path: bytes, *, replacing: Entry | None = None) -> None:
+    def make_link(self, existing: bytes, path: bytes, *, inode: int, replacing: Entry | None = None) -> None:
         """Give the file at `existing` a further name, atomically; `replacing` as `make_symlink` has it.
 
         Raises:
             Exists: the name is taken.
-            Changed: what is there is not what `replacing` describes; it is left as it is.
+            Changed: `existing` is not the inode `inode`, or what is there is not what `replacing` describes; nothing
+                was done.
         """
 
     def put_aside(self, path: bytes, seen: Entry) -> None:
@@ -491,8 +534,10 @@ class Filesystem(Protocol):
     def sync_removed(self, path: bytes, together: str) -> None:
         """Return when what was removed from the directory `path` under that id is durably in the trash."""
 
-    def unlink(self, path: bytes, seen: Entry) -> None:
+    def unlink(self, path: bytes, seen: Entry, *, durable: bool = True) -> None:
         """Remove what `seen` describes for good, without room for anything: a full disk does not hinder it.
+
+        Without `durable` it is so after `sync_removed` only.
 
         Raises:
             Changed, Exists, Protected: as `remove`.
@@ -526,10 +571,12 @@ class Filesystem(Protocol):
         """Give it the name it had, or `path`, durably; return that name. Missing parents are made.
 
         A directory of that name is the one: it gets the attributes if it was made for want of better only. What a
-        directory still holds on its shelf stays there.
+        directory still holds on its shelf stays there. Directories above it that are missing are made as they were
+        when it was removed; what is there in their stead may give nobody more.
 
         Raises:
-            Exists: the name is taken; it is left as it is.
+            Exists: the name is taken, or a directory belongs to somebody else than before or gives more rights; all is
+                left as it is.
             NotFound: it is no longer on its shelf.
         """
 

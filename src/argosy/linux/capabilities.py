@@ -10,6 +10,8 @@ from typing import Final
 from argosy.linux.libc import LIBC, checked
 
 CHOWN: Final = 0
+FSETID: Final = 4
+DAC_READ_SEARCH: Final = 2
 SETUID: Final = 7
 SYS_ADMIN: Final = 21
 SYS_RESOURCE: Final = 24

@@ -157,6 +157,11 @@ class OpenFile:
         with translated(self._path):
             return inode.has_capabilities(self._descriptor)
 
+    def loses_rights(self) -> bool:
+        """Say whether to free blocks of it would take rights from it."""
+        with translated(self._path):
+            return inode.loses_rights(self._descriptor)
+
     def changed_ns(self) -> int:
         """Return its ctime as it is now."""
         with translated(self._path):
