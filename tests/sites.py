@@ -1,8 +1,11 @@
 """Sites for tests of steps: real trees and a real store in a directory, no hub."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from argosy.agent.lease import Lease, now
 from argosy.agent.place import OrderSite, Place
@@ -56,6 +59,7 @@ class Side:
         self.name = name
         self.job = 1
         self.attempt = 1
+        self.began: float | None = None
         self.policy = policy
         self.root = top / name
         self.tree = self.root / "projects"
@@ -78,8 +82,10 @@ class Side:
         self.place.close()
 
     def order(self, step: str, *entries: Entry, **options: Any) -> Order:
+        if self.attempt == 1 or self.began is None:
+            self.began = time.time()
         return Order(
-            task="task", attempt=self.attempt, job=self.job, site=self.name,
+            task="task", attempt=self.attempt, age=time.time() - self.began, job=self.job, site=self.name,
             step=f"dynamo.tasks.{step}", options=options,
             entries=entries, lease=60.0, links=self.links, stores=(self.access,), policy=self.policy,
         )  # fmt: skip
@@ -97,6 +103,13 @@ class Side:
         assert not report.error, report.reason
         return list(report.outcomes)
 
+    def planned(self, step: str, *entries: Entry, **options: Any) -> list[Outcome]:
+        """Have the step say what it would do."""
+        order = msgspec.structs.replace(self.order(step, *entries, **options), dry_run=True)
+        report = run(order, self.site(order), self.hub, self.pool)
+        assert not report.error, report.reason
+        return list(report.outcomes)
+
     def entry(self, path: Path | bytes) -> Entry:
         path = bytes(path) if isinstance(path, Path) else path
         return self.place.tree(path).stat(path)
@@ -110,8 +123,6 @@ class Side:
 
 def carried(outcomes: list[Outcome], origin: Side, target: Side) -> list[Entry]:
     """Return the entries that go on, at their paths at the other site."""
-    import msgspec
-
     return [
         msgspec.structs.replace(
             outcome.entry, path=join(bytes(target.tree), relative(outcome.entry.path, bytes(origin.tree)))

@@ -1,13 +1,13 @@
 """What steps and discoveries may use of the site they run at."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from argosy.core.entry import Stored
 from argosy.core.order import Link, Policy, StoreAccess
 from argosy.core.pointer import Binding
-from argosy.filesystems.base import Filesystem
+from argosy.filesystems.base import Filesystem, Pointed
 from argosy.stores.base import Store
 
 
@@ -20,6 +20,8 @@ class Note(NamedTuple):
     """Its ctime when nobody else could have written to it since its pointer was; 0 where that is not known."""
     stub: bool
     """Whether it was left without its bytes."""
+    handle: bytes = b""
+    """What opens it under any name; b"" where that is not known: what is known of it already stays known."""
 
 
 class Site(Protocol):
@@ -36,6 +38,10 @@ class Site(Protocol):
     @property
     def attempt(self) -> int:
         """Which attempt at the task this is: one above 1 may find done what those before it did."""
+
+    @property
+    def begun_ns(self) -> int:
+        """When the first attempt began, ns since 1970 by the clock of this machine."""
 
     @property
     def policy(self) -> Policy:
@@ -107,14 +113,44 @@ class Site(Protocol):
     def path_of(self, uuid: bytes) -> bytes | None:
         """Return the path at which an inode last came to point to the object; None where the index does not know."""
 
-    def note(self, binding: Binding, note: Note) -> None:
-        """Remember something of an inode: a hint, whose loss costs a second look at the file."""
+    def note(self, binding: Binding, note: Note, *, at_once: bool = False) -> None:
+        """Remember something of an inode: a hint, whose loss costs a second look at the file.
+
+        `at_once`: it is on the disk when this returns.
+
+        Raises:
+            Exhausted: it was to be written at once, and the disk of the index is full.
+        """
 
     def noted(self, binding: Binding) -> Note | None:
         """Return what is remembered of an inode."""
 
-    def stub_filesystems(self) -> set[tuple[bytes, int]]:
-        """Return filesystem and subvolume of every inode that was left without its bytes, as far as is remembered."""
+    def meet(self, found: Pointed) -> bool:
+        """Remember a file that points to an object; say whether its handle was remembered already."""
+
+    def held(self, filesystems: Collection[bytes]) -> Iterator[tuple[Binding, Note]]:
+        """Yield every inode of the filesystems that was noted with its handle, those of one together."""
+
+    def leave(self, inodes: Iterable[tuple[Binding, Note]]) -> None:
+        """Forget inodes that are no more."""
+
+    def stub_places(self) -> Mapping[tuple[bytes, int], bool]:
+        """Return filesystem and subvolume of every inode that was left without its bytes, as far as is remembered.
+
+        With each: whether all of those inodes were noted with their handles.
+        """
+
+    def knows_all(self) -> bool:
+        """Say whether every file of the trees that points to an object was noted at some time, as far as Argosy knows.
+
+        What a killed agent had noted a moment before, and what people copied since, may be missing.
+        """
+
+    def survey(self, root: bytes) -> None:
+        """Remember that all stubs below a root were noted; of a path that is no root, nothing is remembered."""
+
+    def know_all(self) -> None:
+        """Remember that all were met."""
 
     def read_whole(self, uuid: bytes) -> None:
         """Remember that the object was read whole just now, and is what was stored."""

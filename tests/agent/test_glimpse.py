@@ -10,6 +10,7 @@ from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
 from argosy.core.pointer import Binding
 from argosy.site import Note
+from tests.argosy_up import until
 
 BINDING = Binding(filesystem=bytes(16), subvolume=5, inode=2**63, born_ns=-1)
 NOTE = Note(bytes(range(16)), 7, stub=True)
@@ -34,7 +35,7 @@ def test_what_an_agent_has_written_is_seen_while_it_runs_and_afterwards(tmp_path
     index = noted(tmp_path / "agent")
     for _ in range(2):
         seen = glimpse(tmp_path / "agent")
-        assert seen.noted(BINDING) == NOTE
+        until(lambda found=seen: found.noted(BINDING) == NOTE, what="the note")
         assert seen.object_of(STORED.uuid) == ("cloud", "projects/f")
         assert seen.object_of(bytes(16)) == (None, None)
         index.close()
@@ -47,6 +48,14 @@ def test_nothing_is_made_where_no_agent_runs(tmp_path: Path) -> None:
     before = sorted(os.listdir(tmp_path / "agent"))
     assert glimpse(tmp_path / "agent").noted(BINDING) == NOTE
     assert sorted(os.listdir(tmp_path / "agent")) == before == ["index.db"]
+
+
+def test_nothing_is_made_beside_an_agent_that_runs(tmp_path: Path) -> None:
+    index = noted(tmp_path / "agent")
+    for _ in range(2):
+        glimpse(tmp_path / "agent").noted(BINDING)
+        assert sorted(os.listdir(tmp_path / "agent")) == ["index.db", "index.db-wal"]
+    index.close()
 
 
 def test_an_index_of_before_there_were_notes_is_read(tmp_path: Path) -> None:

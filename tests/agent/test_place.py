@@ -11,6 +11,7 @@ import pytest
 
 from argosy.agent.place import Place, _key
 from argosy.core.config import SiteConfig
+from argosy.core.entry import Attributes
 from argosy.core.errors import Denied, Unavailable
 from argosy.core.order import StoreAccess
 from argosy.filesystems._posix.identity import Identity, seal_of
@@ -19,6 +20,9 @@ from argosy.hsm.object.content import Bytes
 from argosy.stores.base import Store
 from argosy.stores.posix import PosixStore
 from tests.filesystems.nobody import NOBODY, as_nobody
+
+
+DRESS = Attributes(mode=0o755, uid=0, gid=0, mtime_ns=1)
 
 
 def access(path: Path, *, kind: str = "POSIX") -> StoreAccess:
@@ -137,12 +141,60 @@ def test_not_all_trees_are_there_without_one_that_was_served_once(a: Path, tmp_p
 
 
 def test_not_all_trees_are_there_once_a_disk_went_away(a: Path, tmp_path: Path) -> None:
-    place = served(tmp_path, "a")
+    place = Place(SiteConfig(name="london", roots=(str(a),)), tmp_path / "agent")
+    place.start()
     assert len(place.every_tree()) == 1
-    a.rename(tmp_path / "disk")
+    disk = a.rename(tmp_path / "disk")
     a.mkdir()
     with pytest.raises(Unavailable, match="mount its disk"):
         place.every_tree()
+    a.rmdir()
+    disk.rename(a)
+    assert len(place.every_tree()) == 1
+    place.close()
+
+
+def test_nothing_is_written_where_the_disk_of_a_served_root_was(a: Path, tmp_path: Path) -> None:
+    place = Place(SiteConfig(name="london", roots=(str(a),)), tmp_path / "agent")
+    place.start()
+    tree = place.tree(bytes(a / "f"))
+    disk = a.rename(tmp_path / "disk")
+    a.mkdir()
+    verbs = (
+        lambda: tree.make_directory(bytes(a / "d"), DRESS),
+        lambda: tree.stage(bytes(a / "f")),
+        lambda: tree.identify(Identity()),
+        tree.sweep,
+        lambda: list(tree.every_pointer()),
+    )
+    for verb in verbs:
+        with pytest.raises(Unavailable, match="mount its disk"):
+            verb()
+    with pytest.raises(Unavailable, match="mount its disk"):
+        place.tree(bytes(a / "f"))
+    assert list(a.iterdir()) == []
+    assert bytes(a) in place.unserved
+    a.rmdir()
+    disk.rename(a)
+    tree = place.tree(bytes(a / "f"))
+    assert tree.make_directory(bytes(a / "d"), DRESS)
+    assert place.unserved == {}
+    place.close()
+
+
+def test_a_disk_that_comes_back_while_the_agent_runs_keeps_what_is_under_way(a: Path, tmp_path: Path) -> None:
+    place = Place(SiteConfig(name="london", roots=(str(a),)), tmp_path / "agent")
+    place.start()
+    staged = place.tree(bytes(a / "f")).stage(bytes(a / "f"))
+    disk = a.rename(tmp_path / "disk")
+    a.mkdir()
+    place.start()
+    a.rmdir()
+    disk.rename(a)
+    place.start()
+    assert list((a / ".argosy" / "staging").iterdir())
+    staged.discard()
+    place.close()
 
 
 def test_who_serves_a_root_first_names_it(a: Path) -> None:
@@ -236,6 +288,7 @@ def test_a_datastore_is_known_to_an_agent_that_was_restarted(place: Place, tmp_p
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     put(place.store(access(shelf)), "a")
+    place.close()
     shelf.rename(tmp_path / "disk")
     (shelf / ".argosy" / "store").mkdir(parents=True)
     (shelf / ".argosy" / "store" / "id").write_text("another")

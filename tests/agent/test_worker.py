@@ -13,7 +13,7 @@ from argosy.core.config import Config, SiteConfig
 from argosy.core.entry import Entry
 from argosy.core.errors import Unavailable
 from argosy.core.order import Link, Order, StoreAccess
-from argosy.core.report import Batch, Probed, Report
+from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import FileState
 from tests.argosy_up import until
 
@@ -25,6 +25,7 @@ class Desk:
         self.orders = {order.task: order for order in orders}
         self.reports: list[Report] = []
         self.batches: list[Batch] = []
+        self.nodes: list[Present] = []
         self.away = threading.Event()
 
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
@@ -49,6 +50,10 @@ class Desk:
 
     def probed(self, told: Probed) -> None:
         pass
+
+    def present(self, told: Present) -> None:
+        self._answer()
+        self.nodes.append(told)
 
     def _answer(self) -> None:
         if self.away.is_set():
@@ -91,6 +96,16 @@ def test_a_bell_has_the_task_claimed_run_and_reported(root: Path, desk: Desk, wo
     (report,) = until(lambda: desk.reports)
     assert (report.task, report.attempt, report.error) == ("t", 1, "")
     assert [outcome.state for outcome in report.outcomes] == [FileState.PROCESSED]
+
+
+def test_the_hub_is_told_that_a_site_is_served_and_at_once_when_a_root_of_it_is(
+    root: Path, desk: Desk, worker: Worker
+) -> None:
+    worker.start()
+    (first, *_) = until(lambda: desk.nodes)
+    assert (first.site, first.node, list(first.unserved)) == ("london", "node1", [str(root)])
+    grown(root)
+    assert not until(lambda: desk.nodes[1:])[0].unserved
 
 
 def test_bells_for_others_and_for_what_is_gone_are_harmless(root: Path, desk: Desk, worker: Worker) -> None:

@@ -25,7 +25,7 @@ def job(state: JobState = JobState.STARTED, **counts: int) -> Job:
         (job(JobState.SUCCESS), 0),
         (job(JobState.SKIPPED), 0),
         (job(JobState.SUCCESS, numprocessedfiles=1, numabortedfiles=1), 3),
-        (job(JobState.SUCCESS, numabortedfiles=1), 1),
+        (job(JobState.SUCCESS, numabortedfiles=1), 3),
         (job(JobState.FAILURE, numfailedfiles=1), 1),
         (job(JobState.FAILURE, numfailedfiles=1, numskippedfiles=1), 3),
         (job(JobState.FAILURE), 1),

@@ -4,16 +4,18 @@ import os
 import stat
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from argosy.core.entry import Attributes, Entry, Kind
 from argosy.core.errors import ArgosyError, Changed, Denied, Exists, Invalid, NotFound
 from argosy.core.paths import walk_key
 from argosy.core.pointer import Binding, Pointer, StubState
-from argosy.filesystems.base import Filesystem
-from tests.trees import ACCESS, ACL, DEFAULT, DIRECTORY_ACL, MiB, compare, nasty_tree
+from argosy.filesystems.base import Filesystem, Origin, Shelf
+from tests.trees import ACCESS, ACL, DEFAULT, DIRECTORY_ACL, MiB, acl, compare, nasty_tree
 
 OWN = Attributes(
     mode=0o4660,
@@ -22,6 +24,7 @@ OWN = Attributes(
     mtime_ns=-1_234_567_890_123_456_789,
     xattrs=((ACCESS, ACL), (b"user.binary", bytes(range(256))), (b"user.empty", b"")),
 )
+NOBODY = 2**32 - 1
 PLAIN = Attributes(mode=0o644, uid=0, gid=0, mtime_ns=1_000_000_000_000_000_001)
 DIRECTORY = Attributes(
     mode=0o3755, uid=1234, gid=4321, mtime_ns=999_999_999, xattrs=((DEFAULT, DIRECTORY_ACL), (b"user.x", b"y"))
@@ -471,6 +474,33 @@ class FilesystemContract:
         assert not tree.make_directory(tree.root + b"/d/e", PLAIN)
         assert unnamed(tree.attributes(tree.root + b"/d/e")) == unnamed(DIRECTORY)
 
+    def test_missing_parents_give_nobody_more_than_the_nearest(self, tree: Filesystem) -> None:
+        """The mode of a directory with an ACL tells the mask where the rights of the group should be."""
+        os.setxattr(
+            tree.root, DEFAULT, acl((1, 7, NOBODY), (2, 7, 1234), (4, 7, NOBODY), (16, 7, NOBODY), (32, 7, NOBODY))
+        )
+        os.mkdir(tree.root + b"/d", 0o700)
+        os.removexattr(tree.root + b"/d", DEFAULT)
+        closed = acl((1, 7, NOBODY), (2, 7, 4321), (4, 0, NOBODY), (16, 7, NOBODY), (32, 0, NOBODY))
+        os.setxattr(tree.root + b"/d", ACCESS, closed)
+        publish(tree, tree.root + b"/d/e/f")
+        assert os.getxattr(tree.root + b"/d/e", ACCESS) == closed
+        assert DEFAULT.decode() not in os.listxattr(tree.root + b"/d/e")
+        os.mkdir(tree.root + b"/bare", 0o750)
+        for name in (ACCESS, DEFAULT):
+            os.removexattr(tree.root + b"/bare", name)
+        publish(tree, tree.root + b"/bare/e/f")
+        assert not {ACCESS.decode(), DEFAULT.decode()} & set(os.listxattr(tree.root + b"/bare/e"))
+        for top, _, _ in os.walk(tree.root + b"/.argosy"):
+            assert not {ACCESS.decode(), DEFAULT.decode()} & set(os.listxattr(top)), top
+
+    def test_a_missing_parent_waits_for_its_entry_at_its_own_path_only(self, tree: Filesystem) -> None:
+        publish(tree, tree.root + b"/d/f")
+        os.rename(tree.root + b"/d", tree.root + b"/e")
+        assert not tree.make_directory(tree.root + b"/e", DIRECTORY)
+        os.rename(tree.root + b"/e", tree.root + b"/d")
+        assert tree.make_directory(tree.root + b"/d", DIRECTORY)
+
     def test_a_name_too_long_is_invalid(self, tree: Filesystem) -> None:
         with pytest.raises(Invalid, match="255"):
             publish(tree, tree.root + b"/" + b"n" * 256)
@@ -484,7 +514,7 @@ class FilesystemContract:
         publish(tree, top + b"/f")
         tree.make_directory(top + b"/e", DIRECTORY)
         tree.make_symlink(top + b"/l", b"f", PLAIN)
-        tree.make_link(top + b"/f", top + b"/g")
+        tree.make_link(top + b"/f", top + b"/g", inode=tree.stat(top + b"/f").inode)
         publish(tree, top + b"/x/y/z")
         replace(tree, top + b"/f", b"new", tree.stat(top + b"/f"))
         tree.put_aside(top + b"/l", tree.stat(top + b"/l"))
@@ -576,19 +606,73 @@ class FilesystemContract:
         assert not tree.make_directory(path, DIRECTORY, overwrite=True)
         assert unnamed(tree.attributes(path)) == unnamed(DIRECTORY)
         assert not tree.make_directory(tree.root, DIRECTORY)
+        with pytest.raises(Changed):
+            tree.make_directory(path, PLAIN, overwrite=True, inode=tree.stat(path).inode + 1)
+        with pytest.raises(Changed):
+            tree.make_directory(tree.root + b"/e", PLAIN, inode=1)
 
-    @pytest.mark.parametrize("make", ["make_directory", "make_symlink", "make_link"])
+    @pytest.mark.parametrize("above", [0o755, 0o1777, 0o777, "bob's"])
+    @pytest.mark.parametrize("filled", [True, False])
+    def test_a_directory_is_given_to_nobody_who_could_have_moved_it_there(
+        self, tree: Filesystem, above: int | str, *, filled: bool
+    ) -> None:
+        top, path = tree.root + b"/top", tree.root + b"/top/d"
+        os.makedirs(path, 0o700)
+        if filled:
+            os.mkdir(path + b"/f")
+        if isinstance(above, int):
+            os.chmod(top, above)
+        else:
+            os.chown(top, 1234, 1234)
+        if filled and above in {0o777, "bob's"}:
+            with pytest.raises(Denied, match="chown"):
+                tree.make_directory(path, DIRECTORY, overwrite=True)
+            roots = msgspec.structs.replace(DIRECTORY, uid=0, gid=0, xattrs=())
+            with pytest.raises(Denied):
+                tree.make_directory(path, roots, overwrite=True)
+            assert (os.stat(path).st_uid, stat.S_IMODE(os.stat(path).st_mode)) == (0, 0o700)
+        else:
+            assert tree.make_directory(path, DIRECTORY, overwrite=True)
+            assert unnamed(tree.attributes(path)) == unnamed(DIRECTORY)
+
+    def test_a_directory_knows_of_which_it_is_a_copy(self, tree: Filesystem) -> None:
+        source, path = tree.root + b"/source", tree.root + b"/d"
+        for each in (source, path):
+            os.mkdir(each)
+        origin = Origin(task="t", binding=tree.binding(source))
+        with pytest.raises(Exists):
+            tree.receive_directory(path, DIRECTORY, origin)
+        before = tree.stat(path)
+        tree.receive_directory(path, DIRECTORY, origin, replacing=before)
+        assert (tree.origin(path), tree.origin(source)) == (origin, None)
+        assert unnamed(tree.attributes(path)) == unnamed(DIRECTORY)
+        (kept,) = tree.kept(Shelf.VERSIONS)
+        assert (kept.entry.path, kept.entry.inode) == (path, before.inode)
+        publish(tree, path + b"/f")
+        tree.receive_directory(path, PLAIN, msgspec.structs.replace(origin, task="u"))
+        assert unnamed(tree.attributes(path)) == unnamed(PLAIN)
+        with pytest.raises(Exists, match="holds something"):
+            tree.receive_directory(path, DIRECTORY, origin, replacing=tree.stat(path))
+        with pytest.raises(Changed):
+            tree.receive_directory(path, DIRECTORY, origin, replacing=before)
+        assert content_of(path + b"/f") == b"content"
+        assert staging(tree) == []
+
+    @pytest.mark.parametrize("make", ["make_directory", "make_symlink", "make_link", "receive_directory"])
     def test_what_holds_the_name_is_left_as_it_is(self, tree: Filesystem, make: str) -> None:
         path, other = tree.root + b"/f", tree.root + b"/other"
         publish(tree, path, b"old")
         publish(tree, other)
-        arguments: dict[str, tuple[object, ...]] = {
-            "make_directory": (path, DIRECTORY),
-            "make_symlink": (path, b"t", PLAIN),
-            "make_link": (other, path),
+        inode = tree.stat(other).inode
+        origin = Origin(task="t", binding=tree.binding(tree.root))
+        making: dict[str, Callable[[], object]] = {
+            "make_directory": lambda: tree.make_directory(path, DIRECTORY),
+            "make_symlink": lambda: tree.make_symlink(path, b"t", PLAIN),
+            "make_link": lambda: tree.make_link(other, path, inode=inode),
+            "receive_directory": lambda: tree.receive_directory(path, DIRECTORY, origin),
         }
         with pytest.raises(Exists, match=r"/f"):
-            getattr(tree, make)(*arguments[make])
+            making[make]()
         assert content_of(path) == b"old"
         assert staging(tree) == []
 
@@ -612,11 +696,26 @@ class FilesystemContract:
 
     def test_a_link_is_a_further_name_of_the_same_file(self, tree: Filesystem) -> None:
         publish(tree, tree.root + b"/f")
-        tree.make_link(tree.root + b"/f", tree.root + b"/d/g")
+        tree.make_link(tree.root + b"/f", tree.root + b"/d/g", inode=tree.stat(tree.root + b"/f").inode)
         assert tree.stat(tree.root + b"/f").inode == tree.stat(tree.root + b"/d/g").inode
         assert tree.stat(tree.root + b"/f").facts.links == 2
         with pytest.raises(NotFound, match="no such"):
-            tree.make_link(tree.root + b"/missing", tree.root + b"/h")
+            tree.make_link(tree.root + b"/missing", tree.root + b"/h", inode=1)
+
+    def test_what_has_the_name_of_a_file_by_then_is_not_linked(self, tree: Filesystem) -> None:
+        path = tree.root + b"/f"
+        publish(tree, path)
+        inode = tree.stat(path).inode
+        os.rename(path, tree.root + b"/old")
+        publish(tree, path, b"another")
+        with pytest.raises(Changed, match=r"/f"):
+            tree.make_link(path, tree.root + b"/g", inode=inode)
+        os.unlink(path)
+        os.symlink(b"old", path)
+        with pytest.raises(ArgosyError):
+            tree.make_link(path, tree.root + b"/g", inode=inode)
+        assert sorted(os.listdir(tree.root)) == [b".argosy", b"f", b"old"]
+        assert staging(tree) == []
 
     def test_names_can_be_synced(self, tree: Filesystem) -> None:
         publish(tree, tree.root + b"/d/f")
@@ -657,7 +756,7 @@ def carry(tree: Filesystem, entry: Entry, path: bytes, linked: dict[int, bytes])
     elif entry.kind is Kind.SYMLINK:
         tree.make_symlink(path, tree.readlink(entry.path), tree.attributes(entry.path))
     elif entry.facts.links > 1 and entry.inode in linked:
-        tree.make_link(linked[entry.inode], path)
+        tree.make_link(linked[entry.inode], path, inode=tree.stat(linked[entry.inode]).inode)
     else:
         linked[entry.inode] = path
         _carry_file(tree, entry, path)

@@ -74,3 +74,9 @@ def test_a_pointer_of_a_common_object_stays_below_200_bytes() -> None:
         binding=binding, etag="0" * 34,
     )  # fmt: skip
     assert len(pointer.encode()) < 200
+
+
+def test_bindings_are_equal_or_unlike_and_never_both() -> None:
+    fields = {"filesystem": b"f" * 16, "subvolume": 0, "inode": 1, "born_ns": 2}
+    one, same, other = Binding(**fields), Binding(**fields), Binding(**fields | {"inode": 3})
+    assert [one == same, one != same, one == other, one != other] == [True, False, False, True]

@@ -3,12 +3,15 @@
 import ctypes
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from argosy.core.errors import Changed
-from argosy.filesystems._posix import pointers
+from argosy.core.numbers import Numbers
+from argosy.filesystems._posix import pointers, walk
 from argosy.filesystems.posix import Posix
 from argosy.linux.libc import LIBC, checked
 from tests.contracts.filesystem import publish
@@ -80,3 +83,119 @@ def test_a_tree_that_rests_is_told_of_once(tree: Posix) -> None:
     while len(found := [said.uuid for _, said in tree.every_pointer()]) > len(expected):
         assert time.monotonic() < deadline
     assert set(found) == expected
+
+
+class Told:
+    """What a walk says of directories it may have missed."""
+
+    def __init__(self) -> None:
+        self.elsewhere_at: list[bytes] = []
+        self.renamed_in: list[bytes] = []
+
+    def elsewhere(self, path: bytes, what: walk.Inode) -> None:
+        self.elsewhere_at.append(path)
+
+    def renamed(self, path: bytes) -> None:
+        self.renamed_in.append(path)
+
+
+def walked(top: Path, at: bytes, do: Callable[[], object]) -> Told:
+    """Walk the directories, and do something when the walk has come to one of them."""
+    told = Told()
+    descriptor = os.open(top, os.O_RDONLY)
+    try:
+        for directory in walk.directories(descriptor, b"", told, shown=bytes(top)):
+            if directory.path == at:
+                do()
+    finally:
+        os.close(descriptor)
+    return told
+
+
+@pytest.fixture
+def teams(tmp_path: Path) -> Path:
+    for name in "ab":
+        (tmp_path / "teams" / name).mkdir(parents=True)
+    return tmp_path / "teams"
+
+
+def next_of(top: Path) -> tuple[str, str]:
+    """Return the names of its two directories in the order in which they are walked."""
+    first, second = reversed([item.name for item in os.scandir(top) if not item.name.startswith(".")])
+    return first, second
+
+
+def test_a_walk_tells_of_nothing_where_nothing_changes(teams: Path) -> None:
+    told = walked(teams, b"", lambda: None)
+    assert told.elsewhere_at == told.renamed_in == []
+
+
+def test_a_walk_tells_of_a_directory_that_went_before_it_was_opened(teams: Path) -> None:
+    first, second = next_of(teams)
+    told = walked(teams, first.encode(), lambda: (teams / second).rename(teams / "crew"))
+    assert told.elsewhere_at == [second.encode()]
+
+
+def test_a_walk_tells_of_a_directory_that_was_exchanged_for_another(teams: Path) -> None:
+    first, second = next_of(teams)
+    told = walked(teams, first.encode(), lambda: exchange(Posix(root=bytes(teams)), first, second))
+    assert told.elsewhere_at == [second.encode()]
+
+
+def test_a_walk_tells_of_a_directory_that_changed_while_it_was_read(teams: Path) -> None:
+    assert walked(teams, b"", (teams / "c").touch).renamed_in == [b""]
+
+
+def test_a_directory_that_is_renamed_before_a_pass_comes_to_it_keeps_that_from_being_the_last(tree: Posix) -> None:
+    """What was moved beneath it a pass before would be met neither under its old name nor under its new one."""
+    top = Path(os.fsdecode(tree.root))
+    for name in ("one", "other"):
+        (top / name).mkdir()
+    calm, team = next_of(top)
+    expected = pointing(tree, f"{calm}/1", f"{team}/a/1", f"{team}/b/1")
+    first, second = next_of(top / team)
+    with tree.pointer_walk() as passes:
+        passes.begin()
+        found = set()
+        for one in passes.pointers(Numbers()):
+            found.add(one.pointer.uuid)
+            if one.path == bytes(top / team / first / "1"):
+                (top / team / second / "1").rename(top / team / first / "2")
+        assert found < expected
+        (top / calm / "new").touch()
+        while not passes.is_still:
+            time.sleep(passes.pause)
+            passes.begin()
+            for one in passes.pointers(Numbers()):
+                found.add(one.pointer.uuid)
+                if (top / team).exists():
+                    (top / team).rename(top / "crew")
+    assert found == expected
+
+
+def test_a_file_that_goes_from_tree_to_tree_is_met_by_the_next_pass(tmp_path: Path) -> None:
+    trees = [Posix(root=bytes(tmp_path / name)) for name in ("one", "other")]
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    expected = pointing(trees[1], "a")
+    with ExitStack() as stack:
+        one, other = (stack.enter_context(tree.pointer_walk()) for tree in trees)
+        for passes in (one, other):
+            passes.begin()
+        assert not list(one.pointers(Numbers()))
+        (tmp_path / "other" / "a").rename(tmp_path / "one" / "a")
+        assert not list(other.pointers(Numbers()))
+        for passes in (one, other):
+            passes.begin()
+        assert {found.pointer.uuid for found in one.pointers(Numbers())} == expected
+        assert not one.is_still
+
+
+def test_a_file_that_has_the_number_of_one_that_is_known_is_looked_at(tree: Posix) -> None:
+    with tree.pointer_walk() as passes:
+        passes.begin()
+        expected = pointing(tree, "a")
+        known = Numbers()
+        (place,) = passes.met
+        known.add(place, os.stat(tree.root + b"/a").st_ino)
+        assert {found.pointer.uuid for found in passes.pointers(known)} == expected

@@ -109,7 +109,11 @@ def test_nothing_outside_is_ever_written(tree: Posix, outside: Path) -> None:
         lambda number: tree.make_directory(tree.root + b"/d/sub/dir-%d" % number, DIRECTORY),
         lambda _: tree.make_directory(tree.root + b"/d/sub", DIRECTORY, overwrite=True),
         lambda number: tree.make_symlink(tree.root + b"/d/link-%d" % number, b"x", PLAIN),
-        lambda number: tree.make_link(tree.root + b"/d/secret", tree.root + b"/d/hard-%d" % number),
+        lambda number: tree.make_link(
+            tree.root + b"/d/secret",
+            tree.root + b"/d/hard-%d" % number,
+            inode=tree.stat(tree.root + b"/d/secret").inode,
+        ),
         lambda _: replace(tree, path, b"inside", tree.stat(path)),
         lambda _: tree.dress(path, tree.stat(path), PLAIN),
         lambda _: tree.sync_directory(path),

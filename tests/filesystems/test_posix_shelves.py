@@ -239,10 +239,9 @@ def test_who_writes_and_takes_the_name_too_loses_nothing(two: Posix, tmp_path: P
         writer.write(b" and more")
         writer.flush()
         publish(two, two.root + b"/d/one", b"new")
-    assert contents(two) == {b"d/one": b"new", b"d/two": b"2"}
-    (kept,) = two.kept(Shelf.TRASH)
-    two.restore(kept, two.root + b"/found")
-    assert content_of(two.root + b"/found") == b"1 and more"
+    assert contents(two) == {b"d/one": b"new", b"d/one.moved-conflict": b"1 and more", b"d/two": b"2"}
+    assert "is now " + os.fsdecode(two.root) + "/d/one.moved-conflict" in (tmp_path / "said").read_text()
+    assert trash(two) == []
 
 
 def test_who_takes_the_name_a_move_comes_from_or_goes_to_keeps_it(two: Posix, tmp_path: Path) -> None:

@@ -609,3 +609,15 @@ def test_a_job_that_is_gone_is_not_taken_for_one_that_went_well(agent, collector
     Job.objects.all().delete()
     run = advanced(agent, collector, run)
     assert (run.state, named(agent, "delete_objects")) == ("FAILED", [])
+
+
+def test_an_object_that_a_file_pointed_to_waits_like_others_though_its_site_lost_its_note_of_that(agent):
+    services.configure(Config(hub=HubConfig(garbage_days=90)))
+    begun = [Entry(path=b"").learned(stored=stored(name)) for name in "ab"]
+    holding(agent, objects="ab")
+    agent.finds["london", REFERENCES] = [*begun, found("a")]
+    collected(agent)
+    agent.finds["london", REFERENCES] = begun
+    for _ in range(2):
+        counts = collected(agent).counts
+        assert counts["waiting, orphan"]["objects"] == counts["waiting, deleted"]["objects"] == 1

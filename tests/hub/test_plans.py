@@ -2,10 +2,8 @@
 
 import hashlib
 import os
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,8 +62,8 @@ def everything(agent: RealAgent) -> dict[str, object]:
             found[str(path)] = described(path)
     for site, place in agent.places.items():
         place.index.flush()
-        with closing(sqlite3.connect(agent.top / f"agent-{site}" / "index.db")) as index:
-            found[f"index of {site}"] = list(index.iterdump())
+        with place.index._lock:
+            found[f"index of {site}"] = list(place.index._db.iterdump())
     return found
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from argosy.core import wire
-from argosy.core.entry import Entry, Stored
+from argosy.core.entry import Attributes, Entry, Kind, Stored
 from argosy.core.order import Link, Order, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
@@ -284,6 +284,25 @@ def test_the_name_that_another_file_has_now_keeps_its_object(london: Side) -> No
     assert pointer(london, london.tree / "a").uuid not in {each.uuid for each in outcome.unneeded}  # type: ignore[union-attr]
     london.do("recall", london.entry(london.tree / "b"))
     assert (london.tree / "b").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_only_what_was_sealed_under_its_path_is_sealed_again(london: Side, *, sealed: bool) -> None:
+    """Else whoever can write into the bucket would have us vouch for what he wrote."""
+    london.access = msgspec.structs.replace(london.access, seal=b"a secret of the datastore's")
+    alices = Attributes(mode=0o777, uid=4001, gid=4001, mtime_ns=10**18)
+    said, _ = metadata.describe(
+        uuid=os.urandom(16), digest=b"", path=b"projects/x", kind=Kind.DIRECTORY, attributes=alices,
+        seal=london.access.seal if sealed else b"",
+    )  # fmt: skip
+    store(london).put(keys.directory_marker("projects/x"), Bytes(b""), metadata=said)
+    (outcome,) = london.do("move_in_cloud", Entry(path=bytes(london.tree / "y"), source=bytes(london.tree / "x")))
+    assert outcome.state is FileState.PROCESSED
+    found = store(london).head(keys.directory_marker("projects/y")).metadata
+    described = metadata.described(found)
+    assert described is not None
+    assert (described.path, described.attributes) == (b"projects/y", alices)
+    assert metadata.is_sealed(found, described, london.access.seal) is sealed
 
 
 def test_directories_symlinks_and_paths_that_are_not_there_move_as_well(london: Side) -> None:

@@ -15,7 +15,7 @@ import pytest
 from argosy.agent.index import Index
 from argosy.core import wire
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Unsupported
+from argosy.core.errors import ArgosyError, Exhausted, Unsupported
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Pointer, StubState
@@ -465,7 +465,7 @@ def test_a_file_read_while_nobody_could_write_is_not_hashed_again(
 ) -> None:
     file = made(london, "f")
     london.do("migrate", london.entry(file), premigrate=True)
-    monkeypatch.setattr("argosy.hsm.out.release.chunks_of", None)
+    monkeypatch.setattr("argosy.hsm.file.alone.chunks_of", None)
     (outcome,) = migrate(london, file)
     assert outcome.state is FileState.PROCESSED
 
@@ -519,7 +519,7 @@ def test_what_was_read_before_the_machine_was_started_is_hashed_once(
     begin_another_boot(london)
     assert migrate(london, file, premigrate=True)[0].state is FileState.SKIPPED
     monkeypatch.setattr("argosy.hsm.file.copied.digest_of", None)
-    monkeypatch.setattr("argosy.hsm.out.release.chunks_of", None)
+    monkeypatch.setattr("argosy.hsm.file.alone.chunks_of", None)
     assert migrate(london, file, premigrate=True)[0].state is FileState.SKIPPED
     assert migrate(london, file)[0].state is FileState.PROCESSED
 
@@ -646,9 +646,8 @@ def test_a_release_that_was_killed_before_it_freed_anything_is_finished(side: Si
     file = made(side, "f")
     (first,) = migrate(side, file, premigrate=True)
     repoint(side, file, state=StubState.RELEASING)
-    use(side, NoStore())
     (outcome,) = migrate(side, file)
-    assert outcome.state is FileState.PROCESSED
+    assert (outcome.state, outcome.moved) == (FileState.PROCESSED, 0)
     assert outcome.entry.facts.stored == first.entry.facts.stored
     assert (state(side, file), data(file)) == (State.STUB, 0)
 
@@ -698,27 +697,50 @@ def test_what_somebody_wrote_meanwhile_is_kept_beside_it(side: Side, marked: Stu
 
 
 class Unpunched(OpenFile):
-    """A file on a filesystem that frees no blocks."""
+    """A file whose blocks are not freed, or only some of them."""
+
+    error: ArgosyError
+    freed: int | None
+    """From where the blocks were freed all the same."""
 
     def punch(self, keep: int, *, upto: int | None = None) -> None:
-        raise Unsupported("the filesystem lacks what this needs")
+        if self.freed is not None:
+            super().punch(self.freed)
+        raise self.error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpunchedTree(Posix):
     """A tree of such files."""
 
+    error: ArgosyError
+    freed: int | None = None
+
     def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> OpenFile:
-        return Unpunched.open(self._root, path, self._seal, inode=inode, writing=writing)
+        file = Unpunched.open(self._root, path, self._seal, inode=inode, writing=writing)
+        file.error, file.freed = self.error, self.freed
+        return file
 
 
-def test_where_blocks_cannot_be_freed_a_file_stays_premigrated(london: Side) -> None:
+@pytest.mark.parametrize("error", [Unsupported("no such call"), Exhausted("full")])
+def test_where_blocks_cannot_be_freed_a_file_stays_premigrated(london: Side, error: ArgosyError) -> None:
     file = made(london, "f")
     tree = london.place.trees[0]
-    london.place.trees[0] = UnpunchedTree(root=tree.root, key=tree.key)
+    london.place.trees[0] = UnpunchedTree(root=tree.root, key=tree.key, error=error)
     (outcome,) = migrate(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "unsupported")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, error.code)
     assert (file.read_bytes(), state(london, file), pointer(london, file).kept) == (CONTENT, State.PREMIGRATED, 0)
+
+
+def test_where_only_some_blocks_could_be_freed_the_file_says_so_and_is_recalled(side: Side) -> None:
+    file = made(side, "f")
+    tree = side.place.trees[0]
+    side.place.trees[0] = UnpunchedTree(root=tree.root, key=tree.key, error=Exhausted("full"), freed=131_072)
+    (outcome,) = migrate(side, file)
+    assert (outcome.state, outcome.error, state(side, file)) == (FileState.FAILED, "exhausted", State.RELEASING)
+    side.place.trees[0] = tree
+    (outcome,) = side.do("recall", side.entry(file))
+    assert (outcome.state, file.read_bytes()) == (FileState.PROCESSED, CONTENT)
 
 
 def test_a_file_that_somebody_reads_is_not_recovered_yet(side: Side, holding: Holding) -> None:
@@ -875,7 +897,8 @@ def test_the_key_of_an_object_outlives_a_kill_before_its_file_becomes_a_stub(lon
     work = Migrate().prepare(entry, london.site())
     assert isinstance(work, Work)
     work.sync()
-    other = Index(london.root.parent / "agent-london" / "index.db")
+    left = shutil.copytree(london.root.parent / "agent-london", london.root.parent / "agent-killed")
+    other = Index(left / "index.db")
     try:
         assert london.place.index.key_of(stored_of(work).uuid) == other.key_of(stored_of(work).uuid) == "projects/f"
     finally:

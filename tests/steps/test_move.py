@@ -1,7 +1,9 @@
 """`move_paths_on_gpfs` and `one_step_move_paths_on_gpfs`."""
 
+import itertools
 import os
 import re
+import stat
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +15,16 @@ import pytest
 
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
-from argosy.core.entry import Entry
+from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Changed, Invalid
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.filesystems.base import Shelf
 from argosy.hsm.file.state import State
+from argosy.hsm.tree.across_roots import _Carriage
 from argosy.steps.base import Work
 from argosy.steps.move_paths_on_gpfs import MovePathsOnGpfs
+from argosy.steps.one_step_move_paths_on_gpfs import OneStepMovePathsOnGpfs
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side
 from tests.steps.stubs import CONTENT, made, pointer, premigrated, state, stub
@@ -368,15 +372,131 @@ def test_a_directory_that_cannot_be_carried_whole_is_not_begun(two_roots: Side, 
 
 
 @pytest.mark.parametrize("killed", ["copying", "removing"])
-def test_a_directory_that_was_carried_half_way_is_carried_on(two_roots: Side, tmp_path: Path, killed: str) -> None:
+def test_a_directory_that_was_carried_half_way_is_carried_on(
+    two_roots: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+) -> None:
     top, target = write(two_roots.tree / "d/a", "a").parent, tmp_path / "other/d"
     write(top / "b", "b")
+    write(top / "sub/c", "c")
     (top / "link").symlink_to("a")
-    subprocess.run(["cp", "-a", top, target], check=True)
-    (target / "b" if killed == "copying" else top / "b").unlink()
+    with monkeypatch.context() as patch:
+        verb = "_copy_once" if killed == "copying" else "_leave_one"
+        patch.setattr(_Carriage, verb, fourth_time_killed(getattr(_Carriage, verb)))
+        with pytest.raises(KeyboardInterrupt):
+            OneStepMovePathsOnGpfs().apply(entry(top, target), two_roots.site())
+    assert top.exists()
+    assert target.exists()
     assert one(two_roots, TWO, top, target).state is FileState.PROCESSED
-    assert {path.name: path.read_text() for path in target.iterdir()} == {"a": "a", "b": "b", "link": "a"}
+    found = {str(path.relative_to(target)): path.read_text() for path in target.rglob("*") if path.is_file()}
+    assert found == {"a": "a", "b": "b", "link": "a", "sub/c": "c"}
     assert not top.exists()
+
+
+def fourth_time_killed(verb: Any) -> Any:
+    calls = itertools.count(1)
+
+    def dying(*arguments: Any) -> Any:
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return verb(*arguments)
+
+    return dying
+
+
+def test_an_empty_directory_gives_way_to_one_that_is_carried_and_is_kept(two_roots: Side, tmp_path: Path) -> None:
+    """Somebody who made it before would own what is carried into it."""
+    top, target = write(two_roots.tree / "private/f").parent, tmp_path / "other/private"
+    target.parent.chmod(0o1777)
+    target.mkdir()
+    os.chown(target, 4001, 4001)
+    bobs(top, 0o700)
+    outcome = one(two_roots, ONE, top, target)
+    assert outcome.state is FileState.PROCESSED
+    assert (target.stat().st_uid, stat.S_IMODE(target.stat().st_mode)) == (4002, 0o700)
+    assert os.listdir(target) == ["f"]
+    assert "versions list" in outcome.reason
+    (kept,) = two_roots.place.tree(bytes(target)).kept(Shelf.VERSIONS)
+    assert (kept.entry.path, kept.entry.kind) == (bytes(target), Kind.DIRECTORY)
+    assert os.listdir(tmp_path / "other/.argosy/staging") == []
+
+
+def bobs(path: Path, mode: int) -> None:
+    os.chown(path, 4002, 4002)
+    path.chmod(mode)
+
+
+@pytest.mark.parametrize("what", ["the directory", "one in it"])
+def test_nothing_is_carried_into_what_somebody_put_there_meanwhile(
+    two_roots: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    top, target = write(two_roots.tree / "d/sub/f").parent.parent, tmp_path / "other/d"
+    others = target if what == "the directory" else target / "sub"
+
+    def intrude(carriage: Any, seen: Entry, path: bytes) -> Any:
+        if path == bytes(target / "sub/f" if what == "the directory" else others):
+            if others.exists():
+                others.rename(tmp_path / "away")
+            (target / "sub").mkdir(parents=True)
+        return real(carriage, seen, path)
+
+    real = _Carriage._copy_once
+    monkeypatch.setattr(_Carriage, "_copy_once", intrude)
+    outcome = one(two_roots, ONE, top, target)
+    assert outcome.error == "changed"
+    assert os.listdir(target / "sub") == []
+    assert (top / "sub/f").read_text() == "content"
+
+
+def test_what_changes_between_the_copy_and_the_removal_is_carried_too(
+    two_roots: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, target = write(two_roots.tree / "d/sub/f").parent.parent, tmp_path / "other/d"
+
+    def dress(carriage: Any, seen: Entry, path: bytes, together: str) -> Any:
+        if seen.path == bytes(top / "sub/f"):
+            (top / "sub").chmod(0o700)
+            (top / "sub/f").chmod(0o600)
+            os.setxattr(top / "sub/f", "user.checked", b"yes")
+        return real(carriage, seen, path, together)
+
+    real = _Carriage._leave_one
+    monkeypatch.setattr(_Carriage, "_leave_one", dress)
+    assert one(two_roots, ONE, top, target).state is FileState.PROCESSED
+    assert not top.exists()
+    file = target / "sub/f"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+    assert os.getxattr(file, "user.checked") == b"yes"
+    assert file.read_text() == "content"
+
+
+def test_a_symlink_that_leads_elsewhere_is_no_copy(
+    two_roots: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, target = two_roots.tree / "d", tmp_path / "other/d"
+    top.mkdir()
+    (top / "link").symlink_to("here")
+
+    def turn(carriage: Any, seen: Entry, path: bytes, together: str) -> Any:
+        (target / "link").unlink(missing_ok=True)
+        (target / "link").symlink_to("elsewhere")
+        return real(carriage, seen, path, together)
+
+    real = _Carriage._leave_one
+    monkeypatch.setattr(_Carriage, "_leave_one", turn)
+    assert one(two_roots, ONE, top, target).error == "corrupt"
+    assert os.readlink(top / "link") == "here"
+
+
+@pytest.mark.feature("HUB-STEP-036")
+def test_a_directory_that_was_carried_before_its_report_was_lost_is_skipped(two_roots: Side, tmp_path: Path) -> None:
+    top, target = write(two_roots.tree / "d/f").parent, tmp_path / "other/d"
+    known = listed(two_roots, top, target)
+    assert moved(two_roots, ONE, known)[0].state is FileState.PROCESSED
+    write(target / "new")
+    two_roots.attempt = 2
+    assert moved(two_roots, ONE, known)[0].state is FileState.SKIPPED
+    other = msgspec.structs.replace(known, inode=known.inode + 1)
+    assert moved(two_roots, ONE, other)[0].error == "not_found"
 
 
 @pytest.mark.parametrize("other", ["content", "more on either side"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -242,6 +243,57 @@ def test_a_bucket_does_not_open_a_file_to_others(london: Side, step: str, *, hol
     assert outcomes[0].state.goes_on, outcomes
     assert rights(file) == (1001, 0o600)
     assert ACCESS not in os.listxattr(file)
+
+
+# Directories that somebody moved under a name to which more is given.
+
+
+@pytest.fixture
+def swapped(london: Side) -> Path:
+    """A directory of root's in the home of a user, who has given it the name of one of his own that was stored."""
+    home = london.tree / "home"
+    (home / "d").mkdir(parents=True)
+    (home / "root").mkdir()
+    (home / "root/secret").write_text("root's")
+    for path in (home, home / "d"):
+        os.chown(path, USER, USER)
+    (home / "d").chmod(0o777)
+    good(london.do("migrate", london.entry(home / "d"), premigrate=True))
+    (home / "root").chmod(0o700)
+    (home / "d").rmdir()
+    (home / "root").rename(home / "d")
+    return home / "d"
+
+
+@pytest.mark.parametrize("step", ["ngenea_sync_metadata", "reverse_stub"])
+def test_a_directory_that_a_user_moved_under_the_name_of_his_own_does_not_become_his(
+    london: Side, swapped: Path, step: str
+) -> None:
+    options = {"overwrite": True} if step == "reverse_stub" else {}
+    (outcome,) = london.do(step, Entry(path=bytes(swapped)), **options)
+    assert outcome.error == "denied"
+    assert "chown" in outcome.reason
+    assert rights(swapped) == (0, 0o700)
+
+
+def test_the_directory_that_is_given_away_is_the_one_that_was_looked_at(
+    london: Side, swapped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that nobody can have moved there is given, and not another that has its name by then."""
+    home = swapped.parent
+    os.chown(home, 0, 0)
+    (home / "own").mkdir()
+    os.chown(home / "own", USER, USER)
+    real = Posix.make_directory
+
+    def late(*arguments: Any, **options: Any) -> bool:
+        swapped.rename(home / "root")
+        (home / "own").rename(swapped)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(Posix, "make_directory", late)
+    assert align(london, swapped).error == "changed"
+    assert rights(swapped) == (USER, 0o755)
 
 
 # Writes while attributes are given.

@@ -146,9 +146,15 @@ def test_what_a_killed_verb_left_is_named_and_finished_when_repaired(london: Sid
     assert left.name.lower() in reason
     assert data(file) >= len(CONTENT)
     good(verify(london, file, repair=True))
-    assert state(london, file) is State.STUB
-    assert data(file) <= 4096
-    assert recall(london, file) == CONTENT
+    assert (state(london, file), file.read_bytes()) == (State.PREMIGRATED, CONTENT)
+    half = stub(london, "half")
+    with half.open("r+b") as opened:
+        opened.write(CONTENT[:98_304])  # blocks are freed whole
+    repoint(london, half, state=left)
+    good(verify(london, half, repair=True))
+    assert state(london, half) is State.STUB
+    assert data(half) <= 4096
+    assert recall(london, half) == CONTENT
 
 
 @pytest.mark.parametrize("repair", [False, True])

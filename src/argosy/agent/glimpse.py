@@ -1,4 +1,7 @@
-"""What a site knows of its files, read beside its agent or without it: nothing is made, changed or waited for."""
+"""What a site knows of its files, read beside its agent or without it: nothing is made, changed or waited for.
+
+What an agent that runs noted within the last seconds may be missing.
+"""
 
 import os
 import sqlite3
@@ -50,15 +53,14 @@ class Glimpse:
             with closing(sqlite3.connect(self._uri(), uri=True)) as database:
                 found: tuple[Any, ...] | None = database.execute(question, (value,)).fetchone()
                 return found
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # an older Argosy made it
+        except sqlite3.DatabaseError as error:
+            if "no such table" in str(error):  # an older Argosy made it, or it is new
                 return None
             raise Unavailable(f"the index {self._index} cannot be read ({error}): try again") from error
 
     def _uri(self) -> str:
-        """Return how to open the index: where no agent has it open, reading it would make files beside it."""
-        alone = not self._index.with_name("index.db-wal").exists()
-        return f"file:{quote(str(self._index))}?mode=ro{'&immutable=1' if alone else ''}"
+        """Return how to open the index, which its agent holds: as it is, without a lock, nothing made beside it."""
+        return f"file:{quote(str(self._index))}?mode=ro&immutable=1"
 
 
 def _key(directory: Path) -> bytes:

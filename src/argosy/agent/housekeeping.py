@@ -49,7 +49,7 @@ class Housekeeper:
                 return
 
     def _clean_all(self) -> None:
-        for trees in _by_filesystem(tree for tree in self._place.trees if tree.root not in self._place.unserved):
+        for trees in _by_filesystem(self._place.served()):
             roots = [display(tree.root) for tree in trees]
             try:
                 gone = clean(*trees, trash_days=self._trash_days, stopped=self._stopped.is_set)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from argosy.core.order import Order, StoreAccess
-from argosy.core.report import Batch, Probed, Report
+from argosy.core.report import Batch, Present, Probed, Report
 
 
 class Hub(Protocol):
@@ -26,6 +26,9 @@ class Hub(Protocol):
 
     def probed(self, told: Probed) -> None:
         """Record what was found at a datastore."""
+
+    def present(self, told: Present) -> None:
+        """Record that a node serves a site, and which of its roots it does not."""
 
 
 class Bell(Protocol):

@@ -16,7 +16,7 @@ import structlog
 from argosy.core import errors, wire
 from argosy.core.errors import ArgosyError, Unavailable
 from argosy.core.order import WIRE_VERSION, Order, StoreAccess
-from argosy.core.report import Batch, Probed, Report
+from argosy.core.report import Batch, Present, Probed, Report
 
 T = TypeVar("T")
 Ring = Callable[[str, str, int, str], None]
@@ -127,6 +127,10 @@ class LocalHub:
     def probed(self, told: Probed) -> None:
         """Record what was found at a datastore."""
         self._call("probed", told)
+
+    def present(self, told: Present) -> None:
+        """Record that a node serves a site."""
+        self._call("present", told)
 
     def listen(self, ring: Ring) -> None:
         """From now on pass the hub's bells to `ring`, through every absence of the hub, until `close`."""

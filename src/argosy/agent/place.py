@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,15 @@ from argosy.core.options import parse
 from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.paths import absolute, below, display
 from argosy.core.pointer import Binding
-from argosy.filesystems.base import Filesystem
+from argosy.filesystems.base import Filesystem, Pointed
 from argosy.filesystems.posix import Posix
 from argosy.site import Note
 from argosy.stores.base import STORES, Store
 from argosy.stores.posix import PosixStore
+
+
+REBUILD = "mount all its disks and run `argosy rebuild`"
+"""What an index needs that knows nothing."""
 
 
 class Place:
@@ -35,10 +39,15 @@ class Place:
         """`shelves`: the directories that may be datastores. The hub may name them; only the configuration allows."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.name = config.name
-        self.index = Index(directory / "index.db")
         self.locks = Locks()
         self.trees = [Posix(root=absolute(os.fsencode(root)), key=_key(directory)) for root in config.roots]
-        self._roots = Roots(directory / "roots", {tree.root for tree in self.trees})
+        self._roots = Roots(config.name, directory / "roots", {tree.root for tree in self.trees})
+        self.index = Index(directory / "index.db", trees=self._roots.known())
+        self._served: dict[bytes, tuple[Posix, str]] = {}
+        """The trees that are served, each with its identity, by root."""
+        self._swept: set[str] = set()
+        """Trees that were swept since this agent began: what it has in staging is its own."""
+        self._opening = threading.Lock()
         self.unserved = {tree.root: "it was not looked at yet" for tree in self.trees}
         """Why a root is not served."""
         self._shelves = frozenset(shelves)
@@ -49,39 +58,93 @@ class Place:
         """Bytes of the content that was read to check it, by job."""
 
     def start(self) -> None:
-        """Clear what a killed agent left in roots that are not served, and serve those where that could be done."""
+        """Look at the roots: serve those that can be, after clearing what a killed agent left there, and no others.
+
+        A root where another directory lies than before may have lost its disk, or have it again.
+        """
         for tree in self.trees:
-            if tree.root in self.unserved:
-                self._open(tree)
+            with self._opening:
+                if not self._is_served(tree.root):
+                    self._open(tree)
+
+    def _is_served(self, root: bytes) -> bool:
+        if root not in self._served:
+            return False
+        tree, ident = self._served[root]
+        try:
+            identity = tree.identity()
+        except ArgosyError:
+            return False
+        return identity is not None and identity.id == ident
 
     def _open(self, tree: Posix) -> None:
+        self._served.pop(tree.root, None)
         try:
-            self._roots.admit(tree)
-            tree.sweep()
+            lying = tree.as_it_lies()
+            is_new = self._roots.admit(lying)
+            identity = lying.identity()
+            ident = identity.id if identity is not None else ""
+            if is_new:  # nothing in it was ours before
+                self.index.make_whole(ident)
+                self.index.make_surveyed(ident)
+            if ident not in self._swept:
+                lying.sweep()
+                self._swept.add(ident)
         except ArgosyError as error:
             self.unserved[tree.root] = error.message
         else:
-            del self.unserved[tree.root]
+            self._served[tree.root] = lying, ident
+            self.unserved.pop(tree.root, None)
+
+    def served(self) -> list[Posix]:
+        """Return the trees that are served now."""
+        return [tree for tree, _ in self._served.values() if tree.is_there()]
 
     def tree(self, path: bytes) -> Filesystem:
-        """Return the tree that holds the path."""
+        """Return the tree that holds the path, which is looked at: its disk may have been unmounted.
+
+        Raises:
+            Denied: none does.
+            Unavailable: its root is not served now.
+        """
         for tree in self.trees:
             if below(path, tree.root):
-                if reason := self.unserved.get(tree.root):
-                    raise Unavailable(f"root {display(tree.root)} of site {self.name} is not served: {reason}")
-                return tree
+                return self._served_at(tree.root)
         roots = ", ".join(display(tree.root) for tree in self.trees)
         raise Denied(f"{display(path)} is outside the roots of site {self.name}: {roots}")
+
+    def _served_at(self, root: bytes) -> Posix:
+        if root not in self._served or not self._served[root][0].is_there():
+            self.start()
+        if (reason := self.unserved.get(root)) is not None:
+            raise Unavailable(f"root {display(root)} of site {self.name} is not served: {reason}")
+        return self._served[root][0]
 
     def every_tree(self) -> Sequence[Filesystem]:
         """Return all trees that were ever served here, each looked at just now.
 
         Raises:
             Unavailable: one of them cannot be served, or is there no longer.
+            Denied: the index is younger than they are, and was not rebuilt: it does not know where stubs were left.
         """
         trees = [self.tree(tree.root) for tree in self.trees]
         self._roots.expect(self.trees)
+        if self.unsurveyed():
+            raise Denied(f"the index of site {self.name} began anew, and does not know all its stubs: {REBUILD}")
         return trees
+
+    def unsurveyed(self) -> list[bytes]:
+        """Return the roots that are served and whose stubs the index does not know."""
+        return [root for root, (_, ident) in self._served.items() if not self.index.is_surveyed(ident)]
+
+    def survey(self, root: bytes) -> None:
+        """Remember that the stubs below a root were noted; of another path, nothing."""
+        if root in self._served:
+            self.index.make_surveyed(self._served[root][1])
+
+    def identities(self) -> list[str]:
+        """Return which trees these are; "" for one that has no identity yet."""
+        return [identity.id if (identity := tree.identity()) else "" for tree in self.trees]
 
     def store(self, access: StoreAccess) -> Store:
         """Return the store, opened once for each way it was described.
@@ -167,12 +230,14 @@ class OrderSite:
     job: int = 0
     task: str = ""
     attempt: int = 1
+    begun_ns: int = 0
 
     @classmethod
     def of(cls, place: Place, order: Order, lease: Lease) -> "OrderSite":
         """Return the place with the links and stores that the order grants."""
         accesses = {access.name: access for access in order.stores}
-        return cls(place, order.links, accesses, order.policy, lease, order.job, order.task, order.attempt)
+        begun_ns = time.time_ns() - int(order.age * 1e9)
+        return cls(place, order.links, accesses, order.policy, lease, order.job, order.task, order.attempt, begun_ns)
 
     @property
     def name(self) -> str:
@@ -251,9 +316,11 @@ class OrderSite:
         """Return the path an object was last met at."""
         return self.place.index.path_of(uuid)
 
-    def note(self, binding: Binding, note: Note) -> None:
+    def note(self, binding: Binding, note: Note, *, at_once: bool = False) -> None:
         """Remember something of an inode."""
         self.place.index.note(binding, note)
+        if at_once:
+            self.place.index.settle()
 
     def noted(self, binding: Binding) -> Note | None:
         """Return what is remembered of an inode."""
@@ -271,9 +338,43 @@ class OrderSite:
         """Take bytes from those that may be read for this job."""
         return self.place.may_read(self.job, size, most)
 
-    def stub_filesystems(self) -> set[tuple[bytes, int]]:
-        """Return filesystem and subvolume of every stub that is remembered."""
-        return self.place.index.stub_filesystems()
+    def meet(self, found: Pointed) -> bool:
+        """Remember a file that points to an object."""
+        index, pointer = self.place.index, found.pointer
+        if index.intended(pointer.uuid):
+            index.point(pointer.uuid, found.path)
+        noted = index.noted(found.binding)
+        if not found.handle or (noted is not None and noted.handle):
+            return bool(found.handle)
+        is_copy = pointer.binding != found.binding
+        fresh = Note(pointer.uuid, 0, stub=pointer.state.is_stub and not is_copy)
+        index.note(found.binding, (noted or fresh)._replace(handle=found.handle))
+        return False
+
+    def held(self, filesystems: Collection[bytes]) -> Iterator[tuple[Binding, Note]]:
+        """Yield every inode of the filesystems that was noted with its handle."""
+        return self.place.index.held(filesystems)
+
+    def leave(self, inodes: Iterable[tuple[Binding, Note]]) -> None:
+        """Forget inodes that are no more."""
+        self.place.index.leave(inodes)
+
+    def stub_places(self) -> Mapping[tuple[bytes, int], bool]:
+        """Return filesystem and subvolume of every stub that is remembered, and whether handles open them all."""
+        return self.place.index.stub_places()
+
+    def knows_all(self) -> bool:
+        """Say whether every file that points to an object was noted at some time."""
+        return all(self.place.index.is_whole(tree) for tree in self.place.identities())
+
+    def survey(self, root: bytes) -> None:
+        """Remember that the stubs below a root were noted; of another path, nothing."""
+        self.place.survey(root)
+
+    def know_all(self) -> None:
+        """Remember that all were met."""
+        for tree in self.place.identities():
+            self.place.index.make_whole(tree)
 
     def locked(self, name: bytes) -> AbstractContextManager[None]:
         """Hold the lock `name`."""

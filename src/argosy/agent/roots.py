@@ -15,20 +15,24 @@ from argosy.linux.capabilities import SYS_ADMIN, effective
 class Roots:
     """The trees that were ever served at a site: a file for each in the agent's directory, named by identity."""
 
-    def __init__(self, directory: Path, configured: Collection[bytes]) -> None:
+    def __init__(self, site: str, directory: Path, configured: Collection[bytes]) -> None:
         """`configured`: the roots of the site as its configuration has them now."""
+        self._site = site
         self._directory = directory
         self._configured = frozenset(configured)
         directory.mkdir(mode=0o700, exist_ok=True)
 
-    def admit(self, tree: Posix) -> None:
+    def admit(self, tree: Posix) -> bool:
         """Return when what lies at the root is what always did, or has been given an identity that is remembered.
+
+        Say whether it was never served before, by nobody.
 
         Raises:
             Unavailable: another tree lies there, or none: its disk is not mounted, perhaps.
             Denied: it holds attributes that this agent cannot read.
         """
         found, privileged = self._recognised(tree), effective(SYS_ADMIN)
+        is_new = found is None
         if found is None:
             tree.identify(Identity())
             found = tree.identity() or Identity()  # that of another agent, perhaps, which was first
@@ -38,6 +42,7 @@ class Roots:
         if needed != found:
             tree.identify(needed, replacing=True)
         self._remember(found.id, tree.root)
+        return is_new
 
     def _refuse_unreadable(self, found: Identity, tree: Posix, *, privileged: bool) -> None:
         """To an agent that cannot read what others left, stubs would look like files of zeros with no object."""
@@ -52,6 +57,21 @@ class Roots:
                 f"{self._directory.parent}. If no file has such an attribute, remove {display(path_of(tree.root))}"
             )
 
+    def known(self) -> Collection[str]:
+        """Return which trees were served here."""
+        return self._known().keys()
+
+    def forget(self, roots: Collection[bytes]) -> list[bytes]:
+        """Forget the trees of roots that the configuration has no longer; return which."""
+        gone = {ident: root for ident, root in self._known().items() if root in roots and root not in self._configured}
+        for ident in gone:
+            (self._directory / ident).unlink(missing_ok=True)
+        return list(gone.values())
+
+    def retired(self) -> list[bytes]:
+        """Return the roots that were served once and that the configuration has no longer."""
+        return sorted(set(self._known().values()) - self._configured)
+
     def expect(self, trees: Collection[Posix]) -> None:
         """Return where these are, right now, all the trees that were ever served.
 
@@ -61,12 +81,11 @@ class Roots:
         for tree in trees:
             if self._recognised(tree) is None:
                 raise Unavailable(f"root {display(tree.root)} has lost its identity: restart the agent")
-        for ident, root in self._known().items():
-            if root not in self._configured:
-                raise Unavailable(
-                    f"root {display(root)}, which was served once, is no longer in the configuration: add it again, "
-                    f"or, if its stubs are needed no more, remove {self._directory / ident}"
-                )
+        for root in self.retired():
+            raise Unavailable(
+                f"root {display(root)}, which was served once, is no longer in the configuration: add it again, or, if "
+                f"its stubs are needed no more, run `argosy site forget-root {self._site} {display(root)}`"
+            )
 
     def _recognised(self, tree: Posix) -> Identity | None:
         """Return the identity of what lies at the root; None where neither it nor we know of any."""

@@ -10,7 +10,9 @@ import msgspec
 import structlog
 
 from argosy.agent.hub import Hub
+from argosy.agent.looking import Looking
 from argosy.agent.place import OrderSite
+from argosy.agent.plans import as_planned, foreseen
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, LeaseLost, Refused, Unavailable
 from argosy.core.options import parse
@@ -95,13 +97,16 @@ def _apply(order: Order, site: OrderSite, pool: Executor) -> list[Outcome]:
     step: Step | Batched = parse(STEPS.get(order.step), order.options, noun=f"step {order.step}")
     slots = [_Slot(entry) for entry in order.entries]
     try:
-        if isinstance(step, Batched):
-            _each(pool, slots, lambda slot: slot.take(step.prepare(slot.entry, site)))
+        if order.dry_run:
+            looking = Looking(site)
+            _each(pool, slots, lambda slot: slot.take(foreseen(step, slot.entry, looking)))
+        elif isinstance(step, Batched):
+            _each(pool, slots, lambda slot: slot.take(step.prepare(slot.expected(site), site)))
             _each(pool, [slot for slot in slots if slot.work], _Slot.sync)
             _each(pool, [slot for slot in slots if slot.work], _Slot.commit)
             _each(pool, [slot for slot in slots if slot.settling], _Slot.settle)
         else:
-            _each(pool, slots, lambda slot: slot.take(step.apply(slot.entry, site)))
+            _each(pool, slots, lambda slot: slot.take(step.apply(slot.expected(site), site)))
     finally:
         for slot in slots:
             slot.close()
@@ -116,6 +121,16 @@ class _Slot:
         self.work: Work | None = None
         self.settling: Settling | None = None
         self.outcome: Outcome | None = None
+
+    def expected(self, site: OrderSite) -> Entry:
+        """Return the entry, which is as its plan saw it, if it has one.
+
+        Raises:
+            Changed: it is not: nothing is to be done to it.
+        """
+        if self.entry.facts.expected is not None:
+            self.entry = as_planned(self.entry, site)
+        return self.entry
 
     def take(self, prepared: Work | Settling | Outcome) -> None:
         if isinstance(prepared, Outcome):
@@ -143,6 +158,9 @@ class _Slot:
 
     def ended(self) -> Outcome:
         assert self.outcome is not None
+        rest = self.entry.facts.expected
+        if rest is not None and self.outcome.cost is None:  # of other sites, and steps need not know of it
+            return msgspec.structs.replace(self.outcome, entry=self.outcome.entry.learned(expected=rest))
         return self.outcome
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from argosy.core.config import Config, SiteConfig
 from argosy.core.errors import ArgosyError, LeaseLost, Unavailable
 from argosy.core.order import Order
 from argosy.core.paths import display
+from argosy.core.report import Present
 
 log = structlog.get_logger()
 
@@ -25,6 +27,8 @@ SLOTS = {"discovery": 2, "transfer": 4}
 """Tasks of each kind that a site runs at once; the entries of transfers share the site's threads."""
 REDELIVERY = 2.0
 """Seconds between attempts to deliver what the hub did not take."""
+PRESENCE = 10.0
+"""Seconds between two words to the hub that the site is served, as long as nothing of that changes."""
 
 
 class Worker:
@@ -69,6 +73,7 @@ class SiteWorker:
         self._prober = Prober(config.name, hub, self._place.store)
         self._housekeeper = Housekeeper(self._place, config.trash_days)
         self._told: dict[bytes, str] = {}
+        self._said: tuple[Present, float] | None = None
         self._spool = Spool(directory / "spool")
         self._entries = ThreadPoolExecutor(config.threads, f"{config.name}-entry")
         self._tasks = {queue: ThreadPoolExecutor(slots, f"{config.name}-{queue}") for queue, slots in SLOTS.items()}
@@ -151,6 +156,7 @@ class SiteWorker:
         """Send what is in the spool, at the start and whenever something stays there; serve roots when they can be."""
         while True:
             self._deliver()
+            self._say_present()
             if self._stopped.wait(REDELIVERY):
                 return
             self._open_up()
@@ -170,6 +176,16 @@ class SiteWorker:
             if self._told.get(root) != reason:
                 log.warning("root is not served", site=self._place.name, root=display(root), reason=reason)
         self._told = unserved
+
+    def _say_present(self) -> None:
+        """Have the hub know that the site is served, and which of its roots are not: at once when that changes."""
+        unserved = {display(root): reason for root, reason in self._told.items()}
+        told = Present(site=self._place.name, node=self._node, unserved=unserved)
+        if self._said is not None and self._said[0] == told and now() < self._said[1]:
+            return
+        with suppress(ArgosyError):  # the hub is away: it is told in a moment
+            self._hub.present(told)
+            self._said = (told, now() + PRESENCE)
 
     def _deliver(self) -> None:
         for file, report in self._spool.unsent():

@@ -60,6 +60,29 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """BLAKE3 of the content, 32 bytes; empty for directories and symlinks."""
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a plan saw at one path of a site. `kind` None: nothing was there."""
+
+    site: str
+    path: bytes
+    kind: Kind | None = None
+    inode: int = 0
+    size: int = 0
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+    holds: bytes = b""
+    """BLAKE3 of the listing of all that a directory held, where the step would have taken that along."""
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a plan was made for: where it is not so any more, nothing is done."""
+
+    seen: tuple[Seen, ...]
+    """What links saw at paths that none before them would have touched."""
+    found: "Entry | None" = None
+    """Of a plan that is being made: the entry as it came to the first link."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the links of a chain have learned of an entry; each link adds, none forgets."""
 
@@ -71,6 +94,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """(offset, length) of the data of a sparse file, in order; None: all of it is data."""
     links: int = 1
     """How many names the file has at the site it was found."""
+    expected: Expected | None = None
+    """Of an entry that is planned, or done as planned."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

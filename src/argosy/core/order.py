@@ -50,6 +50,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     v: int = WIRE_VERSION
     task: str
     attempt: int
+    age: float = 0.0
+    """Seconds since the first attempt was given to an agent."""
     job: int
     site: str
     step: str
@@ -65,5 +67,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch_bytes: int = 1 << 30
     sequence: int = 0
     """Number of the first batch a discovery is to send: those below it are recorded."""
+    dry_run: bool = False
+    """Whether the step is only to say what it would do."""
     after: bytes | None = None
     """Last path of the last recorded batch: a discovery goes on behind it."""

@@ -7,6 +7,35 @@ from argosy.core.errors import ArgosyError, Changed
 from argosy.core.states import FileState
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What doing something to one entry would take."""
+
+    bytes: int = 0
+    """Of content that would cross between filesystem and store."""
+    requests: int = 0
+    """To a store, about."""
+    along: int = 0
+    """Entries that would be taken along, with a directory that holds them."""
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step would do with one entry, said without doing it."""
+
+    entry: Entry
+    """As the next link would get it."""
+    says: str
+    """What it would do, or why nothing: the same words for all entries alike, so that they can be counted."""
+    acts: bool = True
+    cost: Cost = Cost()
+    holds: bytes = b""
+    """BLAKE3 of the listing of all that would be taken along with a directory."""
+
+    @classmethod
+    def nothing(cls, entry: Entry, says: str, *, requests: int = 0) -> "Planned":
+        """There would be nothing to do."""
+        return cls(entry=entry, says=says, acts=False, cost=Cost(requests=requests))
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry after one step, with the facts it now carries; `reason` says in words why it was not processed."""
 
@@ -19,6 +48,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bytes of content that crossed between filesystem and store."""
     unneeded: tuple[Stored, ...] = ()
     """Objects the entry needs no more; the hub has them deleted once it knows that nothing else refers to them."""
+    cost: Cost | None = None
+    """Of an outcome that was only planned: what it would take."""
 
     @classmethod
     def processed(cls, entry: Entry, *, moved: int = 0) -> "Outcome":
@@ -29,6 +60,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def skipped(cls, entry: Entry, reason: str) -> "Outcome":
         """The entry already was as wanted; it carries the same facts as if it had been processed."""
         return cls(entry=entry, state=FileState.SKIPPED, reason=reason)
+
+    @classmethod
+    def planned(cls, planned: Planned) -> "Outcome":
+        """The step said what it would do; nothing was done."""
+        state = FileState.PROCESSED if planned.acts else FileState.SKIPPED
+        return cls(entry=planned.entry, state=state, reason=planned.says, cost=planned.cost)
 
     @classmethod
     def of_error(cls, entry: Entry, error: ArgosyError) -> "Outcome":

@@ -60,6 +60,9 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             and same_filesystem(self.filesystem, other.filesystem)
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct has one of its own, by identity, else
+
     def __hash__(self) -> int:
         return hash((self.inode, self.born_ns, self.subvolume))
 

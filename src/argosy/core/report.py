@@ -49,6 +49,16 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why not."""
 
 
+class Present(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A node that serves a site, as it is now."""
+
+    v: int = WIRE_VERSION
+    site: str
+    node: str
+    unserved: dict[str, str] = {}
+    """Roots that it does not serve, as text, and why."""
+
+
 def fingerprint(access: StoreAccess) -> str:
     """Return what tells one way of reaching a datastore from another."""
     return blake3.blake3(wire.dump(access)).hexdigest()

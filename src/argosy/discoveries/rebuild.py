@@ -46,11 +46,14 @@ class Rebuild:
         yield from _listed(missing, site)
         for wanted in (one for files in missing.values() for one in files):
             on_error(wanted.path, NotFound(_lost(wanted)))
+        for top in given:
+            site.survey(top.path)
 
 
 def _wanted(given: Iterable[Entry], site: Site, on_error: OnError) -> Iterator[_Wanted]:
     for top in given:
         for path, pointer in site.tree(top.path).every_pointer(on_forged=on_error):
+            _note(pointer, site)
             try:
                 yield _Wanted(path, pointer, site.numbered(pointer.datastore))
             except ArgosyError as error:
@@ -122,10 +125,14 @@ def _stored(wanted: _Wanted, found: Object) -> Stored:
 
 
 def _remembered(wanted: _Wanted, stored: Stored, site: Site) -> Entry:
-    pointer = wanted.pointer
     site.remember(stored, wanted.path)
-    site.note(pointer.binding, Note(pointer.uuid, 0, pointer.state.is_stub))
     return Entry(path=wanted.path, size=stored.size).learned(stored=stored)
+
+
+def _note(pointer: Pointer, site: Site) -> None:
+    """Remember the inode, whether its object is found or not."""
+    if pointer.state.is_stub or site.noted(pointer.binding) is None:  # an old attribute may say less than was noted
+        site.note(pointer.binding, Note(pointer.uuid, 0, pointer.state.is_stub))
 
 
 def _lost(wanted: _Wanted) -> str:

@@ -1,16 +1,26 @@
 """`references` discovery (`dynamo.tasks.references`)."""
 
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Denied, Unavailable
+from argosy.core.errors import Changed, Denied, Unavailable
+from argosy.core.numbers import Numbers
 from argosy.core.paths import display
-from argosy.core.pointer import Pointer
+from argosy.core.pointer import Binding, Pointer, brief
 from argosy.discoveries.base import DISCOVERIES
-from argosy.filesystems.base import OnError
-from argosy.site import Site
+from argosy.filesystems.base import Held, OnError, PointerWalk
+from argosy.site import Note, Site
+
+PASSES: Final = 10
+"""Walks of what changed, at most."""
+_CALM: Final = 2
+"""How many in a row must meet nothing strange, of trees that are never still."""
+_AT_ONCE: Final = 1000
 
 
 @DISCOVERIES.register
@@ -25,19 +35,160 @@ class References:
         """Yield an entry for each file that points to an object, and one without a path for each that none came to.
 
         Raises:
-            Denied, Corrupt, Unavailable: what was yielded is not all: something cannot be told, or is not mounted.
+            Denied, Corrupt, Unavailable, Changed: what was yielded is not all: something cannot be told, or is not
+                mounted.
         """
         trees = site.trees()
         if foreign := [root.path for root in given if root.path not in {tree.root for tree in trees}]:
             raise Denied(f"root {display(foreign[0])} of site {site.name} is not in the configuration of its agent")
-        yield from (_entry(b"", Stored(datastore="", key=key, uuid=uuid, size=0)) for uuid, key in site.unpointed())
-        met: set[tuple[bytes, int]] = set()
-        for tree in trees:
-            for path, pointer in tree.every_pointer(met=lambda *one: met.add(one)):
+        with ExitStack() as stack:
+            look = _Look(site, [stack.enter_context(tree.pointer_walk()) for tree in trees])
+            for path, pointer in look.pointers():
                 yield _entry(path, _pointed(pointer, site))
-        if missing := site.stub_filesystems() - met:
-            raise Unavailable(_not_met(sorted(missing), site))
+            look.expect_all_met()
+        yield from (_entry(b"", Stored(datastore="", key=key, uuid=uuid, size=0)) for uuid, key in site.unpointed())
         site.trees()
+
+
+class _Look:
+    """One look at all trees of a site together, since files move from the one to the other.
+
+    Two things find a file. *Its handle*, if it was ever noted: that opens it wherever it has been moved to, also out of
+    the trees or to where nothing is mounted now. All of those are opened first, so that what they said then is yielded
+    whatever becomes of them: copied and removed, say. *The walk* finds what nobody noted: copies that people made,
+    and what a killed agent had no time to note. What it meets is noted.
+
+    The walk has come to its end when a pass was still. In trees that never are, it has when handles open all that is
+    known, everything was met once when they were still, or ever since the trees were new, and passes meet nothing
+    strange: no file that was not noted, and points to what nothing met before does; no directory that is older than the
+    look and that none had come to. Files made, copied or removed meanwhile keep nothing going so. Not met is then at
+    most what nobody has noted yet and what was moved in each of the passes, from where it had not been to where it had:
+    see `argosy.filesystems._posix.pointers`.
+    """
+
+    def __init__(self, site: Site, walks: Sequence[PointerWalk]) -> None:
+        self._site, self._walks = site, walks
+        self._known = Numbers()
+        """What was opened by its handle, by filesystem and subvolume."""
+        self._copied: set[bytes] = set()
+        """Objects that were met in files that are copies, or were not noted."""
+        self._opened: set[bytes] = set()
+        """Filesystems all of whose handles were opened."""
+        self._strange = b""
+        self._site_is_known = site.knows_all()
+
+    def pointers(self) -> Iterator[tuple[bytes, Pointer]]:
+        """Yield what points to an object.
+
+        Raises:
+            Changed: it cannot be told what does.
+        """
+        calm = 0
+        for number in range(PASSES + 1):
+            yield from self._pass()
+            if number and all(walk.is_still for walk in self._walks):
+                self._note_all()
+                return
+            calm = 0 if self._strange or not number else calm + 1
+            if calm >= _CALM and self._is_all_known():
+                return
+            time.sleep(max(walk.pause for walk in self._walks))
+        raise Changed(self._restless())
+
+    def _pass(self) -> Iterator[tuple[bytes, Pointer]]:
+        self._strange = b""
+        for walk in self._walks:
+            walk.begin()
+        yield from self._by_handle()
+        for walk in self._walks:
+            for found in walk.pointers(self._known):
+                if not self._site.meet(found) and self._is_new(found.pointer):
+                    self._strange = found.path
+                yield found.path, found.pointer
+            self._strange = self._strange or walk.strange
+        yield from self._by_handle()  # of filesystems that this pass was the first to come to
+
+    def _is_new(self, pointer: Pointer) -> bool:
+        """Say whether nothing was met before that says the same: not this file's own other name, nor what it copies."""
+        told = pointer.binding
+        if self._known.holds((told.filesystem, told.subvolume), told.inode) or pointer.uuid in self._copied:
+            return False
+        if self._site_is_known:  # else there may be more of them than memory holds, and it does not matter
+            self._copied.add(pointer.uuid)
+        return True
+
+    def _by_handle(self) -> Iterator[tuple[bytes, Pointer]]:
+        """Yield what inodes say that were noted; those that are gone are forgotten."""
+        new = self._lasting() - self._opened
+        gone: list[tuple[Binding, Note]] = []
+        for binding, note in self._site.held(new) if new else ():
+            if binding.filesystem not in new:
+                continue
+            held = self._find(binding.filesystem, note.handle)
+            if held is not None and held.pointer is not None:
+                self._known.add((binding.filesystem, binding.subvolume), binding.inode)
+                if held.pointer.binding != binding:
+                    self._copied.add(held.pointer.uuid)
+                yield held.path, held.pointer
+            elif held is None or not note.stub:
+                gone.append((binding, note))
+            if len(gone) >= _AT_ONCE:
+                self._site.leave(gone)
+                gone = []
+        self._site.leave(gone)
+        self._opened |= new
+
+    def _find(self, filesystem: bytes, handle: bytes) -> Held | None:
+        """Look for it on every filesystem of that name: there may be two, of which one is a copy of the disk."""
+        for walk in self._walks:
+            if filesystem in walk.lasting and (held := walk.find(filesystem, handle)) is not None:
+                return held
+        return None
+
+    def _lasting(self) -> set[bytes]:
+        return set().union(*(walk.lasting for walk in self._walks))
+
+    def _is_all_known(self) -> bool:
+        return self._site_is_known and self._handles_do()
+
+    def _handles_do(self) -> bool:
+        return all(filesystem in self._opened for walk in self._walks for filesystem, _ in walk.met)
+
+    def _note_all(self) -> None:
+        if self._handles_do():
+            self._site.know_all()
+
+    def _restless(self) -> str:
+        """Say where it was not calm, and what would help."""
+        walk = next((walk for walk in self._walks if walk.changed), self._walks[0])
+        if not self._is_all_known():
+            return (
+                f"site {self._site.name} changes too fast to tell what its files point to (last seen to change: "
+                f"{display(walk.changed)}), and not all of them are known to this agent: leave its trees alone for a "
+                "moment, once, while this is tried again"
+            )
+        return (
+            f"site {self._site.name} changes too fast to tell what its files point to (last met, and unknown before: "
+            f"{display(self._strange or walk.changed)}): try again when it is calmer"
+        )
+
+    def expect_all_met(self) -> None:
+        """Return where everything was met on which there are stubs.
+
+        Raises:
+            Unavailable: it was not.
+        """
+        met = {(brief(filesystem), number) for walk in self._walks for filesystem, number in walk.met}
+        missing = {
+            (filesystem, number)
+            for (filesystem, number), held in self._site.stub_places().items()
+            if (brief(filesystem), number) not in met and not self._does(filesystem, held=held)
+        }
+        if missing:
+            raise Unavailable(_not_met(sorted(missing), self._site))
+
+    def _does(self, filesystem: bytes, *, held: bool) -> bool:
+        return held and filesystem in self._opened
 
 
 def _not_met(missing: Sequence[tuple[bytes, int]], site: Site) -> str:

@@ -20,7 +20,7 @@ from argosy.agent.hub import Hub
 from argosy.agent.link import LARGEST, Answer, Call, Claim, Hello, Renew, Rung, within
 from argosy.core import wire
 from argosy.core.errors import ArgosyError, Busy, Invalid, Unavailable
-from argosy.core.report import Batch, Probed, Report
+from argosy.core.report import Batch, Present, Probed, Report
 
 _CREDENTIALS = struct.Struct("3i")
 _BELLS_KEPT = 100_000
@@ -229,6 +229,11 @@ def _probed(body: bytes, delivery: Delivery) -> object:
     return None
 
 
+def _present(body: bytes, delivery: Delivery) -> object:
+    delivery.present(wire.load(body, Present))
+    return None
+
+
 _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "claim": _claim,
     "renew": _renew,
@@ -236,4 +241,5 @@ _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "report": _report,
     "unprobed": _unprobed,
     "probed": _probed,
+    "present": _present,
 }

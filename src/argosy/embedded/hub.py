@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvicorn
@@ -14,6 +15,9 @@ from argosy.embedded.confinement import confine
 from argosy.embedded.exchange import Exchange, bind
 from argosy.embedded.place import Place
 from argosy.embedded.user import user_of
+
+if TYPE_CHECKING:
+    from argosy.hub.events.feed import Feed
 
 GRACE = 5
 """Seconds that requests under way may take when we are told to stop."""
@@ -48,15 +52,18 @@ def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
     password = boot.prepare(child.launch.place.hub, child.launch.config, child.launch.admin_password)
     if password:
         _show(password)
+    from argosy.hub.events.feed import Feed
     from argosy.hub.gc.collector import Collector
     from argosy.hub.jobs.delivery import Delivery
 
-    delivery, collector = Delivery(exchange), Collector()
+    delivery, collector, feed = Delivery(exchange), Collector(), Feed()
+    feed.start()
     delivery.start()
     collector.start()
     exchange.serve(listener, delivery)
-    server = _Server(child)
+    server = _Server(child, feed)
     server.run(sockets=[socket.socket(fileno=child.descriptors.listen)])
+    feed.stop()
     exchange.stop()
     collector.stop()
     delivery.stop()
@@ -70,11 +77,11 @@ def _show(password: str) -> None:
 class _Server(uvicorn.Server):
     """Says when it answers."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, feed: "Feed") -> None:
         from argosy.hub.project import boot
 
         config = uvicorn.Config(
-            boot.application(),
+            boot.application(feed),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -83,9 +90,14 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE,
         )
         super().__init__(config)
-        self._child = child
+        self._child, self._feed = child, feed
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
         await super().startup(sockets)
         self._child.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams of events, which would last for ever, and then what else is under way."""
+        self._feed.end()
+        await super().shutdown(sockets)

@@ -12,12 +12,23 @@ from typing import Final
 import blake3
 
 PATTERN: Final = re.compile(r"(\d{8}T\d{12}Z)-([0-9a-f]{4})([0-9a-f]{4})")
+_RESCUED: Final = "0000"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def fresh() -> str:
     """Return an id that nothing on a shelf has; later ones sort behind it."""
     return f"{_now()}-{secrets.token_hex(4)}"
+
+
+def rescued() -> str:
+    """Return an id for what nobody asked to remove and that finds no name in the tree; see `is_rescued`."""
+    return f"{_now()}-{_RESCUED}{secrets.token_hex(2)}"
+
+
+def is_rescued(name: str) -> bool:
+    """Say whether what has the id was not removed by anybody's wish; of other ids, one in 65,536 says so too."""
+    return name.partition("-")[2].startswith(_RESCUED)
 
 
 def of_tree(path: bytes, task: str) -> str:

@@ -4,18 +4,21 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Self
 
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import absolute, display
-from argosy.core.pointer import Pointer
+from argosy.core.pointer import Binding, Pointer
 from argosy.filesystems._posix import (
+    astray,
     inode,
     locks,
     making,
     moving,
+    naming,
+    parking,
     pointers,
     removing,
     resolve,
@@ -25,14 +28,14 @@ from argosy.filesystems._posix import (
     staged,
     versions,
 )
-from argosy.filesystems._posix.entry import entry_of
+from argosy.filesystems._posix.entry import binding_of, entry_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.file import OpenFile
 from argosy.filesystems._posix.identity import Identity, read_identity, write_identity
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
-from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, OnMet, Shelf
+from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 
@@ -47,11 +50,17 @@ class Posix:
 
     root: Annotated[bytes, "Directory at the top of the tree"]
     key: Annotated[bytes, "Secret that seals attributes where the agent is not privileged, 16 bytes or more"] = b""
+    _only: tuple[int, int] | None = field(default=None, init=False)
 
     def stat(self, path: bytes) -> Entry:
         """Return the entry as it is now, symlinks not followed."""
         with translated(path), self._root.spot(path) as spot:
             return entry_of(path, spot.stat())
+
+    def names(self, path: bytes, seen: Entry) -> bool:
+        """Say whether the path names the inode that was seen: number and kind, and not born later."""
+        with translated(path), self._root.spot(path) as spot:
+            return versions.names(spot, seen)
 
     def scan(self, path: bytes, *, on_error: OnError, after: bytes | None = None) -> Iterator[Entry]:
         """Yield `path` and all beneath it.
@@ -97,11 +106,31 @@ class Posix:
         return StagedFile(self._root, beside, self._seal)
 
     def make_directory(
-        self, path: bytes, attributes: Attributes, *, overwrite: bool = False, granting: bool = True
-    ) -> bool:
+        self, path: bytes, attributes: Attributes, *, overwrite: bool = False, granting: bool = True,
+        inode: int | None = None,
+    ) -> bool:  # fmt: skip
         """Make sure the directory exists; say whether anything had to be done."""
         with translated(path):
-            return making.make_directory(self._root, path, attributes, overwrite=overwrite, granting=granting)
+            return making.make_directory(
+                self._root, path, attributes, overwrite=overwrite, granting=granting, inode=inode
+            )
+
+    def receive_directory(
+        self, path: bytes, attributes: Attributes, origin: Origin, *, replacing: Entry | None = None
+    ) -> None:
+        """Make the directory anew; an extended attribute tells of which it is a copy, where there are such."""
+        with translated(path):
+            naming.receive_directory(self._root, path, attributes, origin, replacing)
+
+    def origin(self, path: bytes) -> Origin | None:
+        """Return what the directory at the path was told when it was made anew."""
+        with translated(path):
+            return naming.origin_of(self._root, path)
+
+    def binding(self, path: bytes) -> Binding:
+        """Return which inode the directory at the path is."""
+        with translated(path), self._root.opened(path, DIRECTORY) as directory:
+            return binding_of(directory)
 
     def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
         """Give the file that `seen` describes these attributes; say whether any differed."""
@@ -120,12 +149,12 @@ class Posix:
     ) -> None:
         """Make the symlink, atomically."""
         with translated(path):
-            making.make_symlink(self._root, path, target, attributes, replacing=replacing)
+            naming.make_symlink(self._root, path, target, attributes, replacing=replacing)
 
-    def make_link(self, existing: bytes, path: bytes, *, replacing: Entry | None = None) -> None:
+    def make_link(self, existing: bytes, path: bytes, *, inode: int, replacing: Entry | None = None) -> None:
         """Give the file at `existing` a further name."""
         with translated(path):
-            making.make_link(self._root, existing, path, replacing=replacing)
+            naming.make_link(self._root, existing, path, inode=inode, replacing=replacing)
 
     def put_aside(self, path: bytes, seen: Entry) -> None:
         """Move what `seen` describes (not a directory) to the version store."""
@@ -133,6 +162,7 @@ class Posix:
         with (
             translated(path),
             shelves.room(root, Shelf.VERSIONS, root.below(path)) as place,
+            astray.given_back(root, place, path),
             root.changing(path) as spot,
         ):
             versions.put_aside(spot, place, seen)
@@ -150,9 +180,9 @@ class Posix:
         """Return when what was removed from the directory is durably in the trash."""
         removing.sync(self._root, path, together)
 
-    def unlink(self, path: bytes, seen: Entry) -> None:
+    def unlink(self, path: bytes, seen: Entry, *, durable: bool = True) -> None:
         """Remove what `seen` describes for good, by way of `.argosy/moving`."""
-        removing.unlink(self._root, path, seen)
+        removing.unlink(self._root, path, seen, durable=durable)
 
     def park(self, path: bytes, seen: Entry, *, bound_for: bytes | None = None) -> moving.ParkedEntry:
         """Take what `seen` describes from its name, on its way to another."""
@@ -183,12 +213,14 @@ class Posix:
         with translated(kept.entry.path):
             return shelves.freed_by(self._root, kept, self._seal)
 
-    def every_pointer(
-        self, *, met: OnMet = lambda *_: None, on_forged: OnError = lambda *_: None
-    ) -> Iterator[tuple[bytes, Pointer]]:
+    def every_pointer(self, *, on_forged: OnError = lambda *_: None) -> Iterator[tuple[bytes, Pointer]]:
         """Yield each file that has an attribute, and what that says; no file is opened, what is mounted below is in."""
         with translated(self.root):
-            yield from pointers.every_pointer(self._root, self._seal, met, on_forged)
+            yield from pointers.every_pointer(self._root, self._seal, on_forged)
+
+    def pointer_walk(self, *, on_forged: OnError = lambda *_: None) -> pointers.PointerWalk:
+        """Return what goes through them pass by pass."""
+        return pointers.PointerWalk(self._root, self._seal, on_forged)
 
     def free(self) -> tuple[int, int]:
         """Return the bytes that are free to others than root, and all there are."""
@@ -208,7 +240,7 @@ class Posix:
         """Remove what a killed agent left in staging, and put back what it had on its way to another name."""
         with translated(self.root):
             staged.sweep(self._root)
-            moving.sweep(self._root)
+            parking.sweep(self._root)
             shelves.sweep(self._root)
 
     def identity(self) -> Identity | None:
@@ -224,9 +256,29 @@ class Posix:
         """Give what lies at the root an identity, durably; one that it has stays, unless it is replaced."""
         write_identity(self._root, given, replacing=replacing)
 
+    def as_it_lies(self) -> Self:
+        """Return the tree of the very directory at the root: its verbs raise `Unavailable` where another lies there.
+
+        Raises:
+            NotFound: nothing lies there.
+        """
+        with translated(self.root):
+            found = os.stat(self.root)
+        tree = type(self)(root=self.root, key=self.key)
+        object.__setattr__(tree, "_only", (found.st_dev, found.st_ino))
+        return tree
+
+    def is_there(self) -> bool:
+        """Say whether the directory of which this is the tree lies at the root."""
+        try:
+            found = os.stat(self.root)
+        except OSError:
+            return False
+        return self._only in {None, (found.st_dev, found.st_ino)}
+
     @property
     def _root(self) -> Root:
-        return Root(self.root)
+        return Root(self.root, self._only)
 
     @property
     def _seal(self) -> Seal:

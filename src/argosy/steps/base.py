@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from argosy.core.entry import Entry
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.room import Room
 from argosy.site import Site
 
@@ -56,4 +56,18 @@ class Batched(Protocol):
         """Do all that changes nothing anybody sees; or, where the order of writes allows, all but what is durable."""
 
 
-STEPS: Room[Step | Batched] = Room("argosy.steps", noun="step", prefix="dynamo.tasks.")
+@runtime_checkable
+class Planning(Protocol):
+    """A step that can say what it would do. Of others a plan says that they would run."""
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say what would become of the entry; the site lets it look, and nothing else.
+
+        What is wrong with the entry is raised, as `apply` or `prepare` would raise it.
+        """
+
+
+STEPS: Room[Step | Batched] = Room(
+    "argosy.steps", noun="step", prefix="dynamo.tasks.", custom="dynamo.custom.", contract=(Step, Batched)
+)
+"""By documented name: `dynamo.tasks.migrate`; those of other distributions as `dynamo.custom.NAME`."""

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Exists, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.errors import Changed, Exists, NotFound
+from argosy.core.outcome import Cost, Outcome, Planned
+from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
-from argosy.hsm.tree.removal import remove, remove_tree
+from argosy.hsm.tree.removal import expect_older, remove, remove_tree
 from argosy.site import Site
 from argosy.steps.base import STEPS
+from argosy.steps.foresight import held_by
 
 
 @STEPS.register
@@ -27,9 +29,29 @@ class DeletePathsFromGpfs:
         """Remove one entry, and what it holds if that is asked for."""
         tree = site.tree(entry.path)
         try:
-            return self._removed(entry, _listed(entry, tree), tree, site)
+            return self._removed(entry, _listed(entry, tree, site), tree, site)
         except NotFound:
             return Outcome.skipped(entry, "is gone already")
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say whether one entry would go to the trash, and what it would take along."""
+        tree = site.tree(entry.path)
+        try:
+            now = tree.stat(entry.path)
+        except NotFound:
+            return Planned.nothing(entry, "is gone already")
+        if entry.inode and not tree.names(entry.path, entry):
+            raise Changed(f"{display(entry.path)}: is not what was listed; it would stay as it is")
+        where = "to the trash" if site.policy.trash_days > 0 else "for good: the site keeps no trash"
+        if now.kind is not Kind.DIRECTORY:
+            return Planned(entry=entry, says=f"would go {where}")
+        if entry.path == tree.root:
+            return Planned.nothing(entry, "is a fileset or protected: it stays")
+        if not self.recursive:
+            return Planned(entry=entry, says=f"would go {where}, if it is empty by then")
+        held = held_by(entry.path, tree)
+        says = f"would go {where} with all that it holds"
+        return Planned(entry=entry, says=says, holds=held.digest, cost=Cost(along=held.entries - 1))
 
     def _removed(self, entry: Entry, seen: Entry, tree: Filesystem, site: Site) -> Outcome:
         if self.recursive and seen.kind is Kind.DIRECTORY:
@@ -43,11 +65,15 @@ class DeletePathsFromGpfs:
         return Outcome.processed(entry)
 
 
-def _listed(entry: Entry, tree: Filesystem) -> Entry:
+def _listed(entry: Entry, tree: Filesystem, site: Site) -> Entry:
     """Return the entry as it was listed; one that was only named is looked at.
 
     Raises:
         NotFound: it is gone.
+        Changed: it came after an earlier attempt had begun.
     """
     now = tree.stat(entry.path)
-    return entry if entry.inode else now
+    if entry.inode:
+        return entry
+    expect_older(now, tree, site)
+    return now

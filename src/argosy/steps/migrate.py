@@ -5,13 +5,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from argosy.core.entry import Entry
+from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Cost, Outcome, Planned
+from argosy.hsm.file.state import State, refuse_unguarded
+from argosy.hsm.object.target import Target, target
 from argosy.hsm.out.premigrate import Premigration
 from argosy.hsm.out.release import Release
 from argosy.site import Site
 from argosy.steps.base import STEPS, Settling, Work
+from argosy.steps.foresight import WHOLE, pointer_of, refuse_written, seen_at, sending
 
 
 @STEPS.register
@@ -49,6 +52,40 @@ class Migrate:
             if self.abort_missing and _is_gone(entry, site):
                 raise Changed(error.message) from error
             raise
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say whether one entry would be copied, and whether it would become a stub."""
+        place = target(site, entry.path, endpoint=self.endpoint)
+        if entry.kind is not Kind.FILE:
+            return self._planned_marker(entry, site, place)
+        if not self.premigrate:
+            refuse_unguarded(site)
+        seen, now, written = seen_at(entry, site)
+        if seen.state not in WHOLE:
+            pointer_of(seen, entry.path)
+            return Planned.nothing(now, "is a stub already", requests=1)
+        if not self.premigrate:
+            refuse_written(entry, written=written)
+        copied = seen.state is State.PREMIGRATED and seen.pointer is not None
+        to = f"datastore {place.access.name}"
+        now = now.learned(stored=Stored(datastore=place.access.name, key=place.key(b""), uuid=b"", size=now.size))
+        if self.premigrate or now.size <= self.stub_size or now.size < site.policy.min_stub_size:
+            why = "" if self.premigrate else ", and keep its bytes: it is too small for a stub"
+            if copied:
+                return Planned.nothing(now, "is premigrated already" + why.replace("and keep", "and keeps"), requests=1)
+            return Planned(entry=now, says=f"would copy it to {to}{why}", cost=sending(now.size))
+        if copied:
+            return Planned(entry=now, says="would free its blocks: its copy is there", cost=Cost(requests=1))
+        return Planned(entry=now, says=f"would copy it to {to} and free its blocks", cost=sending(now.size))
+
+    def _planned_marker(self, entry: Entry, site: Site, place: Target) -> Planned:
+        tree = site.tree(entry.path)
+        link_target = tree.readlink(entry.path) if entry.kind is Kind.SYMLINK else None
+        entry = entry.learned(attributes=tree.attributes(entry.path), target=link_target)
+        if place.access.layout != "native" or not place.name:
+            return Planned(entry=entry, says=f"would note what the {entry.kind} is")
+        says = f"would record the {entry.kind} in datastore {place.access.name}, if it is not there"
+        return Planned(entry=entry, says=says, cost=Cost(requests=1))
 
     def _premigration(self) -> Premigration:
         return Premigration(overwrite=self.overwrite, fail_on_mismatch=self.fail_on_mismatch, endpoint=self.endpoint)

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from argosy.core.entry import Entry
 from argosy.core.errors import Changed, Invalid, NotFound
 from argosy.core.options import parse
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Outcome, Planned
 from argosy.filesystems.base import Parked
+from argosy.hsm.file.local import present
 from argosy.hsm.tree.move import Move, applied, forget_locations
 from argosy.site import Site
-from argosy.steps.base import STEPS, Batched, Settling, Step, Work
+from argosy.steps.base import STEPS, Batched, Planning, Settling, Step, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,10 @@ class Moving:
     def begin(self, entry: Entry, site: Site) -> Move | Outcome:
         """Return the move that is to be done, or what became of the entry without."""
         if (there := applied(entry, site)) is not None:
+            said = ["is there already"]
             if self.delete_remote_xattrs:
-                forget_locations(entry.path, site.tree(entry.path), site)
-            return Outcome.skipped(there, "is there already")
+                said += forget_locations(entry.path, site.tree(entry.path), site)
+            return Outcome.skipped(there, ". ".join(said))
         try:
             return Move(entry, site, newest=self.target_max_age, forget=self.delete_remote_xattrs)
         except NotFound as error:
@@ -52,6 +54,30 @@ class Moving:
             if self.abort_missing:
                 raise Changed(error.message) from error
             raise
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say whether one entry would get its new name, how, and what that would replace."""
+        if (there := applied(entry, site)) is not None:
+            return Planned.nothing(there, "is there already")
+        try:
+            move = Move(entry, site, newest=self.target_max_age, forget=False)
+        except NotFound as error:
+            if self.source_missing_signature is not None:
+                return _planned(_named(self.source_missing_signature), entry, site)
+            if self.abort_missing:
+                raise Changed(error.message) from error
+            raise
+        there = present(site.tree(entry.path), entry.path)
+        if there is not None and self._is_newer(there):
+            return Planned(entry=entry, says="what has the name is newer: the source would go to the trash")
+        how = (
+            "would be copied to the other root, compared and removed here" if move.across else "would get its new name"
+        )
+        over = "" if there is None else "; what has it goes to the version store"
+        return Planned(entry=entry, says=how + over)
+
+    def _is_newer(self, there: Entry) -> bool:
+        return self.target_max_age is not None and there.ctime_ns // 10**9 > self.target_max_age
 
 
 @STEPS.register
@@ -155,6 +181,12 @@ def _named(signature: Mapping[str, Any]) -> Step | Batched:
         raise Invalid("source_missing_signature names no step: give its `name`, and its options beside it")
     options |= options.pop("kwargs", None) or {}
     return parse(STEPS.get(name), options, noun=f"step {name}")
+
+
+def _planned(step: Step | Batched, entry: Entry, site: Site) -> Planned:
+    if isinstance(step, Planning):
+        return step.plan(entry, site)
+    return Planned(entry=entry, says="its source is missing: another step would run")
 
 
 def _done(step: Step | Batched, entry: Entry, site: Site) -> Outcome:

@@ -27,7 +27,8 @@ class NgeneaSyncMetadata:
     """Give files and directories the mode, owner, mtime, xattrs and ACLs that their objects tell of.
 
     Bytes stay where they are: a stub remains one, and a copy that is good for a file stays good. A file whose content
-    is not the object's fails, since these are then the attributes of something else.
+    is not the object's fails, since these are then the attributes of something else; so does a directory that would get
+    another owner, and that others could have moved to its place.
     """
 
     skip_hash: Annotated[bool, "Take a file of the object's size for the same without reading it"] = False
@@ -41,12 +42,13 @@ class NgeneaSyncMetadata:
         there = tree.stat(entry.path)
         place = target(site, entry.path, endpoint=self.endpoint)
         if there.kind is Kind.DIRECTORY:
-            return self._directory(entry, site, tree, place)
+            return self._directory(entry, there, site, place)
         if there.kind is not Kind.FILE:
             return Outcome.skipped(entry, "has no attributes that could be brought into line")
         return self._file(entry, there, site, place)
 
-    def _directory(self, entry: Entry, site: Site, tree: Filesystem, place: Target) -> Outcome:
+    def _directory(self, entry: Entry, there: Entry, site: Site, place: Target) -> Outcome:
+        tree = site.tree(entry.path)
         found, kind = marked(place, entry.path)
         if kind is not Kind.DIRECTORY:
             raise Exists(f"{display(entry.path)} is a directory here, and a file in datastore {place.access.name}")
@@ -54,7 +56,7 @@ class NgeneaSyncMetadata:
         attributes = self._attributes(place, found, said, tree.attributes(entry.path))
         granting = said is None or is_believed(place, found, said)
         site.check_lease()
-        changed = tree.make_directory(entry.path, attributes, overwrite=True, granting=granting)
+        changed = tree.make_directory(entry.path, attributes, overwrite=True, granting=granting, inode=there.inode)
         tree.sync_directory(entry.path)
         return _outcome(entry, attributes, changed=changed)
 

@@ -11,7 +11,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
-from argosy.hsm.file.copied import forget
+from argosy.hsm.file.copied import drop_pointer, forget
 from argosy.hsm.file.local import present
 from argosy.hsm.file.state import State, look
 from argosy.hsm.object.described import marked, stored_at
@@ -76,9 +76,7 @@ def _forgotten(entry: Entry, file: File, pointer: Pointer, site: Site) -> Outcom
     try:
         stored = located(pointer, entry.path, site)
     except NotFound:  # there is nothing to remove
-        site.check_lease()
-        file.forget()
-        file.sync()
+        drop_pointer(file, pointer.uuid, site)
         return Outcome.processed(entry.learned(stored=None))
     return forget(entry, file, stored, site)
 

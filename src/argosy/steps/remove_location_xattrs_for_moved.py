@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Denied, Invalid, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
+from argosy.hsm.file.copied import drop_pointer
+from argosy.hsm.file.state import State, look
 from argosy.hsm.object.target import target
-from argosy.site import Note, Site
+from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.stores import keys, metadata
 
@@ -27,18 +29,31 @@ class RemoveLocationXattrsForMoved:
             return Outcome.skipped(entry, "has no location")
         tree = site.tree(entry.path)
         with tree.locked(entry.path) as inode, tree.open(entry.path, inode=inode) as file:
-            pointer = file.pointer()
-            if pointer is None:
-                return Outcome.skipped(entry, "has no location")
-            if pointer.state.is_stub:
-                return Outcome.skipped(entry, "is a stub: its location stays")
-            if not _moved(file, pointer, entry.path, site):
-                return Outcome.skipped(entry, "was not moved")
-            site.check_lease()
-            file.forget()
-            site.note(file.binding(), Note(pointer.uuid, 0, stub=False))
-            file.sync()
+            judged = _judged(file, entry.path, site)
+            if isinstance(judged, str):
+                return Outcome.skipped(entry, judged)
+            drop_pointer(file, judged.uuid, site)
         return Outcome.processed(entry)
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say whether one file would forget its copy."""
+        if entry.kind is not Kind.FILE:
+            return Planned.nothing(entry, "has no location")
+        with site.tree(entry.path).open(entry.path) as file:
+            judged = _judged(file, entry.path, site)
+        if isinstance(judged, str):
+            return Planned.nothing(entry, judged)
+        return Planned(entry=entry, says="would forget its copy: it was moved since that was made")
+
+
+def _judged(file: File, path: bytes, site: Site) -> Pointer | str:
+    """Return the location that is to be cleared, or why there is none such."""
+    state, pointer = look(file, site)
+    if pointer is None:
+        return "has no location"
+    if state not in {State.PREMIGRATED, State.DIRTY}:
+        return "is a stub: its location stays"
+    return pointer if _moved(file, pointer, path, site) else "was not moved"
 
 
 def _moved(file: File, pointer: Pointer, path: bytes, site: Site) -> bool:

@@ -72,3 +72,9 @@ def _place_of(descriptor: int, known: Statx) -> tuple[bytes, int]:
         place = (filesystem_id(descriptor), subvolume_id(descriptor, known))
         _PLACES[known.device] = found = (now + _PLACE_KEPT_FOR, place)
     return found[1]
+
+
+def binding_at(descriptor: int, place: tuple[bytes, int]) -> Binding:
+    """Return which inode is open, with O_PATH at least, on a filesystem and subvolume that are known."""
+    known = statx(descriptor)
+    return Binding(filesystem=place[0], subvolume=place[1], inode=known.inode, born_ns=known.born_ns)

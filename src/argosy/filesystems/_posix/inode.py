@@ -20,7 +20,7 @@ import msgspec
 
 from argosy.core.entry import ACLS, Attributes
 from argosy.filesystems._posix.seal import is_ours
-from argosy.linux.capabilities import CHOWN, effective
+from argosy.linux.capabilities import CHOWN, FSETID, effective
 
 _NAMES_KEPT_FOR: Final = 300
 _BITS: Final = 0o7777
@@ -86,14 +86,21 @@ def give_away(descriptor: int, attributes: Attributes) -> int:
 
 
 def has_capabilities(descriptor: int) -> bool:
-    """Say whether a program run from the open file gets capabilities."""
+    """Say whether a program run from the file gets capabilities, whatever it is opened for."""
     try:
-        os.getxattr(descriptor, _CAPABILITY)
+        os.getxattr(b"/proc/self/fd/%d" % descriptor, _CAPABILITY)
     except OSError as error:
         if error.errno in _ABSENT:
             return False
         raise
     return True
+
+
+def loses_rights(descriptor: int) -> bool:
+    """Say whether its kernel takes rights from the file when blocks are freed: capabilities, and set-id bits."""
+    mode = os.fstat(descriptor).st_mode
+    marked = bool(mode & stat.S_ISUID) or mode & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID | stat.S_IXGRP
+    return has_capabilities(descriptor) or (marked and not effective(FSETID))
 
 
 def _allowed(change: Callable[[], None]) -> bool:
@@ -134,7 +141,13 @@ def _group(gid: int, _span: int) -> str:
         return ""
 
 
-def liken(directory: int, other: os.stat_result) -> None:
-    """Give a directory owner, group and mode of another, as far as we may."""
-    _allowed(lambda: os.fchown(directory, other.st_uid, other.st_gid))
-    os.fchmod(directory, other.st_mode & _BITS)
+def rights(descriptor: int) -> Attributes:
+    """Return who may do what with an open file or directory: mode, owner, ACLs, and its mtime."""
+    found = read(descriptor)
+    return msgspec.structs.replace(found, user="", group="", xattrs=tuple(sorted(found.acls)))
+
+
+def bare(directory: int) -> None:
+    """Take from a directory what it inherited of the one it was made in."""
+    for name in set(_carried(directory)) & ACLS:
+        os.removexattr(directory, name)

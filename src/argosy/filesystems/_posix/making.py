@@ -1,29 +1,34 @@
-"""Directories, symlinks and further names. What is made gets its attributes out of sight, then its name."""
+"""Directories. What is made gets its attributes out of sight, then its name."""
 
 import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from argosy.core.entry import Attributes, Entry
+import blake3
+import msgspec
+
+from argosy.core.entry import Attributes
 from argosy.core.errors import Changed, Exists
 from argosy.core.paths import display
-from argosy.filesystems._posix import inode, seal, shelves, versions
-from argosy.filesystems._posix.errors import translated
+from argosy.filesystems._posix import seal
+from argosy.filesystems._posix.inode import dress, read, rights, same
+from argosy.filesystems._posix.reach import refuse_given_away
 from argosy.filesystems._posix.root import STAGING, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.times import times_lock
-from argosy.filesystems.base import Shelf
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
-from argosy.linux.rename import exchange, noreplace
+from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
 
 
 def make_parents(root: Root, path: bytes) -> None:
     """Make sure the path has a parent directory, one on the root's own filesystem.
 
-    Those made are like the nearest that was there (mode, owner, group) and marked, until they arrive themselves.
+    Those made are like the nearest that was there (mode, owner, ACLs) and marked, until they arrive themselves.
     """
     *names, _ = root.below(path).split(b"/")
     with root.top() as top:
@@ -32,71 +37,86 @@ def make_parents(root: Root, path: bytes) -> None:
         except FileNotFoundError:
             parent = _make_all(root, top, names)
         with closing(parent):
-            _refuse_elsewhere(top, parent)
+            refuse_elsewhere(top, parent)
 
 
-def make_directory(root: Root, path: bytes, attributes: Attributes, *, overwrite: bool, granting: bool = True) -> bool:
+def make_directory(
+    root: Root, path: bytes, attributes: Attributes, *, overwrite: bool, granting: bool = True, inode: int | None = None
+) -> bool:
     """Make sure the directory exists; say whether anything had to be done."""
-    make_parents(root, path)
-    with contextlib.suppress(FileExistsError):
-        _make_new(root, path, attributes)
-        return True
+    if inode is None:
+        make_parents(root, path)
+        with contextlib.suppress(FileExistsError), root.spot(path, DIRECTORY) as spot:
+            new_directory(root, spot, root.below(path).rpartition(b"/")[0], attributes)
+            return True
     with root.spot(path) as spot:
-        if not stat.S_ISDIR(spot.stat().st_mode):
+        try:
+            found = spot.stat()
+        except FileNotFoundError as error:
+            raise Changed(f"{display(path)}: is gone") from error
+        if not stat.S_ISDIR(found.st_mode):
             raise Exists(f"{display(path)}: exists and is not a directory; move it away")
         with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory, times_lock(directory):
-            return _adopt(directory, attributes, overwrite=overwrite, granting=granting)
+            if inode not in {None, os.fstat(directory).st_ino}:
+                raise Changed(f"{display(path)}: is not the directory that was seen before; it was left as it is")
+            awaited = is_awaited(root, path, directory)
+            if overwrite and granting and not awaited:
+                refuse_given_away(root, path, directory, attributes)
+            return adopt(directory, attributes, awaited=awaited, overwrite=overwrite, granting=granting)
 
 
-def make_symlink(
-    root: Root, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
+def new_directory(
+    root: Root, spot: Spot, above: bytes, attributes: Attributes, *, tell: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Make the symlink, atomically."""
-    make_parents(root, path)
-    with _unnamed(root) as made:
-        os.symlink(target, made.name, dir_fd=made.directory)
-        inode.dress_symlink(made.directory, made.name, attributes)
-        _appear(root, made, path, replacing)
+    """Make a directory that has its attributes from the first moment, durably.
 
+    `above`: the path of its parent below the root. `tell`: called with it before it gets them.
 
-def make_link(root: Root, existing: bytes, path: bytes, *, replacing: Entry | None = None) -> None:
-    """Give the file at `existing` a further name."""
-    make_parents(root, path)
-    with translated(existing), root.spot(existing) as source, _unnamed(root) as made:
-        source.stat()
-        os.link(source.name, made.name, src_dir_fd=source.directory, dst_dir_fd=made.directory, follow_symlinks=False)
-        with translated(path):
-            _appear(root, made, path, replacing)
-
-
-def _make_new(root: Root, path: bytes, attributes: Attributes) -> None:
-    with root.spot(path) as spot, contextlib.suppress(FileNotFoundError):
+    Raises:
+        FileExistsError: something has the name.
+    """
+    with contextlib.suppress(FileNotFoundError):
         spot.stat()
-        raise FileExistsError
-    with _unnamed(root) as made:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    with unnamed_directory(root, attributes, tell) as made, root.keeping_times((spot.directory, above)):
+        noreplace(made.directory, made.name, spot.directory, spot.name)
+    os.fsync(spot.directory)
+
+
+@contextmanager
+def unnamed_directory(root: Root, attributes: Attributes, tell: Callable[[int], None]) -> Iterator[Spot]:
+    """Make a directory in staging, durably there; it goes if it still is there in the end."""
+    with unnamed(root) as made:
         os.mkdir(made.name, 0o700, dir_fd=made.directory)
         with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
-            inode.dress(directory, attributes)
+            tell(directory)
+            dress(directory, attributes)
             os.fsync(directory)
-        _appear(root, made, path)
+        yield made
 
 
-def _adopt(directory: int, attributes: Attributes, *, overwrite: bool, granting: bool) -> bool:
-    marked, before = seal.is_marked(directory), inode.read(directory)
-    if not (granting or marked):
+def adopt(
+    directory: int, attributes: Attributes, *, awaited: bool, overwrite: bool = False, granting: bool = True
+) -> bool:
+    """Give an open directory the attributes, if it was made for want of better or is to be overwritten.
+
+    Say whether anything had to be done.
+    """
+    before = read(directory)
+    if not (granting or awaited):
         attributes = attributes.restrained(before)
-    if (marked or overwrite) and not inode.same(before, attributes):
-        inode.dress(directory, attributes)
-    if marked:
+    if (awaited or overwrite) and not same(before, attributes):
+        dress(directory, attributes)
+    if awaited:
         seal.unmark(directory)
-    return not inode.same(before, inode.read(directory))  # which may not keep an mtime as exactly as was asked
+    return not same(before, read(directory))  # which may not keep an mtime as exactly as was asked
 
 
 def _make_all(root: Root, top: int, names: list[bytes]) -> int:
     at = open_beneath(top, b"", DIRECTORY)
     try:
         for depth in range(len(names)):
-            below = _make_like(root, at, names[: depth + 1])
+            below = make_like(root, at, names[: depth + 1])
             os.close(at)
             at = below
         return os.dup(at)
@@ -104,23 +124,19 @@ def _make_all(root: Root, top: int, names: list[bytes]) -> int:
         os.close(at)
 
 
-def _make_like(root: Root, above: int, names: list[bytes]) -> int:
+def make_like(root: Root, above: int, names: list[bytes]) -> int:
+    """Return a descriptor of a directory; one that is missing is made like the one above, which is open, and marked."""
     *middle, name = names
     with contextlib.suppress(FileNotFoundError):
         return open_beneath(above, name, DIRECTORY)
-    with _unnamed(root) as made:
-        os.mkdir(made.name, 0o700, dir_fd=made.directory)
-        with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
-            inode.liken(directory, os.fstat(above))
-            seal.mark_made(directory)
-        with contextlib.suppress(FileExistsError), root.keeping_times((above, b"/".join(middle))):
-            noreplace(made.directory, made.name, above, name)
-        os.fsync(above)
+    like = msgspec.structs.replace(rights(above), mtime_ns=time.time_ns())
+    with contextlib.suppress(FileExistsError):
+        new_directory(root, Spot(above, name), b"/".join(middle), like, tell=partial(await_at, b"/".join(names)))
     return open_beneath(above, name, DIRECTORY)
 
 
 @contextmanager
-def _unnamed(root: Root) -> Iterator[Spot]:
+def unnamed(root: Root) -> Iterator[Spot]:
     """A name in staging for what is about to be made; what still has it in the end is removed."""
     with closing(root.private(STAGING)) as staging:
         made = Spot(staging, fresh_name())
@@ -139,47 +155,28 @@ def remove(spot: Spot) -> None:
             os.unlink(spot.name, dir_fd=spot.directory)
 
 
-def _appear(root: Root, made: Spot, path: bytes, replacing: Entry | None = None) -> None:
-    if replacing is not None:
-        _take_place(root, made, path, replacing)
-        return
-    with root.changing(path) as spot:
-        noreplace(made.directory, made.name, spot.directory, spot.name)
+def await_at(path: bytes, directory: int) -> None:
+    """Mark a directory as made for want of better, until its own entry arrives at the path below the root.
 
-
-def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
-    """Swap what was made with what was seen, which is in the version store before; what is somebody else's goes back.
-
-    The name in staging tells both inodes, as that of a file that takes another's place does: see `staged`.
+    Under another name the mark says nothing: else it could be given to whoever moves it there.
     """
-    own = made.stat().st_ino
-    telling = Spot(made.directory, b"%s.%x.%x" % (made.name, own, seen.inode))
-    with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.changing(path) as spot:
-        versions.keep(spot, place, seen)
-        os.rename(made.name, telling.name, src_dir_fd=made.directory, dst_dir_fd=telling.directory)
-        if _swapped(telling, spot, seen):
-            remove(telling)
-            return
-        versions.let_go(place)
-        if telling.stat().st_ino == own:
-            remove(telling)
-        else:  # somebody was quicker twice: what he lost by that is kept
-            shelves.rescue(root, telling, root.below(path))
-        raise Changed(f"{display(path)}: was changed by somebody else; it was left as it is")
+    seal.mark_made(directory, _told_by(path))
 
 
-def _swapped(telling: Spot, spot: Spot, seen: Entry) -> bool:
-    """Swap both names; swap them back, and say so, where what came was not what was seen."""
-    with contextlib.suppress(FileNotFoundError):
-        exchange(telling.directory, telling.name, spot.directory, spot.name)
-        if versions.stands(telling, seen):
-            return True
-        exchange(telling.directory, telling.name, spot.directory, spot.name)
-    return False
+def is_awaited(root: Root, path: bytes, directory: int) -> bool:
+    """Say whether the open directory was made for want of better, for this path."""
+    return seal.said_of_made(directory) == _told_by(root.below(path))
 
 
-def _refuse_elsewhere(top: int, parent: int) -> None:
-    """Compare mounts too: one filesystem may be mounted twice, and a btrfs subvolume is mounted nowhere."""
+def _told_by(path: bytes) -> bytes:
+    return blake3.blake3(path).digest()[:16]
+
+
+def refuse_elsewhere(top: int, parent: int) -> None:
+    """Refuse a parent on another filesystem than the root.
+
+    Compare mounts too: one filesystem may be mounted twice, and a btrfs subvolume is mounted nowhere.
+    """
     here, there = statx(top), statx(parent)
     if (here.device, here.mount) != (there.device, there.mount):
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))

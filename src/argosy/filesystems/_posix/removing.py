@@ -16,7 +16,7 @@ from argosy.core.errors import Exists
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display, join
 from argosy.filesystems import ids
-from argosy.filesystems._posix import inode, seal, shelves, versions
+from argosy.filesystems._posix import astray, inode, seal, shelves, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.moving import ParkedEntry
 from argosy.filesystems._posix.protected import refuse_protected
@@ -34,7 +34,7 @@ def remove(root: Root, path: bytes, seen: Entry, together: str | None, *, durabl
         versions.expect_any(spot, seen)
         refuse_protected(root, spot, path)
         if seen.kind is Kind.DIRECTORY:
-            return _shelved(partial(_remove_directory, root, spot, seen), together)
+            return _shelved(partial(_remove_directory, root, spot, seen, durable=durable), together)
         return _shelved(partial(_remove_other, root, spot, seen, durable=durable), together)
 
 
@@ -65,7 +65,7 @@ def sync(root: Root, path: bytes, together: str) -> None:
             os.fsync(directory)
 
 
-def unlink(root: Root, path: bytes, seen: Entry) -> None:
+def unlink(root: Root, path: bytes, seen: Entry, *, durable: bool) -> None:
     """Remove what was seen for good; out of sight before it is looked at once more, as all that is taken is.
 
     Of a killed agent's work it comes to the version store.
@@ -73,12 +73,14 @@ def unlink(root: Root, path: bytes, seen: Entry) -> None:
     with translated(path), root.spot(path, DIRECTORY) as spot:
         versions.expect_any(spot, seen)
         refuse_protected(root, spot, path)
+        if seen.kind is Kind.DIRECTORY:
+            _refuse_full(spot, seen)
         with closing(root.private(MOVING)) as moving:
             taken = Spot(moving, fresh_name())
-            with root.keeping_times((spot.directory, root.below(path).rpartition(b"/")[0])):
-                lost = partial(shelves.rescue, root, taken, root.below(path))
-                versions.take(spot, taken, seen, lost=lost)
+            with astray.given_back(root, taken, path), _keeping(root, spot, path):
+                versions.take(spot, taken, seen)
                 _erase(taken, spot, seen)
+        if durable:
             os.fsync(spot.directory)
 
 
@@ -88,52 +90,78 @@ def _erase(taken: Spot, spot: Spot, seen: Entry) -> None:
         return
     try:
         os.rmdir(taken.name, dir_fd=taken.directory)
-    except OSError:
-        noreplace(taken.directory, taken.name, spot.directory, spot.name)
+    except OSError as error:
+        try:
+            noreplace(taken.directory, taken.name, spot.directory, spot.name)
+        except OSError:
+            raise versions.Astray from error
         _refuse_full(spot, seen)
         raise
 
 
+def _keeping(root: Root, spot: Spot, path: bytes) -> contextlib.AbstractContextManager[None]:
+    return root.keeping_times((spot.directory, root.below(path).rpartition(b"/")[0]))
+
+
 def _remove_other(root: Root, spot: Spot, seen: Entry, ident: str, *, durable: bool) -> None:
-    relative = root.below(seen.path)
-    with shelves.room(root, Shelf.TRASH, relative, beside=ident) as place:
-        with root.keeping_times((spot.directory, relative.rpartition(b"/")[0])):
+    with shelves.room(root, Shelf.TRASH, root.below(seen.path), beside=ident) as place:
+        with astray.given_back(root, place, seen.path), _keeping(root, spot, seen.path):
             versions.take(spot, place, seen)
         if durable:
             os.fsync(place.directory)
             os.fsync(spot.directory)
 
 
-def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str) -> None:
-    """By way of `moving`: of a killed agent's work a directory comes back there that somebody put something into."""
+def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str, *, durable: bool) -> None:
+    """Make it anew in the trash and let it go, by way of `moving`.
+
+    Whoever is in it, or has it open, can put nothing into the trash by that; of a killed agent's work it comes back.
+    """
     _refuse_full(spot, seen)
     with ParkedEntry(root, seen.path, seen) as parked:
         _refuse_full(parked.spot, seen)
         with shelves.room(root, Shelf.TRASH, root.below(seen.path), beside=ident) as place:
-            try:
-                noreplace(parked.spot.directory, parked.spot.name, place.directory, place.name)
-            except OSError as error:
-                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
-                    raise
-                _merge(parked.spot, place)
-            failpoint("hsm:trash")
-            with closing(open_beneath(place.directory, place.name, DIRECTORY)) as directory:
-                seal.unmark(directory)
-                os.fsync(directory)
-            os.fsync(place.directory)
-        os.fsync(spot.directory)
+            _shelve(parked.spot, place, seen)
+        if durable:
+            os.fsync(spot.directory)
         parked.let_go()
 
 
-def _merge(parked: Spot, place: Spot) -> None:
-    """Have the directory that holds in the trash what this one held, with its attributes, in its stead."""
-    with (
-        closing(open_beneath(place.directory, place.name, DIRECTORY)) as there,
-        closing(open_beneath(parked.directory, parked.name, DIRECTORY)) as here,
-    ):
-        inode.dress(there, inode.read(here))
-        os.fsync(there)
-    os.rmdir(parked.name, dir_fd=parked.directory)
+def _shelve(parked: Spot, place: Spot, seen: Entry) -> None:
+    """Let an empty directory go once there is one like it in the trash, which may hold what this one held."""
+    new = _is_made(place)
+    with closing(open_beneath(place.directory, place.name, DIRECTORY)) as there:
+        try:
+            with closing(open_beneath(parked.directory, parked.name, DIRECTORY)) as here:
+                inode.dress(there, inode.read(here))
+            os.fsync(there)
+            os.fsync(place.directory)
+            _let_go(parked, seen)
+        except BaseException:
+            if new:
+                os.rmdir(place.name, dir_fd=place.directory)
+            raise
+        failpoint("hsm:trash")
+        if not new:
+            seal.unmark(there)
+            os.fsync(there)
+
+
+def _is_made(place: Spot) -> bool:
+    """Make sure there is a directory; say whether it is new."""
+    try:
+        os.mkdir(place.name, 0o700, dir_fd=place.directory)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _let_go(parked: Spot, seen: Entry) -> None:
+    try:
+        os.rmdir(parked.name, dir_fd=parked.directory)
+    except OSError:
+        _refuse_full(parked, seen)
+        raise
 
 
 def _refuse_full(spot: Spot, seen: Entry) -> None:

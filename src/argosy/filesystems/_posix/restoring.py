@@ -1,26 +1,35 @@
-"""Giving entries their names again that lie on a shelf."""
+"""Giving entries their names again that lie on a shelf.
+
+The directories above are those that stood there, or are made as they were: with the rights that they had, from the
+first moment, in whatever order what they held comes back. What somebody else put there in the meantime is refused.
+"""
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 
-from argosy.core.errors import NotFound
-from argosy.core.paths import display
+from argosy.core.errors import Exists, NotFound
+from argosy.core.paths import display, join
 from argosy.filesystems._posix import inode, shelves
 from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.making import make_directory, make_parents
+from argosy.filesystems._posix.making import adopt, await_at, is_awaited, make_like, new_directory, refuse_elsewhere
 from argosy.filesystems._posix.root import Root, Spot, closing
+from argosy.filesystems._posix.stood import Stood, Told, gives_no_more, told_of
+from argosy.filesystems._posix.times import times_lock
 from argosy.filesystems.base import Kept
+from argosy.linux.capabilities import CHOWN, effective
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
 
 
 def restore(root: Root, kept: Kept, path: bytes) -> None:
-    """Give what is kept the name; a directory that is there already is the one, and keeps attributes it was given."""
+    """Give what is kept the name; a directory that is there already is the one, if it gives nobody more."""
     with translated(path):
         try:
             with shelves.spot_of(root, kept) as spot:
-                found = spot.stat()
-                _restore(root, kept, path, spot, directory=stat.S_ISDIR(found.st_mode))
+                _restore(root, kept, path, spot, directory=stat.S_ISDIR(spot.stat().st_mode))
                 os.fsync(spot.directory)
         except FileNotFoundError as error:
             where = f"the {kept.shelf} under {kept.id}"
@@ -29,24 +38,90 @@ def restore(root: Root, kept: Kept, path: bytes) -> None:
 
 
 def _restore(root: Root, kept: Kept, path: bytes, spot: Spot, *, directory: bool) -> None:
-    if directory:
-        _restore_directory(root, kept, path, spot)
-        return
-    make_parents(root, path)
-    with root.spot(path, DIRECTORY) as there:
-        parent = root.below(path).rpartition(b"/")[0]
-        with root.keeping_times((there.directory, parent), (spot.directory, shelves.where(root, kept))):
+    with _parent(root, kept, path) as there:
+        if directory:
+            _restore_directory(root, kept, path, spot, there)
+            return
+        with root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))):
             noreplace(spot.directory, spot.name, there.directory, there.name)
         os.fsync(there.directory)
 
 
-def _restore_directory(root: Root, kept: Kept, path: bytes, spot: Spot) -> None:
+def _restore_directory(root: Root, kept: Kept, path: bytes, spot: Spot, there: Spot) -> None:
     with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
         attributes = inode.read(directory)
-    make_directory(root, path, attributes, overwrite=False)
-    with root.spot(path, DIRECTORY) as there:
-        with closing(open_beneath(there.directory, there.name, DIRECTORY)) as made:
-            os.fsync(made)
-        os.fsync(there.directory)
+    with suppress(FileExistsError):
+        new_directory(root, there, _above(root, path), attributes)
+    if not stat.S_ISDIR(there.stat().st_mode):
+        raise Exists(f"{display(path)}: the name is taken")
+    with closing(open_beneath(there.directory, there.name, DIRECTORY)) as made:
+        _expect(made, path, Stood(0, attributes), named=False)
+        with times_lock(made):
+            adopt(made, attributes, awaited=is_awaited(root, path, made))
+        os.fsync(made)
+        stands = Stood.of(made)
+    os.fsync(there.directory)
     with root.keeping_times((spot.directory, shelves.where(root, kept))):
-        shelves.remove_directory(spot)
+        shelves.remove_directory(spot, stands.written())
+
+
+def _above(root: Root, path: bytes) -> bytes:
+    return root.below(path).rpartition(b"/")[0]
+
+
+@contextmanager
+def _parent(root: Root, kept: Kept, path: bytes) -> Iterator[Spot]:
+    """Hold the parent open, looked at or made; whatever gets the name that it has now is another."""
+    *names, name = root.below(path).split(b"/")
+    told = told_of(root, kept, path)
+    with root.top() as top:
+        at = open_beneath(top, b"", DIRECTORY)
+        try:
+            for depth in range(1, len(names) + 1):
+                below = _one(root, at, names[:depth], told.get(depth))
+                os.close(at)
+                at = below
+            refuse_elsewhere(top, at)
+            yield Spot(at, name)
+        finally:
+            os.close(at)
+
+
+def _one(root: Root, at: int, names: list[bytes], told: Told | None) -> int:
+    """Return a descriptor of one directory on the way."""
+    if told is None:
+        return make_like(root, at, names)
+    *above, name = names
+    try:
+        directory = open_beneath(at, name, DIRECTORY)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            _make(root, Spot(at, name), b"/".join(above), told)
+        directory = open_beneath(at, name, DIRECTORY)
+    try:
+        if told.binds:
+            _expect(directory, join(root.path, b"/".join(names)), told.stood, named=told.named)
+    except BaseException:
+        os.close(directory)
+        raise
+    return directory
+
+
+def _make(root: Root, spot: Spot, above: bytes, told: Told) -> None:
+    attributes = told.stood.attributes
+    if told.guessed:
+        new_directory(root, spot, above, attributes, tell=partial(await_at, join(above, spot.name)))
+    else:
+        new_directory(root, spot, above, attributes)
+
+
+def _expect(directory: int, path: bytes, stood: Stood, *, named: bool) -> None:
+    """Return where what is to come may lie in the directory. `named`: who asked named it, and means its rights."""
+    found = os.fstat(directory)
+    if stood.inode == found.st_ino or (found.st_uid == os.geteuid() and not effective(CHOWN)):
+        return  # what we made ourselves may be unlike what it was where we may not give directories away
+    if not stood.owned_alike(directory):
+        raise Exists(f"{display(path)}: belongs to somebody else than when this was removed")
+    if not (named or gives_no_more(inode.rights(directory), stood.attributes)):
+        was = f"mode {stood.attributes.mode:04o}, group {stood.attributes.gid}"
+        raise Exists(f"{display(path)}: gives others more rights than when this was removed ({was})")

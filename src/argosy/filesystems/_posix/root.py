@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from argosy.core import paths
-from argosy.core.errors import Denied
-from argosy.filesystems._posix import times
+from argosy.core.errors import Denied, Unavailable
+from argosy.filesystems._posix import inode, times
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 
 STAGING: Final = b"staging"
@@ -41,6 +41,8 @@ class Root:
     """A tree below a directory, which is opened anew for each verb: what is mounted there later is what we see."""
 
     path: bytes
+    only: tuple[int, int] | None = None
+    """Device and inode of the directory that has to lie there, if it has to be a certain one."""
 
     def below(self, path: bytes) -> bytes:
         """Return the path below the root, b"" for the root itself.
@@ -52,8 +54,25 @@ class Root:
         return _below(self.path, path)
 
     def top(self, flags: int = LOOKUP) -> "closing":
-        """Hold the root open. Its own path may lead through symlinks: an administrator chose it."""
-        return closing(os.open(self.path, flags | os.O_CLOEXEC))
+        """Hold the root open. Its own path may lead through symlinks: an administrator chose it.
+
+        Raises:
+            Unavailable: another directory lies there than has to: nothing may be read or written below it.
+        """
+        return closing(self.open(flags))
+
+    def open(self, flags: int = LOOKUP) -> int:
+        """Return a descriptor of the root; see `top`."""
+        descriptor = os.open(self.path, flags | os.O_CLOEXEC)
+        if self.only is not None:
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) != self.only:
+                os.close(descriptor)
+                raise Unavailable(
+                    f"root {paths.display(self.path)} is not served: another directory lies there than before: mount "
+                    "its disk"
+                )
+        return descriptor
 
     def opened(self, path: bytes, flags: int) -> "closing":
         """Hold what lies at the path open."""
@@ -127,7 +146,8 @@ class Root:
                 home = make_private(top, [paths.PRIVATE])
                 # Where a disk runs full it is by way of this room, made in time, that entries can still be removed.
                 with contextlib.suppress(OSError):
-                    os.close(make_private(home, [MOVING]))
+                    for name in (MOVING, TIMES):
+                        os.close(make_private(home, [name]))
                 return home
             finally:
                 times.restore(top, before)
@@ -179,15 +199,19 @@ def _below(root: bytes, path: bytes) -> bytes:
     return relative
 
 
-def make_private(top: int, names: list[bytes], *, on_new: Callable[[int], None] = lambda _: None) -> int:
+def make_private(
+    top: int, names: list[bytes], *, on_new: Callable[[int, list[bytes]], None] = lambda _made, _names: None
+) -> int:
     """Return a descriptor of the directory that the names lead to from `top`; those missing are made and synced.
 
-    `on_new` is called with each that is new.
+    They are ours alone, whatever a default ACL says. `on_new` is called with each that is new, and its names.
     """
+    with contextlib.suppress(FileNotFoundError):  # at once, as nearly always: of a deep tree each name costs a call
+        return open_beneath(top, b"/".join(names), DIRECTORY)
     at = os.dup(top)
     try:
-        for name in names:
-            made = _make_one(at, name, on_new)
+        for depth in range(len(names)):
+            made = _make_one(at, names[: depth + 1], on_new)
             os.close(at)
             at = made
         return os.dup(at)
@@ -195,13 +219,15 @@ def make_private(top: int, names: list[bytes], *, on_new: Callable[[int], None] 
         os.close(at)
 
 
-def _make_one(at: int, name: bytes, tell: Callable[[int], None]) -> int:
+def _make_one(at: int, names: list[bytes], tell: Callable[[int, list[bytes]], None]) -> int:
+    name = names[-1]
     with contextlib.suppress(FileNotFoundError):
         return open_beneath(at, name, DIRECTORY)
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=at)
         with closing(open_beneath(at, name, DIRECTORY)) as made:
-            tell(made)
+            inode.bare(made)
+            tell(made, names)
     os.fsync(at)
     return open_beneath(at, name, DIRECTORY)
 

@@ -15,9 +15,11 @@ from argosy.linux.capabilities import SYS_ADMIN, effective
 _OURS: Final = b"argosy"
 _TRUSTED: Final = b"trusted." + _OURS
 _SEALED: Final = b"user." + _OURS
-_MARK: Final = b".made"
+_MADE: Final = b".made"
+_ORIGIN: Final = b".origin"
 _MAC: Final = 32
 _ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE}
 
 
 class Forged(Corrupt):
@@ -55,7 +57,7 @@ class Seal:
         return self._left(descriptor) if value is None else Pointer.decode(value)
 
     def write(self, descriptor: int, pointer: Pointer) -> None:
-        """Write the value whole."""
+        """Write the value whole; one in the other's place goes last, and is not believed while both are there."""
         value = pointer.encode()
         if _privileged():
             os.setxattr(descriptor, _TRUSTED, value)
@@ -64,10 +66,10 @@ class Seal:
             os.setxattr(descriptor, _SEALED, value + self._mac(value))
 
     def remove(self, descriptor: int) -> None:
-        """Make sure there is none."""
+        """Make sure there is none; the one that is believed goes last, for the other may be older."""
+        _remove(descriptor, _SEALED)
         if _privileged():
             _remove(descriptor, _TRUSTED)
-        _remove(descriptor, _SEALED)
 
     def _left(self, descriptor: int | bytes) -> Pointer | None:
         """Return what an agent without privileges left; what is not sealed by this site is nothing."""
@@ -95,29 +97,54 @@ def is_ours(attribute: bytes) -> bool:
     return rest == _OURS or rest.startswith(_OURS + b".")
 
 
-def mark_made(directory: int) -> None:
-    """Note that the directory was made for want of better; without xattrs it keeps what it was made with."""
+def mark_made(directory: int, said: bytes = b"") -> None:
+    """Note that the directory was made for want of better; without xattrs it keeps what it was made with.
+
+    `said`: what is to be known of the one it stands for, if there is room for that.
+    """
     try:
-        os.setxattr(directory, _name() + _MARK, b"")
+        os.setxattr(directory, _name() + _MADE, said)
     except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
+        if said and error.errno in _NO_ROOM:
+            mark_made(directory)
+        elif error.errno != errno.EOPNOTSUPP:
             raise
 
 
 def is_marked(directory: int) -> bool:
     """Say whether the directory was made for want of better."""
+    return said_of_made(directory) is not None
+
+
+def said_of_made(directory: int) -> bytes | None:
+    """Return what was said of a directory that was made for want of better; None where it was not."""
+    return _get(directory, _name() + _MADE)
+
+
+def can_be_marked(directory: int) -> bool:
+    """Say whether the filesystem keeps marks at all."""
     try:
-        os.getxattr(directory, _name() + _MARK)
+        os.getxattr(directory, _name() + _MADE)
     except OSError as error:
-        if error.errno in _ABSENT:
-            return False
-        raise
+        return error.errno != errno.EOPNOTSUPP
     return True
 
 
 def unmark(directory: int) -> None:
     """Note that the directory is now as it should be."""
-    _remove(directory, _name() + _MARK)
+    _remove(directory, _name() + _MADE)
+
+
+def mark_origin(directory: int, origin: bytes) -> None:
+    """Note of which directory this one is a copy."""
+    os.setxattr(directory, _name() + _ORIGIN, origin)
+
+
+def origin(directory: int) -> bytes | None:
+    """Return of which directory this one is a copy; None where it is of none, or somebody else could have said so."""
+    if not _privileged() and os.fstat(directory).st_uid != os.geteuid():
+        return None
+    return _get(directory, _name() + _ORIGIN)
 
 
 def _privileged() -> bool:

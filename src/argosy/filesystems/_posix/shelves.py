@@ -1,7 +1,8 @@
 """The shelves: what was removed lies in the trash, what was replaced or put aside in the version store.
 
 Each lies at `<root>/.argosy/<shelf>/<time>-<random>/<path below the root>`. Directories made there only to hold
-something are marked, as in the tree those are that are made for want of better; the others were removed themselves.
+something are marked, as in the tree those are that are made for want of better, and tell how the one in the tree stood;
+the others were removed themselves.
 """
 
 import contextlib
@@ -11,15 +12,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Final
 
-from argosy.core.errors import Corrupt, Invalid, Unsupported
+from argosy.core.errors import ArgosyError, Corrupt, Invalid, Unsupported
 from argosy.core.paths import PRIVATE, join
 from argosy.filesystems import ids
-from argosy.filesystems._posix import seal, walk
+from argosy.filesystems._posix import inode, seal, walk
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.root import Root, Spot, closing, make_private
+from argosy.filesystems._posix.stood import Stood
 from argosy.filesystems.base import Kept, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
@@ -41,11 +44,22 @@ def room(root: Root, shelf: Shelf, relative: bytes, *, beside: str | None = None
     names = [(beside or ids.fresh()).encode(), *(part for part in parent.split(b"/") if part)]
     with closing(root.private(shelf.encode())) as top:
         try:
-            with closing(make_private(top, names, on_new=seal.mark_made)) as directory:
+            with closing(make_private(top, names, on_new=partial(_stand_in, root))) as directory:
                 yield Spot(directory, name)
         except BaseException:
             _remove_empty(root, shelf, top, names)
             raise
+
+
+def _stand_in(root: Root, made: int, names: list[bytes]) -> None:
+    """Mark a directory as made to hold something, and have it tell of the one in the tree that it stands for."""
+    said = b""
+    with (
+        contextlib.suppress(OSError, ArgosyError),
+        root.opened(join(root.path, b"/".join(names[1:])), DIRECTORY) as directory,
+    ):
+        said = Stood.of(directory).written()
+    seal.mark_made(made, said)
 
 
 def together(root: Root, path: bytes, task: str, *, again: bool) -> str:
@@ -70,8 +84,8 @@ def _leads(top: int, relative: bytes) -> bool:
 
 
 def rescue(root: Root, spot: Spot, relative: bytes) -> str:
-    """Move something nobody has looked at to the version store, durably there; return its id."""
-    name = ids.fresh()
+    """Move something nobody has looked at to the version store, durably there; return its id, which tells that."""
+    name = ids.rescued()
     with room(root, Shelf.VERSIONS, relative, beside=name) as place:
         noreplace(spot.directory, spot.name, place.directory, place.name)
         os.fsync(place.directory)
@@ -156,12 +170,15 @@ def purge(root: Root, kept: Kept) -> None:
         tidy(root, kept)
 
 
-def remove_directory(spot: Spot) -> None:
-    """Take a directory from its shelf; what it still holds is kept in it, and it counts no longer itself."""
+def remove_directory(spot: Spot, stands: bytes | None = None) -> None:
+    """Take a directory from its shelf; what it still holds is kept in it, and it counts no longer itself.
+
+    `stands`: how it stands in the tree again.
+    """
     if _emptied(spot):
         return
     with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
-        seal.mark_made(directory)
+        seal.mark_made(directory, Stood(0, inode.rights(directory)).written() if stands is None else stands)
     _emptied(spot)  # by whoever saw no mark yet when he took the last thing out
 
 

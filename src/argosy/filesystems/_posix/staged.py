@@ -22,6 +22,7 @@ from argosy.filesystems._posix.making import make_parents, remove
 from argosy.filesystems._posix.root import STAGING, TIMES, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems.base import Shelf
+from argosy.linux.handles import handle_of
 from argosy.linux.rename import exchange, noreplace
 
 _OURS: Final = re.compile(rb"[0-9a-f]{32}(\.[0-9a-f]+\.[0-9a-f]+)?")
@@ -72,6 +73,10 @@ class StagedFile:
         """Return which inode this is."""
         with translated(self._path):
             return binding_of(self._descriptor)
+
+    def handle(self) -> bytes:
+        """Return what opens the inode under any name."""
+        return handle_of(self._descriptor)
 
     def point(self, pointer: Pointer) -> None:
         """Write Argosy's attribute, even where its mode forbids that to an agent that is not root."""

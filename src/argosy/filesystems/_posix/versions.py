@@ -2,15 +2,18 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from typing import Final
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Changed, Invalid
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
 from argosy.filesystems._posix.entry import entry_of, same
-from argosy.filesystems._posix.root import Spot
+from argosy.filesystems._posix.root import Spot, closing
 from argosy.linux.rename import noreplace
+from argosy.linux.statx import statx
+
+_LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def expect(spot: Spot, seen: Entry) -> None:
@@ -37,14 +40,36 @@ def expect_any(spot: Spot, seen: Entry) -> None:
 
 def stands(spot: Spot, seen: Entry) -> bool:
     """Say whether the name stands for what was seen. A directory is the same whatever it holds by now."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         found = spot.stat()
-    except FileNotFoundError:
+        alike = _is_one(found, seen) if seen.kind is Kind.DIRECTORY else same(found, seen)
+        return alike and not _came_later(spot, found, seen)
+    return False
+
+
+def names(spot: Spot, seen: Entry) -> bool:
+    """Say whether the name stands for the inode that was seen, whatever it holds by now."""
+    with contextlib.suppress(FileNotFoundError):
+        found = spot.stat()
+        return _is_one(found, seen) and not _came_later(spot, found, seen)
+    return False
+
+
+def _is_one(found: os.stat_result, seen: Entry) -> bool:
+    now = entry_of(seen.path, found)
+    return (now.kind, now.inode) == (seen.kind, seen.inode)
+
+
+def _came_later(spot: Spot, found: os.stat_result, seen: Entry) -> bool:
+    """Say whether it was born after the last change of what was seen, and so has no more of it than its number.
+
+    Filesystems give the number of what was removed to what is made next.
+    """
+    if seen.ctime_ns in {0, found.st_ctime_ns}:
         return False
-    if seen.kind is Kind.DIRECTORY:
-        now = entry_of(seen.path, found)
-        return (now.kind, now.inode) == (seen.kind, seen.inode)
-    return same(found, seen)
+    with closing(os.open(spot.name, _LOOK, dir_fd=spot.directory)) as looked:
+        known = statx(looked)
+    return known.inode != found.st_ino or known.born_ns > seen.ctime_ns
 
 
 def keep(spot: Spot, place: Spot, seen: Entry) -> None:
@@ -84,15 +109,16 @@ def put_aside(spot: Spot, place: Spot, seen: Entry) -> None:
     os.fsync(place.directory)
 
 
-def take(
-    spot: Spot, place: Spot, seen: Entry, *, lost: Callable[[], object] = lambda: None, point: str = "hsm:trash"
-) -> None:
-    """Move what was seen; where something else was moved, put that back.
+class Astray(Exception):
+    """Something else than what was seen was taken, and its name given again before it could be put back."""
 
-    `lost`: called where that cannot be, because its name was taken again; it stays where it was moved to.
+
+def take(spot: Spot, place: Spot, seen: Entry, *, point: str = "hsm:trash") -> None:
+    """Move what was seen; where something else was moved, put that back.
 
     Raises:
         Changed: what was there is not what was seen.
+        Astray: nor could it be put back; it is at `place`. To be called in `astray.given_back`.
     """
     try:
         noreplace(spot.directory, spot.name, place.directory, place.name)
@@ -102,9 +128,9 @@ def take(
     failpoint(point)
     try:
         expect_any(place, seen)
-    except Changed:
+    except (Changed, OSError):
         try:
             noreplace(place.directory, place.name, spot.directory, spot.name)
-        except (FileExistsError, FileNotFoundError):
-            lost()
+        except OSError as error:
+            raise Astray from error
         raise

@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import heapq
+import itertools
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import IO, Final, Protocol
 
 from argosy.core.paths import join
 from argosy.filesystems._posix.errors import translated
@@ -14,7 +16,8 @@ from argosy.filesystems._posix.root import Spot, closing
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 _AT_ONCE: Final = 50_000
-"""Names of one directory that are kept in mind; for more the directory is read again."""
+"""Names of one directory that are kept in mind."""
+_PIECE: Final = 1 << 16
 _HELD_OPEN: Final = 64
 
 Found = tuple[Spot, bytes, os.stat_result]
@@ -33,80 +36,135 @@ def upward(top: int, relative: bytes, *, shown: bytes, without: bytes = b"") -> 
     return _Walk(top, shown, without).entries(relative)
 
 
+class Watch(Protocol):
+    """Told by a walk of directories what speaks against its having come everywhere."""
+
+    def renamed(self, path: bytes) -> None:
+        """Take note of a directory in which names changed between its being opened and their being read."""
+
+    def elsewhere(self, path: bytes, what: "Inode") -> None:
+        """Take note of a directory that no longer had its name when it was to be opened."""
+
+
+Inode = tuple[int, int]
+"""Number of the device, and number on it."""
+
+
 class Directory:
-    """A directory of a walk, open until the next is asked for. Who walks says what is known of it to those below."""
+    """A directory of a walk, open until the next is asked for."""
 
-    __slots__ = ("_without", "above", "ctime_ns", "descriptor", "due", "path")
+    __slots__ = ("_without", "ctime_ns", "descriptor", "inode", "path")
 
-    def __init__(self, descriptor: int, path: bytes, above: "Directory | None", without: bytes) -> None:
-        self.descriptor, self.path, self.above = descriptor, path, above
-        self.ctime_ns = os.fstat(descriptor).st_ctime_ns
+    def __init__(self, descriptor: int, path: bytes, without: bytes) -> None:
+        self.descriptor, self.path = descriptor, path
+        found = os.fstat(descriptor)
+        self.inode = (found.st_dev, found.st_ino)
+        self.ctime_ns = found.st_ctime_ns
         """Before any of its names was read."""
-        self.due = False
         self._without = without
 
-    def files(self) -> Iterator[bytes]:
-        """Yield the names of regular files, in no order."""
+    def files(self) -> Iterator[tuple[bytes, int]]:
+        """Yield names and inode numbers of regular files, in no order."""
         with os.scandir(self.descriptor) as found:
             for item in found:
                 if item.is_file(follow_symlinks=False):
-                    yield os.fsencode(item.name)
+                    yield os.fsencode(item.name), item.inode()
 
-    def below(self) -> list[bytes]:
-        """Return the names of directories, in no order."""
+    def below(self) -> list[tuple[bytes, Inode | None]]:
+        """Return names of directories and which they are, in no order; None for one that went just now."""
         with os.scandir(self.descriptor) as found:
             return [
-                name
+                (name, _inode_of(item))
                 for item in found
                 if item.is_dir(follow_symlinks=False) and (name := os.fsencode(item.name)) != self._without
             ]
 
+    def has_changed(self) -> bool:
+        """Say whether names in it changed since it was opened."""
+        return os.fstat(self.descriptor).st_ctime_ns != self.ctime_ns
 
-def directories(top: int, relative: bytes, *, shown: bytes, without: bytes = b"") -> Iterator[Directory]:
+
+def _inode_of(item: "os.DirEntry[str]") -> Inode | None:
+    try:
+        found = item.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def directories(top: int, relative: bytes, watch: Watch, *, shown: bytes, without: bytes = b"") -> Iterator[Directory]:
     """Yield the directory at `relative` below the open one, and every one beneath, what holds others before those.
 
-    What vanishes meanwhile is left out, and nothing else. Memory grows with the directories in one directory, not with
-    its files. The rest is as `upward` says.
+    What vanishes meanwhile is left out, and nothing else; `watch` is told. Memory grows with the directories in one
+    directory, not with its files. The rest is as `upward` says.
+
+    Where `watch` is told nothing, and none of the directories has a ctime from after some moment before, the walk
+    yielded every directory that there was at that moment: each was listed as it was then, and what was listed was
+    opened.
 
     Raises:
         ArgosyError: a directory cannot be listed.
     """
-    ahead: list[tuple[bytes, Directory | None]] = [(relative, None)]
+    ahead: list[tuple[bytes, Inode | None]] = [(relative, None)]
     while ahead:
-        path, above = ahead.pop()
-        with translated(join(shown, path)), _gone_left_out(), closing(open_beneath(top, path, DIRECTORY)) as descriptor:
-            directory = Directory(descriptor, path, above, b"" if path else without)
-            yield directory
-            ahead += [(join(path, name) if path else name, directory) for name in directory.below()]
+        path, listed = ahead.pop()
+        with translated(join(shown, path)):
+            descriptor = _opened(top, path)
+            if descriptor is None:
+                if path != relative:
+                    watch.elsewhere(path, listed or _UNKNOWN)
+                continue
+            with closing(descriptor):
+                directory = Directory(descriptor, path, b"" if path else without)
+                if listed != directory.inode and path != relative:
+                    watch.elsewhere(path, listed or _UNKNOWN)
+                yield directory
+                ahead += [(join(path, name) if path else name, inode) for name, inode in directory.below()]
+                if directory.has_changed():
+                    watch.renamed(path)
 
 
-@contextlib.contextmanager
-def _gone_left_out() -> Iterator[None]:
-    """Pass over a directory that went, or made room for something else, since its name was read."""
+_UNKNOWN: Final = (0, 0)
+
+
+def _opened(top: int, path: bytes) -> int | None:
+    """Return a descriptor of a directory; None where it went, or made room for something else, since it was listed."""
     try:
-        yield
+        return open_beneath(top, path, DIRECTORY)
     except OSError as error:
         if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
             raise
+        return None
 
 
 def in_order(directory: Callable[[], int]) -> Iterator[bytes]:
-    """Yield the names in a directory, sorted; `directory` is asked for a descriptor whenever it has to be read."""
-    last = b""
-    while True:
-        some = heapq.nsmallest(_AT_ONCE, _behind(directory(), last))
-        yield from some
-        if len(some) < _AT_ONCE:
-            return
-        last = some[-1]
+    """Yield the names in a directory, sorted; more than are kept in mind wait in a file that has no name."""
+    with contextlib.ExitStack() as kept:
+        files: list[IO[bytes]] = []
+        parts: list[Iterator[bytes]] = []
+        with os.scandir(directory()) as found:
+            names = (os.fsencode(item.name) for item in found)
+            while len(some := sorted(itertools.islice(names, _AT_ONCE))) == _AT_ONCE:
+                if not files:
+                    files = [kept.enter_context(tempfile.TemporaryFile())]
+                parts.append(_read(files[0], *_written(some, files[0])))
+        yield from heapq.merge(*parts, some)
 
 
-def _behind(directory: int, last: bytes) -> Iterator[bytes]:
-    with os.scandir(directory) as found:
-        for item in found:
-            name = os.fsencode(item.name)
-            if name > last:
-                yield name
+def _written(names: list[bytes], file: IO[bytes]) -> tuple[int, int]:
+    """Write names behind what is there; return where they begin and end."""
+    begin = file.tell()
+    file.writelines(name + b"/" for name in names)
+    file.flush()
+    return begin, file.tell()
+
+
+def _read(file: IO[bytes], begin: int, end: int) -> Iterator[bytes]:
+    """Yield the names that lie there, a few at a time: there may be many such parts."""
+    rest = b""
+    for at in range(begin, end, _PIECE):
+        *names, rest = (rest + os.pread(file.fileno(), min(_PIECE, end - at), at)).split(b"/")
+        yield from names
 
 
 class _Level:

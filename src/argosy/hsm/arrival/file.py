@@ -17,7 +17,7 @@ from argosy.hsm.arrival.renewal import renewed
 from argosy.hsm.back.landing import Landing
 from argosy.hsm.back.recall import Recall
 from argosy.hsm.file.copied import pointer_to, settled
-from argosy.hsm.file.local import Local, has_content, held, is_hollow, is_made_of, present
+from argosy.hsm.file.local import Local, has_content, held, is_hollow, made_of, present
 from argosy.hsm.file.state import HOLLOW
 from argosy.hsm.object.stored import expect, is_place_of, pinned
 from argosy.site import Site
@@ -129,19 +129,20 @@ class Arrival:
         twin, path = self.site.path_of(self.stored.uuid), self.entry.path
         if twin is None or twin == path or not below(twin, self.tree.root):
             return finished(self._made())
-        if not is_made_of(self.tree, twin, self.stored, self.site):
+        inode = made_of(self.tree, twin, self.stored, self.site)
+        if inode is None:
             return finished(self._made())
         self.site.check_lease()
-        return self._filled(self._link(twin))
+        return self._filled(self._link(twin, inode))
 
-    def _link(self, twin: bytes) -> Outcome:
+    def _link(self, twin: bytes, inode: int) -> Outcome:
         path = self.entry.path
         there = present(self.tree, path)
         if there is not None:
-            if there.inode == self.tree.stat(twin).inode:
+            if there.inode == inode:
                 return Outcome.skipped(self.entry, "already there")
             if not self.preferred.takes_place_of(there, self.attributes):
                 return self.preferred.stays(self.entry)
-        self.tree.make_link(twin, path, replacing=there)
+        self.tree.make_link(twin, path, inode=inode, replacing=there)
         self.tree.sync_directory(path)
         return Outcome.processed(self.entry)

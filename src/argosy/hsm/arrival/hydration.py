@@ -74,7 +74,8 @@ class Hydration:
         if there is not None and there.kind is Kind.DIRECTORY:
             self.preferred.check(entry, tree.attributes(entry.path), attributes)
         prevails = there is not None and self.preferred.prevails(there, attributes)
-        made = tree.make_directory(entry.path, attributes, overwrite=prevails, granting=granting)
+        seen = None if there is None or there.kind is not Kind.DIRECTORY else there.inode
+        made = tree.make_directory(entry.path, attributes, overwrite=prevails, granting=granting, inode=seen)
         tree.sync_directory(entry.path)
         return Outcome.processed(entry) if made else Outcome.skipped(entry, "already there")
 

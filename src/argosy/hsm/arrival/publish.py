@@ -37,8 +37,8 @@ class Made:
         """Give the file its name; what had it before is in the version store first."""
         self.site.check_lease()
         hollow = self.pointer.state.is_stub
-        if hollow:  # so that it is never taken for a file of zeros, should its attribute be lost
-            self.site.note(self.pointer.binding, Note(self.stored.uuid, 0, stub=True))
+        # A stub is never taken for a file of zeros then, should its attribute be lost; and what points is found.
+        self.site.note(self.pointer.binding, Note(self.stored.uuid, 0, stub=hollow, handle=self.staged.handle()))
         if self.there is None:
             try:
                 self.staged.publish(self.entry.path)

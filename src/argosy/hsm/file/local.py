@@ -52,16 +52,16 @@ def has_content(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> bo
         return stored.digest != b"" and digest_of(file) == stored.digest
 
 
-def is_made_of(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> bool:
-    """Say whether the file at `path` is still the one made of the object, unchanged since."""
+def made_of(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> int | None:
+    """Return the inode at `path` if it still is the file made of the object, unchanged since; else None."""
     there = present(tree, path)
     if there is None or there.kind is not Kind.FILE:
-        return False
+        return None
     with tree.open(path) as file:
         seen = look(file, site)
         if seen.pointer is None or seen.pointer.uuid != stored.uuid or not same_object(seen.pointer, stored):
-            return False
-        return _is_proved(file, seen, seen.pointer, site)
+            return None
+        return file.entry.inode if _is_proved(file, seen, seen.pointer, site) else None
 
 
 def is_hollow(tree: Filesystem, path: bytes, site: Site) -> bool:

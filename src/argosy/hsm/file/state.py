@@ -1,7 +1,16 @@
-"""What state a file is in: what its inode says, held against what lies on the disk."""
+"""What state a file is in: what its inode says, held against what lies on the disk.
+
+An attribute that says that all bytes are here may be old: a backup program that restores attributes in place puts what
+it saved of a whole file on the stub that the file has become. So what has holes is whole only where nothing speaks
+against it; where something does, `recover` finds out, and nobody takes the holes for content.
+"""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
+
+import blake3
+import msgspec
 
 from argosy.core.errors import Unsupported
 from argosy.core.pointer import Binding, Pointer, StubState
@@ -29,8 +38,13 @@ class State(StrEnum):
     """It was left as a stub, and its attribute is gone."""
 
 
+UNCLEAN: Final = {State.RELEASING, State.RECALLING, State.STUB_DIRTY}
+"""States that `recover` brings to an end."""
 HOLLOW: Final = {State.STUB, State.RELEASING, State.RECALLING}
 """States in which a file's content is the object's, whatever lies on the disk."""
+
+_UNKNOWN: Final = bytes(32)
+_ZEROS: Final = bytes(1 << 20)
 
 
 class Seen(NamedTuple):
@@ -57,10 +71,9 @@ def look(file: File, notes: Notes) -> Seen:
     pointer = file.pointer()
     if pointer is None:
         return _unmarked(file, notes)
-    mtime_ns, size = file.version()
     if not pointer.state.is_stub:
-        same = (mtime_ns, size) == (pointer.mtime_ns, pointer.size)
-        return Seen(State.PREMIGRATED if same else State.DIRTY, pointer)
+        return _told_whole(file, pointer, notes)
+    _, size = file.version()
     if size != pointer.size:
         return Seen(State.STUB_DIRTY, pointer)
     if pointer.state is not StubState.STUB:
@@ -85,12 +98,48 @@ def _has_data(file: File, pointer: Pointer) -> bool:
     return any(offset + length > pointer.kept for offset, length in file.data())
 
 
+def _told_whole(file: File, pointer: Pointer, notes: Notes) -> Seen:
+    """Return the state of a file whose attribute says that it has its bytes."""
+    mtime_ns, size = file.version()
+    same = (mtime_ns, size) == (pointer.mtime_ns, pointer.size)
+    told = Seen(State.PREMIGRATED if same else State.DIRTY, pointer)
+    if not has_holes(file):
+        return told
+    noted = notes.noted(file.binding())
+    left_hollow = noted is not None and noted.stub
+    if not left_hollow and not (_is_emptied(file, pointer) and (same or noted is None)):
+        return told
+    surely = size == pointer.size and (same or left_hollow)
+    marked = msgspec.structs.replace(pointer, state=StubState.RELEASING)
+    return Seen(State.RELEASING if surely else State.STUB_DIRTY, marked)
+
+
 def _unmarked(file: File, notes: Notes) -> Seen:
     _, size = file.version()
     stray = file.stray()
-    if stray is not None and stray.state.is_stub and stray.size == size > 0:
+    if size and stray is not None and (stray.state.is_stub or _is_emptied(file, stray)):
         return Seen(State.UNBOUND, stray)
-    if size == 0 or file.data():
-        return Seen(State.RESIDENT, None)
-    noted = notes.noted(file.binding())
+    noted = notes.noted(file.binding()) if has_holes(file) else None
     return Seen(State.LOST if noted is not None and noted.stub else State.RESIDENT, None)
+
+
+def has_holes(file: File) -> bool:
+    """Say whether not all of it is data."""
+    _, size = file.version()
+    return sum(length for _, length in file.data()) < size
+
+
+def _is_emptied(file: File, pointer: Pointer) -> bool:
+    """Say whether the file has no data, and its size, but had bytes when it was copied."""
+    _, size = file.version()
+    if file.data() or size != pointer.size or pointer.digest == _UNKNOWN:
+        return False
+    return pointer.digest != _digest_of_zeros(size)
+
+
+@lru_cache(maxsize=256)
+def _digest_of_zeros(size: int) -> bytes:
+    hasher, zeros = blake3.blake3(), memoryview(_ZEROS)
+    for done in range(0, size, len(zeros)):
+        hasher.update(zeros[: size - done])
+    return hasher.digest()

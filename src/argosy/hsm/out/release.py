@@ -50,8 +50,8 @@ class Release:
         kept = -(-self.stub_size // copied.file.block) * copied.file.block
         if copied.file.size <= kept or copied.file.size < site.policy.min_stub_size:
             return copied
-        if copied.file.has_capabilities():
-            reason = "stays premigrated: a stub would lose its capabilities"
+        if copied.file.loses_rights():
+            reason = "stays premigrated: a stub would lose its capabilities, or the bits that have it run as its owner"
             return Recorded(msgspec.structs.replace(copied.outcome, reason=reason), copied.file)
         copied.close()
         return Releasable(copied.outcome, kept, site, tree)

@@ -13,11 +13,10 @@ from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
 from argosy.filesystems.base import File
 from argosy.hsm.file.state import State, look
-from argosy.hsm.object.content import CHUNK
 from argosy.hsm.object.located import confirmed, located
 from argosy.hsm.object.target import is_doomed
-from argosy.hsm.repair.leftovers import differs
-from argosy.hsm.repair.recovery import free, recover
+from argosy.hsm.repair.leftovers import differs, lacks_bytes
+from argosy.hsm.repair.recovery import free, give_back, has_all, recover
 from argosy.site import Note, Site
 
 _UNDER_WAY: Final = {State.RELEASING, State.RECALLING}
@@ -31,12 +30,12 @@ def adopt(file: File, entry: Entry, site: Site) -> Outcome:
     """Make a copy of a stub one more reference to its object.
 
     A copy of a file that had all its bytes is a plain file afterwards, and so is one that was given another size and
-    bytes of its own. Hold the inode's lock. It is durable after `sync`.
+    bytes of its own, all of them. Hold the inode's lock. It is durable after `sync`.
 
     Raises:
         NotFound: the object is gone, or is another; nothing was changed.
         Corrupt: the copy has bytes that its object has not; nothing was changed.
-        Invalid: it has no bytes and not the size of the object; nothing was changed.
+        Invalid: it has not the size of the object, and zeros where that has bytes; nothing was changed.
         Busy: somebody has it open; or its object is about to be removed.
     """
     seen = look(file, site)
@@ -50,22 +49,10 @@ def adopt(file: File, entry: Entry, site: Site) -> Outcome:
             entry, _ITS_OWN.get(seen.state, f"is no copy of a stub: it is {seen.state.value} itself")
         )
     if seen.state is State.UNBOUND:
-        return _bound(file, stray, entry, site)
-    if is_blank(file, stray):
-        raise Invalid(
-            f"{display(entry.path)}: is a copy of a stub of {stray.size} bytes and was cut or lengthened since: "
-            "remove it, and restore it or copy it again"
-        )
+        if stray.size == file.version()[1]:
+            return _bound(file, stray, entry, site)
+        _refuse_hollow(file, stray, entry.path, site)
     return forget_copy(file, entry, site)
-
-
-def is_blank(file: File, stray: Pointer) -> bool:
-    """Say whether a copy of a stub has no bytes but those that the stub kept: it reads as the stub, as zeros."""
-    return stray.state.is_stub and not any(
-        any(file.read(start, min(CHUNK, offset + length - start)))
-        for offset, length in _behind(file, stray.kept)
-        for start in range(offset, offset + length, CHUNK)
-    )
 
 
 def forget_copy(file: File, entry: Entry, site: Site) -> Outcome:
@@ -79,6 +66,17 @@ def forget_copy(file: File, entry: Entry, site: Site) -> Outcome:
     )
 
 
+def _refuse_hollow(file: File, stray: Pointer, path: bytes, site: Site) -> None:
+    """Return where a copy that was given another size has bytes wherever its object has some."""
+    stored = confirmed(stray, path, site)
+    if lacks_bytes(file, site.store(stored.datastore), stored):
+        raise Invalid(
+            f"{display(path)}: is a copy of a stub of {stray.size} bytes and was cut or lengthened since, and lacks "
+            "bytes of its object: take what was written from it, remove it, and restore it or copy it again. "
+            f"{_unless_all(path)}"
+        )
+
+
 def _bound(file: File, stray: Pointer, entry: Entry, site: Site) -> Outcome:
     file.seize()
     try:
@@ -86,7 +84,7 @@ def _bound(file: File, stray: Pointer, entry: Entry, site: Site) -> Outcome:
         store = site.store(stored.datastore)
         if differs(file, store, stored, stray.kept):
             raise Corrupt(_has_its_own(entry.path))
-        if is_doomed(store, store.head(stored.key)):
+        if is_doomed(store, stored.key, stored.uuid):
             raise Busy(f"{display(entry.path)}: object {stored.key} is being removed: nothing comes to refer to it")
         _bind(file, stray, site)
     finally:
@@ -96,31 +94,37 @@ def _bound(file: File, stray: Pointer, entry: Entry, site: Site) -> Outcome:
 
 
 def _has_its_own(path: bytes) -> str:
-    name = display(path)
     return (
-        f"{name}: is a copy of a stub and has bytes that its object has not; it was left as it is. If they are all of "
-        f"the file, take the mark off it: `setfattr -x trusted.argosy {name}` (user.argosy where the agent has no "
-        "CAP_SYS_ADMIN). If it was half filled when it was copied, or only partly written to, remove it and copy it "
-        "again"
+        f"{display(path)}: is a copy of a stub and has bytes that its object has not; it was left as it is. "
+        f"{_unless_all(path)}. If it was half filled when it was copied, or only partly written to, remove it and copy "
+        "it again"
+    )
+
+
+def _unless_all(path: bytes) -> str:
+    return (
+        "If what is on the disk is all of the file, take the mark off it: "
+        f"`setfattr -x trusted.argosy {display(path)}` (user.argosy where the agent has no CAP_SYS_ADMIN)"
     )
 
 
 def _bind(file: File, stray: Pointer, site: Site) -> None:
-    """Say whose the file is; zeros that a copy wrote out are freed, and till then it is on its way to a stub."""
+    """Say whose the file is; zeros that a copy wrote out are freed, and till then it is on its way to a stub.
+
+    One that has all its bytes keeps them: it was copied from what was about to become a stub, or no longer was one.
+    """
     pointer = msgspec.structs.replace(stray, binding=file.binding(), mtime_ns=file.version()[0])
     site.check_lease()
+    if has_all(file, pointer):
+        file.sync()  # the bytes before what says that they are here
+        give_back(file, pointer, site, clean=True)
+        return
     if not file.data():
         file.point(msgspec.structs.replace(pointer, state=StubState.STUB))
-        site.note(file.binding(), Note(pointer.uuid, 0, stub=True))
+        site.note(file.binding(), Note(pointer.uuid, 0, stub=True, handle=file.handle()))
         return
     pointer = msgspec.structs.replace(pointer, state=StubState.RECALLING)  # zeros may stand anywhere in it
     file.point(pointer)
     file.sync()
     failpoint("hsm:mark")
     free(file, pointer, site)
-
-
-def _behind(file: File, kept: int) -> list[tuple[int, int]]:
-    """Return (offset, length) of the data behind the head."""
-    pieces = ((max(offset, kept), offset + length) for offset, length in file.data())
-    return [(start, end - start) for start, end in pieces if start < end]

@@ -28,13 +28,13 @@ def is_released(file: File, store: Store, stored: Stored, kept: int) -> bool:
         Changed: the file has become shorter.
     """
     data = file.data()
-    end = max(kept, sum(data[-1])) if data else kept
+    end = min(max(kept, sum(data[-1])) if data else kept, file.size)
     offset = 0
-    for theirs in pinned(store, stored, length=min(end, file.size)) if end else ():
+    for theirs in pinned(store, stored, length=end) if end else ():
         if file.read(offset, len(theirs)) != theirs:
             return False
         offset += len(theirs)
-    return True
+    return offset == end  # an object that was cut short proves nothing of the rest
 
 
 def is_whole(file: File, store: Store, stored: Stored) -> bool:
@@ -43,10 +43,38 @@ def is_whole(file: File, store: Store, stored: Stored) -> bool:
     Raises:
         NotFound: the object is gone.
     """
-    return not any(
-        any(chunk.count(0) != len(chunk) for chunk in pinned(store, stored, offset=start, length=end - start))
-        for start, end in _holes(file, stored.size)
-    )
+    return all(_is_zeros(store, stored, start, end) for start, end in _holes(file, stored.size))
+
+
+def lacks_bytes(file: File, store: Store, stored: Stored) -> bool:
+    """Say whether the file reads as zeros, block by block, where the object has bytes.
+
+    So it is with a copy of a stub that was cut, lengthened or written to, however its holes were copied.
+
+    Raises:
+        NotFound: the object is gone.
+        Changed: the file has become shorter.
+    """
+    _, ours = file.version()
+    end = min(ours, stored.size)
+    for start in range(0, end, CHUNK):
+        chunk = file.read(start, min(CHUNK, end - start))
+        blank = [at for at in range(0, len(chunk), BLOCK) if not chunk[at : at + BLOCK].strip(b"\0")]
+        if not blank:
+            continue
+        theirs = b"".join(pinned(store, stored, offset=start, length=len(chunk)))
+        if len(theirs) < len(chunk) or any(theirs[at : at + BLOCK].strip(b"\0") for at in blank):
+            return True
+    return False
+
+
+def _is_zeros(store: Store, stored: Stored, start: int, end: int) -> bool:
+    done = start
+    for chunk in pinned(store, stored, offset=start, length=end - start):
+        if chunk.count(0) != len(chunk):
+            return False
+        done += len(chunk)
+    return done == end
 
 
 def _holes(file: File, size: int) -> Iterator[tuple[int, int]]:

@@ -11,10 +11,11 @@ from typing import Final, NoReturn
 import msgspec
 
 from argosy.core.entry import Stored
-from argosy.core.errors import Busy, Corrupt, Exists
+from argosy.core.errors import Corrupt, Exists
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File, Filesystem, Staged
+from argosy.hsm.file.alone import expect_alone
 from argosy.hsm.object.content import CHUNK
 from argosy.site import Note, Site
 
@@ -69,8 +70,7 @@ def _copy(file: File, staged: Staged) -> None:
 
 def _clean(file: File, pointer: Pointer, site: Site) -> None:
     site.check_lease()
-    if not file.is_seized():
-        raise Busy(f"{display(file.entry.path)}: somebody wants to open it; the next run goes on with it")
+    expect_alone(file)
     file.truncate(pointer.size)  # first: it may fill the rest of a block with zeros
     file.punch(0)
     file.stamp(pointer.mtime_ns)

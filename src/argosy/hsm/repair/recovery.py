@@ -1,4 +1,9 @@
-"""Bring a file that a killed verb left between two states to the one it was on its way to: a stub."""
+"""Bring a file that a killed verb left between two states to one that it can stay in.
+
+Where no byte is missing it is whole again, whatever it was on its way to: what became of the object meanwhile nobody
+knows, and to free whole files is for a release. What has lost blocks already becomes a clean stub, once the object was
+seen to have the bytes that are left.
+"""
 
 from typing import NoReturn
 
@@ -10,8 +15,8 @@ from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File
-from argosy.hsm.file.state import State, look
-from argosy.hsm.object.content import digest_of
+from argosy.hsm.file.alone import digest_alone, expect_alone
+from argosy.hsm.file.state import UNCLEAN, State, look
 from argosy.hsm.object.located import located
 from argosy.hsm.repair.leftovers import differs, is_released, is_whole
 from argosy.hsm.repair.quarantine import quarantine
@@ -19,27 +24,56 @@ from argosy.site import Note, Site
 
 
 def recover(file: File, site: Site) -> None:
-    """Make a clean stub, durably, of what is not quite one. Hold the inode's lock.
+    """Make a premigrated file of what has all its bytes, else a clean stub, durably. Hold the inode's lock.
 
     Raises:
         Corrupt: somebody had written to it; those bytes were put beside it, and it is a clean stub now.
         Changed: it is no longer what it was when it was looked at, or somebody has it open (`Busy`): it was left alone;
             or somebody had written to it before anything was freed: all its bytes are here, and it is dirty now.
-        NotFound: nothing says which object it is; it was left alone.
+        NotFound: nothing says which object it is, or it is gone; what is left of the file was left alone.
     """
     path = file.entry.path
     file.seize()
     try:
+        file.look()
         seen = look(file, site)
-        if seen.pointer is None or not seen.pointer.state.is_stub:
+        if seen.pointer is None or seen.state not in UNCLEAN:
             raise Changed(f"{display(path)} is not what it was a moment ago; it was left alone")
-        stored = located(seen.pointer, path, site)
-        if seen.state is State.STUB_DIRTY or _was_written(file, seen.pointer, stored, site):
-            _keep(file, seen.pointer, stored, site)
-        free(file, seen.pointer, site)
-        file.sync()
+        if not kept_whole(file, seen.pointer, site):
+            stored = located(seen.pointer, path, site)
+            if seen.state is State.STUB_DIRTY or _was_written(file, seen.pointer, stored, site):
+                _keep(file, seen.pointer, stored, site)
+            _mark(file, seen.pointer, site)
+            free(file, seen.pointer, site)
+            file.sync()
+        file.look()
     finally:
         file.let_go()
+
+
+def kept_whole(file: File, pointer: Pointer, site: Site) -> bool:
+    """Say whether all bytes are here; where they are, the file is premigrated, durably. It is seized.
+
+    Raises:
+        Busy: somebody comes to want it; it was left as it is.
+    """
+    if not has_all(file, pointer):
+        return False
+    site.check_lease()
+    expect_alone(file)
+    file.stamp(pointer.mtime_ns)
+    file.sync()  # before the mark goes: a recall may have been killed before its bytes were on the disk
+    give_back(file, pointer, site, clean=True)
+    return True
+
+
+def has_all(file: File, pointer: Pointer) -> bool:
+    """Say whether the bytes on the disk are all those that the pointer tells of. The file is seized.
+
+    Raises:
+        Busy: somebody comes to want it.
+    """
+    return file.size == pointer.size and file.data() != () and digest_alone(file) == pointer.digest
 
 
 def free(file: File, pointer: Pointer, site: Site) -> None:
@@ -59,7 +93,7 @@ def become_stub(file: File, pointer: Pointer, site: Site) -> None:
     failpoint("hsm:punch")
     file.stamp(pointer.mtime_ns)
     file.point(msgspec.structs.replace(pointer, state=StubState.STUB))
-    site.note(file.binding(), Note(pointer.uuid, 0, stub=True))
+    site.note(file.binding(), Note(pointer.uuid, 0, stub=True, handle=file.handle()))
 
 
 def give_back(file: File, pointer: Pointer, site: Site, *, clean: bool) -> None:
@@ -67,6 +101,16 @@ def give_back(file: File, pointer: Pointer, site: Site, *, clean: bool) -> None:
     site.check_lease()
     file.point(msgspec.structs.replace(pointer, state=StubState.PREMIGRATED, kept=0, clean=clean))
     file.sync()
+    ctime_ns = file.changed_ns() if clean else 0
+    site.note(file.binding(), Note(pointer.uuid, ctime_ns, stub=False, handle=file.handle()))
+
+
+def _mark(file: File, pointer: Pointer, site: Site) -> None:
+    """Have the inode say durably that blocks may be missing, if an old attribute on it says something else."""
+    if file.pointer() != pointer:
+        site.check_lease()
+        file.point(pointer)
+        file.sync()
 
 
 def _keep(file: File, pointer: Pointer, stored: Stored, site: Site) -> NoReturn:
@@ -77,14 +121,12 @@ def _keep(file: File, pointer: Pointer, stored: Stored, site: Site) -> NoReturn:
             f"{display(file.entry.path)} was written to before its blocks were freed: it keeps all its bytes, and the "
             "next run copies them"
         )
+    _mark(file, pointer, site)
     quarantine(file, pointer, stored, site)
 
 
 def _was_written(file: File, pointer: Pointer, stored: Stored, site: Site) -> bool:
-    data = file.data()
-    if not data:
-        return False
-    if sum(data[-1]) >= file.size and digest_of(file) == pointer.digest:  # nothing was freed, or all arrived
+    if not file.data():
         return False
     store = site.store(stored.datastore)
     if pointer.state is StubState.RELEASING:

@@ -14,10 +14,11 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
+from argosy.hsm.file.copied import drop_pointer
 from argosy.hsm.file.state import Seen, State, look
 from argosy.hsm.object.located import confirmed
 from argosy.hsm.object.stored import lost, pinned
-from argosy.hsm.repair.adoption import forget_copy, is_blank
+from argosy.hsm.repair.adoption import forget_copy
 from argosy.hsm.repair.recovery import recover
 from argosy.site import Note, Site
 
@@ -38,7 +39,8 @@ _TROUBLE: Final[dict[State, tuple[type[ArgosyError], str]]] = {
     ),
     State.RELEASING: (
         Corrupt,
-        "releasing: a migrate was killed half way; no byte is missing. Repair it, or migrate or recall it again",
+        "releasing: a migrate was killed half way, or an old attribute was put back on a stub; no byte is missing. "
+        "Repair it, or migrate or recall it again",
     ),
     State.RECALLING: (
         Corrupt,
@@ -87,12 +89,8 @@ class Verification:
             return self._bad(error, seen, entry, site, tree)
 
     def _resident(self, file: File, entry: Entry, site: Site) -> Outcome:
-        stray = file.stray()
-        if stray is None:
+        if file.stray() is None:
             return Outcome.skipped(entry, "has no copy")
-        if is_blank(file, stray):
-            kind, meaning = _TROUBLE[State.UNBOUND]
-            raise kind(f"{display(entry.path)}: {meaning}")
         if not self.repair:
             return Outcome.skipped(entry, "is a copy with bytes of its own that says it is another file: repair it")
         outcome = forget_copy(file, entry, site)
@@ -138,9 +136,8 @@ class Verification:
             if not self.repair:
                 raise type(error)(f"{error.message}. All its bytes are here: repair it, and premigrate it again")
             _refuse_empty(seen.pointer, site)
-            site.check_lease()
-            file.forget()
-            file.sync()
+            if seen.pointer is not None:
+                drop_pointer(file, seen.pointer.uuid, site)
         reason = f"forgot its copy, all its bytes are here: premigrate it again ({error.message})"
         return msgspec.structs.replace(Outcome.processed(entry), reason=reason)
 

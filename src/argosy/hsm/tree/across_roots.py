@@ -4,25 +4,17 @@ A file's record of its copy in a store goes along, so that a stub stays one. Fur
 their own.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import msgspec
-
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import ArgosyError, Busy, Changed, Corrupt, Exists, Unsupported
+from argosy.core.errors import ArgosyError, Changed, Exists
 from argosy.core.paths import display, join, relative
-from argosy.core.pointer import Pointer
-from argosy.filesystems.base import File, Filesystem, Staged
+from argosy.filesystems.base import Filesystem, Origin
 from argosy.hsm.file.local import present
-from argosy.hsm.file.state import State, look
+from argosy.hsm.tree.crossing import Crossing, not_carried
 from argosy.hsm.tree.listing import Listing
-from argosy.hsm.tree.removal import remove, remove_locked
-from argosy.site import Note, Site
-
-_PIECE = 1 << 20
-_CARRIED = {State.RESIDENT, State.PREMIGRATED, State.DIRTY, State.STUB}
+from argosy.hsm.tree.removal import remove
+from argosy.site import Site
 
 
 def carry(
@@ -39,182 +31,125 @@ def carry(
         Corrupt: the copy is not the same; both stay.
         Unsupported: it is neither file, directory nor symlink, or cannot be carried with all it is.
     """
-    carriage = _Carriage(here, there, site)
+    crossing = Crossing(here, there, site)
     if seen.kind is Kind.DIRECTORY:
-        carriage.carry_tree(seen, path, replacing)
+        _Carriage(here, there, site, crossing).carry_tree(seen, path, replacing)
     elif seen.kind is Kind.FILE:
-        with carriage.holding(seen) as file:
-            carriage.copy_file(file, path, replacing)
-            carriage.leave(file, seen, path)
+        with crossing.holding(seen) as file:
+            attributes = crossing.copy_file(file, path, replacing)
+            crossing.leave_file(file, seen.learned(attributes=attributes), path)
     else:
-        carriage.copy(seen, path, replacing)
-        remove(seen, here, site)
+        crossing.leave_symlink(crossing.copy_symlink(seen, path, replacing), path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Carriage:
+    """A directory on its way, with all it holds; each that is made there knows of which it is a copy."""
+
     here: Filesystem
     there: Filesystem
     site: Site
+    crossing: Crossing
 
     def carry_tree(self, seen: Entry, path: bytes, replacing: Entry | None) -> None:
         """Copy a directory with all it holds, and then remove it, what it holds first."""
-        self._refuse(seen, path, replacing)
+        begun = replacing is not None and self._is_copy(path, seen.path)
+        self._refuse(seen, path, replacing, begun=begun)
+        if not begun:
+            self._receive(seen.path, path, replacing)
         together = self.here.together(seen.path, self.site.task, again=self.site.attempt > 1)
         with Listing() as listing:
             for entry in self.here.scan(seen.path, on_error=_fail):
-                self._copy_once(entry, _target(entry, seen, path))
-                listing.add(entry)
+                listing.add(self._copy_once(entry, _target(entry, seen, path)))
             for entry in listing.backward():
                 together = self._leave_one(entry, _target(entry, seen, path), together) or together
 
-    def _refuse(self, seen: Entry, path: bytes, replacing: Entry | None) -> None:
-        """Return where all of a directory can be carried; nothing was done yet."""
+    def _is_copy(self, path: bytes, source: bytes) -> bool:
+        """Say whether what is at the path is a directory that was made as a copy of the source, by us."""
+        there = present(self.there, path)
+        if there is None or there.kind is not Kind.DIRECTORY:
+            return False
+        origin = self.there.origin(path)
+        return origin is not None and origin.binding == self.here.binding(source)
+
+    def _receive(self, source: bytes, path: bytes, replacing: Entry | None = None) -> None:
+        """Have a directory at the path that is our copy of the source, with its attributes as they are now."""
+        self.site.check_lease()
+        origin = Origin(task=self.site.task, binding=self.here.binding(source))
+        self.there.receive_directory(path, self.here.attributes(source), origin, replacing=replacing)
+        self.there.sync_directory(path)
+
+    def _refuse(self, seen: Entry, path: bytes, replacing: Entry | None, *, begun: bool) -> None:
+        """Return where all of a directory can be carried; nothing was done yet. `begun`: an earlier attempt began."""
+        if replacing is not None and replacing.kind is not Kind.DIRECTORY:
+            raise _taken(path)
         missing = False
         for entry in self.here.scan(seen.path, on_error=_fail):
             if entry.kind is Kind.FILE:
-                with self.holding(entry):
+                with self.crossing.holding(entry):
                     pass
             elif entry.kind is Kind.OTHER:
-                raise _not_carried(entry)
-            if replacing is not None:
+                raise not_carried(entry)
+            if begun:
                 missing |= self._is_missing(entry, _target(entry, seen, path))
-        if replacing is not None and missing:
+        if missing:
             for entry in self.there.scan(path, on_error=_fail):
-                if present(self.here, _target(entry, replacing, seen.path)) is None:
+                if present(self.here, join(seen.path, relative(entry.path, path))) is None:
                     raise _taken(path)
 
     def _is_missing(self, entry: Entry, path: bytes) -> bool:
         """Say whether nothing is there yet; what is must be the same, as a carriage that was killed leaves it."""
         found = present(self.there, path)
-        if found is not None and not _alike(found, entry):
+        if found is not None and not (_alike(found, entry) or self._is_copy(path, entry.path)):
             raise _taken(path)
         return found is None
 
-    def _copy_once(self, seen: Entry, path: bytes) -> None:
+    def _copy_once(self, seen: Entry, path: bytes) -> Entry:
+        """Copy what is not there yet; return it with the attributes that it had when it was copied now."""
+        if seen.kind is Kind.DIRECTORY:
+            self._receive(seen.path, path)
+            return seen
+        self._expect_parent(seen.path, path)
+        if present(self.there, path) is not None:
+            return seen
+        if seen.kind is Kind.SYMLINK:
+            return self.crossing.copy_symlink(seen, path, None)
         if seen.kind is not Kind.FILE:
-            if seen.kind is not Kind.SYMLINK or present(self.there, path) is None:
-                self.copy(seen, path, None)
-        elif present(self.there, path) is None:
-            with self.holding(seen) as file:
-                self.copy_file(file, path, None)
+            raise not_carried(seen)
+        with self.crossing.holding(seen) as file:
+            return seen.learned(attributes=self.crossing.copy_file(file, path, None))
+
+    def _expect_parent(self, source: bytes, path: bytes) -> None:
+        if not self._is_copy(_parent(path), _parent(source)):
+            raise Changed(f"{display(_parent(path))}: was taken away while it was filled; all is still at its source")
 
     def _leave_one(self, seen: Entry, path: bytes, together: str) -> str | None:
-        if seen.kind is not Kind.FILE:
-            return remove(seen, self.here, self.site, together=together)
-        with self.holding(seen) as file:
-            return self.leave(file, seen, path, together)
-
-    @contextmanager
-    def holding(self, seen: Entry) -> Iterator[File]:
-        """Have a file to ourselves that can be carried: nobody writes to it before we let it go."""
-        with self.here.locked(seen.path) as inode, self.here.open(seen.path, inode=inode) as file:
-            if file.has_capabilities():
-                raise Unsupported(
-                    f"{display(seen.path)}: gives those who run it capabilities, which no other root is given: "
-                    "take them from it with setcap -r, and give them to what was moved"
-                )
-            file.seize()
-            try:
-                file.look()
-                state = look(file, self.site).state
-                if state not in _CARRIED:
-                    raise Changed(f"{display(seen.path)}: is {state}: migrate or recall it first")
-                yield file
-            finally:
-                file.let_go()
-
-    def copy(self, seen: Entry, path: bytes, replacing: Entry | None) -> None:
-        """Make a directory, without what it holds, or a symlink at `path`, durably."""
-        here, there = self.here, self.there
-        self.site.check_lease()
         if seen.kind is Kind.DIRECTORY:
-            there.make_directory(path, here.attributes(seen.path))
-        elif seen.kind is Kind.SYMLINK:
-            there.make_symlink(path, here.readlink(seen.path), here.attributes(seen.path), replacing=replacing)
-        else:
-            raise _not_carried(seen)
-        there.sync_directory(path)
-
-    def copy_file(self, file: File, path: bytes, replacing: Entry | None) -> None:
-        """Make a file at `path`, durably."""
-        with self.there.stage(path) as staged:
-            version = file.version()
-            _copy(file, staged)
-            staged.dress(file.attributes())
-            pointer = look(file, self.site).pointer
-            if pointer is not None:
-                _point(staged, pointer, self.site)
-            staged.sync()
-            if file.version() != version:
-                raise Changed(f"{display(file.entry.path)}: was written to while it was copied; it was left as it is")
-            self.site.check_lease()
-            if replacing is None:
-                staged.publish(path)
-            else:
-                staged.replace(path, replacing)
-        self.there.sync_directory(path)
-
-    def leave(self, file: File, seen: Entry, path: bytes, together: str | None = None) -> str | None:
-        """Remove a file whose copy at `path` is the same; return its id in the trash."""
-        with self.there.open(path) as copy:
-            if not self._same(file, copy):
-                raise Corrupt(f"{display(path)}: is not what was copied from {display(seen.path)}; both were kept")
-        _expect_seized(file)
-        return remove_locked(seen, self.here, self.site, together=together)
-
-    def _same(self, file: File, copy: File) -> bool:
-        pointer, there = file.pointer(), copy.pointer()
-        if pointer is not None and pointer.state.is_stub and (there is None or there.uuid != pointer.uuid):
-            return False
-        return copy.size == file.size and all(
-            copy.read(offset, length) == file.read(offset, length) for offset, length in _data(file)
-        )
+            self._receive(seen.path, path)
+            return remove(seen, self.here, self.site, together=together)
+        if seen.kind is Kind.SYMLINK:
+            return self.crossing.leave_symlink(seen, path, together)
+        with self.crossing.holding(seen) as file:
+            return self.crossing.leave_file(file, seen, path, together)
 
 
 def _target(entry: Entry, top: Entry, path: bytes) -> bytes:
     return join(path, relative(entry.path, top.path))
 
 
+def _parent(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]
+
+
 def _alike(one: Entry, other: Entry) -> bool:
-    """Say whether they may be the same; a directory is whatever it holds."""
-    if one.kind is not Kind.FILE:
-        return one.kind is other.kind
-    return (one.kind, one.size, one.mtime_ns) == (other.kind, other.size, other.mtime_ns)
-
-
-def _point(staged: Staged, pointer: Pointer, site: Site) -> None:
-    binding = staged.binding()
-    staged.point(msgspec.structs.replace(pointer, binding=binding))
-    site.note(binding, Note(pointer.uuid, 0, stub=pointer.state.is_stub))
-
-
-def _copy(file: File, staged: Staged) -> None:
-    for offset, length in _data(file):
-        staged.write(offset, file.read(offset, length))
-    staged.truncate(file.size)
-
-
-def _expect_seized(file: File) -> None:
-    if not file.is_seized():
-        raise Busy(f"{display(file.entry.path)}: somebody wants to open it; it was left as it is")
-
-
-def _data(file: File) -> Iterator[tuple[int, int]]:
-    """Yield what of the file is data, in pieces, for as long as nobody comes to want it: he would wait for all."""
-    whole = ((0, file.size),) if file.entry.facts.extents is None else file.entry.facts.extents
-    for offset, length in whole:
-        for at in range(offset, offset + length, _PIECE):
-            _expect_seized(file)
-            yield at, min(_PIECE, offset + length - at)
+    """Say whether two files, or symlinks, may be the same."""
+    if one.kind is Kind.SYMLINK:
+        return other.kind is Kind.SYMLINK
+    return one.kind is Kind.FILE and (one.kind, one.size, one.mtime_ns) == (other.kind, other.size, other.mtime_ns)
 
 
 def _taken(path: bytes) -> Exists:
     return Exists(f"{display(path)}: is there already: move it away before a directory is moved here")
-
-
-def _not_carried(seen: Entry) -> Unsupported:
-    return Unsupported(f"{display(seen.path)}: is a pipe, socket or device, and is not copied to another root")
 
 
 def _fail(_path: bytes, error: ArgosyError) -> None:

@@ -6,16 +6,20 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import ArgosyError, Changed, Exists, Invalid, LeaseLost, Unavailable
+from argosy.core.errors import ArgosyError, Changed, Exists, Invalid, LeaseLost, NotFound, Unavailable, Unsupported
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem, Parked
+from argosy.hsm.file.copied import drop_pointer
 from argosy.hsm.file.local import present
+from argosy.hsm.file.state import State, look
 from argosy.hsm.tree.across_roots import carry
-from argosy.hsm.tree.removal import locked, remove
+from argosy.hsm.tree.removal import expect_older, locked, remove, remove_tree
 from argosy.site import Site
 
 _SECOND = 10**9
+_MARGIN = 60 * _SECOND
+"""By how much it may be off when an earlier attempt began."""
 
 
 class Move:
@@ -37,8 +41,10 @@ class Move:
         self._here, self._there = site.tree(self.source), site.tree(entry.path)
         self._seen = self._here.stat(self.source)
         self._before = present(self._there, entry.path)
-        if entry.inode not in {0, self._seen.inode}:
+        if entry.inode and not self._here.names(self.source, entry):
             raise Changed(f"{display(self.source)}: is not what was listed; it was left as it is")
+        if not entry.inode:
+            expect_older(self._seen, self._here, site)
 
     @property
     def across(self) -> bool:
@@ -92,6 +98,8 @@ class Move:
         before = self._before
         if before is None or before.inode != target.inode:
             return False
+        if target.kind is Kind.DIRECTORY:  # its ctime is of when something was parked from it, perhaps
+            return self._there.names(self.entry.path, before)
         return before.ctime_ns == target.ctime_ns or target.inode == self._seen.inode  # another name of the same file
 
     @contextmanager
@@ -134,8 +142,12 @@ class Move:
         return target is not None and self._newest is not None and target.ctime_ns // _SECOND > self._newest
 
     def _given_up(self, target: Entry | None) -> Outcome:
-        remove(self._seen, self._here, self._site)
-        return Outcome.skipped(_as(self.entry, target), "what is there is newer: the source went to the trash")
+        where = "went to the trash" if self._site.policy.trash_days > 0 else "was removed"
+        if self.holds_others:
+            remove_tree(self._seen, self._here, self._site)
+        else:
+            remove(self._seen, self._here, self._site)
+        return Outcome.skipped(_as(self.entry, target), f"what is there is newer: the source {where}")
 
     @contextmanager
     def _appearing(self, target: Entry | None) -> Iterator[None]:
@@ -150,13 +162,16 @@ class Move:
         return nullcontext() if target is None else locked(self._there, target)
 
     def _done(self, replaced: Entry | None) -> Outcome:
+        said = [self._said_of(replaced)] if replaced is not None and replaced.inode != self._seen.inode else []
         if self._forget:
-            forget_locations(self.entry.path, self._there, self._site)
+            said += forget_locations(self.entry.path, self._there, self._site)
         done = Outcome.processed(_as(self.entry, self._target()))
-        if replaced is None or replaced.inode == self._seen.inode:
-            return done
-        where = display(self.entry.path)
-        return msgspec.structs.replace(done, reason=f"what was there is kept: see `argosy versions list {where}`")
+        return msgspec.structs.replace(done, reason=". ".join(said))
+
+    def _said_of(self, replaced: Entry) -> str:
+        if self._site.policy.trash_days <= 0:
+            return "what was there was replaced, and the site keeps no versions"
+        return f"what was there is kept: see `argosy versions list {display(replaced.path)}`"
 
 
 def source_of(entry: Entry) -> bytes:
@@ -178,29 +193,54 @@ def applied(entry: Entry, site: Site) -> Entry | None:
         return None
     if source == entry.path and entry.inode in {0, there.inode}:
         return there
-    gone = here is None or entry.inode not in {0, here.inode}
+    gone = here is None or (entry.inode != 0 and not site.tree(source).names(source, entry))
     return _as(entry, there) if gone and _is_moved(entry, there, site) else None
 
 
 def _is_moved(entry: Entry, there: Entry, site: Site) -> bool:
     """Say whether what is there is the entry; of one that was only named, an earlier attempt must have moved it."""
     across = site.tree(source_of(entry)).root != site.tree(entry.path).root  # where it is another inode
-    if entry.inode == 0 or not (across or there.inode == entry.inode):
-        return entry.inode == 0 and site.attempt > 1
+    if across and there.kind is Kind.DIRECTORY and _was_carried(entry, site):
+        return True
+    if entry.inode == 0:  # a move gives what it moves another ctime
+        return site.attempt > 1 and there.ctime_ns > site.begun_ns - _MARGIN
+    if not (across or there.inode == entry.inode):
+        return False
     same = (there.kind, there.size, there.mtime_ns) == (entry.kind, entry.size, entry.mtime_ns)
     return same or (site.attempt > 1 and not across)
 
 
-def forget_locations(path: bytes, tree: Filesystem, site: Site) -> None:
-    """Have what is at the path, and what it holds, forget copies; a stub keeps its location, which is all it has."""
-    for entry in tree.scan(path, on_error=lambda *_: None):
+def _was_carried(entry: Entry, site: Site) -> bool:
+    """Say whether the directory that is there was made of the entry by an earlier attempt at this task."""
+    origin = site.tree(entry.path).origin(entry.path)
+    return origin is not None and origin.task == site.task and entry.inode in {0, origin.binding.inode}
+
+
+def forget_locations(path: bytes, tree: Filesystem, site: Site) -> list[str]:
+    """Have what is at the path, and what it holds, forget copies; a stub keeps its location, which is all it has.
+
+    Say what could not be looked at, and so has its location still; what is gone meanwhile has none.
+    """
+    failed: list[ArgosyError] = []
+    for entry in tree.scan(path, on_error=lambda _, error: failed.append(error)):
         if entry.kind is Kind.FILE:
-            with tree.locked(entry.path) as inode, tree.open(entry.path, inode=inode) as file:
-                pointer = file.pointer()
-                if pointer is not None and not pointer.state.is_stub:
-                    site.check_lease()
-                    file.forget()
-                    file.sync()
+            try:
+                _forget_location(entry.path, tree, site)
+            except (NotFound, Changed):
+                continue
+            except (Unavailable, LeaseLost):
+                raise
+            except ArgosyError as error:
+                failed.append(error)
+    told = [error.message for error in failed if not isinstance(error, (NotFound, Unsupported))]
+    return [f"{len(told)} may have their locations still, such as {told[0]}"] if told else []
+
+
+def _forget_location(path: bytes, tree: Filesystem, site: Site) -> None:
+    with tree.locked(path) as inode, tree.open(path, inode=inode) as file:
+        seen = look(file, site)
+        if seen.pointer is not None and seen.state in {State.PREMIGRATED, State.DIRTY}:
+            drop_pointer(file, seen.pointer.uuid, site)
 
 
 def _as(entry: Entry, found: Entry | None) -> Entry:

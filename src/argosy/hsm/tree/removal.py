@@ -1,8 +1,12 @@
 """Remove entries, and whole trees: what was seen goes to the trash, and nothing else does."""
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import (
@@ -17,19 +21,22 @@ from argosy.core.errors import (
     Unsupported,
 )
 from argosy.core.paths import display
-from argosy.filesystems.base import Filesystem, Kept, Shelf
+from argosy.filesystems.base import Filesystem
 from argosy.hsm.tree.listing import Listing
 from argosy.hsm.tree.shelves import make_room
 from argosy.site import Site
+
+_ENOUGH: Final = 16 << 20
+"""Bytes: where so much was freed and there still is no room, it is not for want of that."""
 
 
 def remove(
     seen: Entry, tree: Filesystem, site: Site, *, together: str | None = None, durable: bool = True
 ) -> str | None:
-    """Move what was seen to the trash, durably, and out of it where the site keeps none; return its id there.
+    """Move what was seen to the trash, durably, or remove it where the site keeps none; return its id there, if any.
 
-    On a full disk the oldest on the shelves go for it. Where that does not do and the site keeps no trash, it is
-    removed without having been there. Without `durable` it is durable after `Filesystem.sync_removed`.
+    On a full disk the oldest on the shelves go for it. Without `durable` it is durable after
+    `Filesystem.sync_removed`.
 
     Raises:
         NotFound: it is gone.
@@ -46,32 +53,51 @@ def remove_locked(
     seen: Entry, tree: Filesystem, site: Site, *, together: str | None = None, durable: bool = True
 ) -> str | None:
     """Do as `remove` does, with the lock held already."""
-    keeps = site.policy.trash_days > 0
+    if site.policy.trash_days <= 0:
+        site.check_lease()
+        tree.unlink(seen.path, seen, durable=durable)
+        return None
 
     def trashed() -> str:
         site.check_lease()
         return tree.remove(seen.path, seen, together=together, durable=durable)
 
-    try:
-        name = _with_room(trashed, tree, together)
-    except Exhausted:
-        if keeps:
-            raise
-        tree.unlink(seen.path, seen)
-        return None
-    if not keeps:
-        tree.purge(Kept(shelf=Shelf.TRASH, id=name, since_ns=0, entry=seen))
-    return name
+    return _with_room(trashed, tree, together)
+
+
+def expect_older(seen: Entry, tree: Filesystem, site: Site) -> None:
+    """Return where what was seen is nothing that came after an earlier attempt at the task had begun.
+
+    That attempt may have removed what was meant, and somebody else made this since.
+
+    Raises:
+        Changed: it is.
+    """
+    if site.attempt == 1 or seen.ctime_ns <= site.begun_ns:
+        return
+    if not tree.names(seen.path, msgspec.structs.replace(seen, ctime_ns=site.begun_ns)):
+        raise Changed(f"{display(seen.path)}: came after an earlier attempt had begun; it was left as it is")
 
 
 def _with_room(act: Callable[[], str], tree: Filesystem, together: str | None) -> str:
     try:
         return act()
-    except Exhausted:
-        for _ in make_room(tree, sparing=together):
+    except Exhausted as error:
+        if not _is_full(error):
+            raise
+        freed = 0
+        for room in make_room(tree, sparing=together):
             with suppress(Exhausted):
                 return act()
+            freed += room
+            if freed >= _ENOUGH:
+                break
         raise
+
+
+def _is_full(error: Exhausted) -> bool:
+    """Say whether it is disk or quota that is used up: no other limit is met by what is removed from the shelves."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def locked(tree: Filesystem, seen: Entry) -> AbstractContextManager[object]:
@@ -95,12 +121,18 @@ def remove_tree(top: Entry, tree: Filesystem, site: Site) -> bool:
     removal = _TreeRemoval(tree, site, together)
     with Listing() as listing:
         for entry in tree.scan(top.path, on_error=removal.not_listed):
-            if entry.path == top.path and (entry.kind, entry.inode) != (top.kind, top.inode):
-                raise Changed(f"{display(top.path)}: is not what was listed; it was left as it is")
+            if entry.path == top.path:
+                _expect(top, entry, tree)
             listing.add(entry)
         removal.run(listing.backward())
     removal.judge()
     return removal.any
+
+
+def _expect(top: Entry, found: Entry, tree: Filesystem) -> None:
+    """Return where the walk, which has what it found open, begins at what was listed."""
+    if (found.kind, found.inode) != (top.kind, top.inode) or not tree.names(top.path, top):
+        raise Changed(f"{display(top.path)}: is not what was listed; it was left as it is")
 
 
 @dataclass(slots=True)
@@ -148,10 +180,10 @@ class _TreeRemoval:
 
     def _remove(self, seen: Entry) -> None:
         try:
+            expect_older(seen, self.tree, self.site)
             name = remove(seen, self.tree, self.site, together=self.together, durable=False)
             self.any = True
-            if name is not None:
-                self._note(seen.path.rpartition(b"/")[0], name)
+            self._note(seen.path.rpartition(b"/")[0], name or self.together)
         except (Unavailable, LeaseLost):
             raise
         except NotFound:

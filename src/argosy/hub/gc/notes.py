@@ -1,8 +1,8 @@
 """What runs find out, in SQLite files: a hundred million references belong neither into memory nor into job tables.
 
 Each run has a file, `run-N.sqlite3`: what is referred to, what lies in datastores, what is due. What outlives runs is
-in `noticed.sqlite3`: since when each object has been without references, and which bear marks. Losing the first starts
-the waits anew.
+in `noticed.sqlite3`: since when each object has been without references, which bear marks, and to which a file pointed
+though a site does not know that any more. Losing the first starts the waits anew.
 """
 
 import sqlite3
@@ -49,7 +49,17 @@ SELECT datastore, key, uuid, etag, version, size, ?, 'deleted' FROM found
 WHERE uuid NOT IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)
 """
 _KEPT_NO_MORE = "UPDATE noticed.noticed SET why = ?, since = ? WHERE datastore = ? AND key = ? AND uuid = ?"
-_NEVER_POINTED_TO = "UPDATE noticed.noticed SET why = 'orphan' WHERE uuid IN (SELECT uuid FROM orphan)"
+_POINTED = """
+CREATE TABLE IF NOT EXISTS noticed.pointed (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+_POINTED_TO = """
+INSERT OR IGNORE INTO noticed.pointed SELECT uuid FROM orphan WHERE uuid IN (SELECT uuid FROM referred)
+"""
+"""A site that told both lost its note that a file came to point to the object: whatever it tells later, one did."""
+_NEVER_POINTED_TO = """
+UPDATE noticed.noticed SET why = 'orphan'
+WHERE uuid IN (SELECT uuid FROM orphan) AND uuid NOT IN (SELECT uuid FROM noticed.pointed)
+"""
 _DUE = """
 INSERT OR IGNORE INTO due SELECT datastore, key, uuid, etag, version, size, why FROM noticed.noticed
 WHERE why = ? AND since <= ?
@@ -145,6 +155,7 @@ class Notes:
         with self._attached():
             self._db.execute(_FORGET)
             self._db.execute(_NOTICE, (now,))
+            self._db.execute(_POINTED_TO)
             self._db.execute(_NEVER_POINTED_TO)
             self._db.executemany(_KEPT_NO_MORE, (("unneeded", since, *_row(s)[:3]) for s, since in unwanted))
             for why, wait in waits.items():
@@ -222,7 +233,7 @@ class _Attached:
     def __enter__(self) -> None:
         self._db.execute("ATTACH ? AS noticed", (str(self._file),))
         self._db.execute("PRAGMA noticed.synchronous=FULL")
-        self._db.executescript(_NOTICED + _MARKED)
+        self._db.executescript(_NOTICED + _MARKED + _POINTED)
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *error: object) -> None:

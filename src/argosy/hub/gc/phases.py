@@ -17,9 +17,9 @@ from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.gc.models import Run
 from argosy.hub.gc.notes import Due, Notes, Unwanted, Working
 from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
+from argosy.hub.jobs.files import FileNote, JobFiles
 from argosy.hub.jobs.ledger import OPEN_TASK
 from argosy.hub.jobs.models import OWN, Job, Result, Task, TaskEntries
-from argosy.hub.jobs.queries import FileNote, JobFiles
 from argosy.hub.jobs.rows import AT_ONCE
 from argosy.hub.jobs.services import Part
 from argosy.hub.sites.models import Site, SiteLink

@@ -10,6 +10,7 @@ from django.utils import timezone
 from argosy.core.config import Config
 from argosy.core.states import JobState, TaskState
 from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.common import changes
 from argosy.hub.common.errors import Conflict
 from argosy.hub.gc import phases
 from argosy.hub.gc.models import OPEN, Run
@@ -227,6 +228,7 @@ def _work(run: Run, parts: Sequence[jobs.Part]) -> None:
 def _drop_job(run: Run) -> None:
     """Drop a job that went well: it has nothing to tell any more, and runs that begin by themselves make many."""
     if Job.objects.filter(pk=run.job or 0, state__in=_JOB_OK).delete()[0]:
+        changes.note(changes.Kind.JOB, [run.job or 0])
         run.job = None
 
 

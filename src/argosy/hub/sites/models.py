@@ -66,6 +66,24 @@ class ServedRoot(models.Model):
         return f"{self.path} of {self.site}"
 
 
+class Presence(models.Model):
+    """A node that serves a site, when it last said so, and which roots it does not serve, with the reasons."""
+
+    site = models.ForeignKey(Site, models.CASCADE, related_name="presences")
+    node = models.CharField(max_length=255)
+    heard = models.DateTimeField()
+    unserved = models.JSONField(default=dict)
+
+    class Meta:
+        """By name; each once."""
+
+        ordering = ("node",)
+        constraints = (models.UniqueConstraint(fields=["site", "node"], name="presence_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.node} of {self.site.name}"
+
+
 class Datastore(Declared):
     """A registered store. `sealed` holds its secrets, encrypted.
 

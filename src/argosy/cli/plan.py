@@ -1,0 +1,116 @@
+"""`argosy plan` and `argosy apply`."""
+
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from argosy.cli.output import OUTPUT, Format, amount, cause, print_json, shown
+from argosy.cli.session import connected
+from argosy.cli.watching import DETACH
+
+if TYPE_CHECKING:
+    from argosy.client import Plan
+    from argosy.client.plans import Said
+
+
+def plan(
+    workflow: Annotated[str, typer.Argument(help="Name of the workflow, or its id.")],
+    paths: Annotated[list[str], typer.Argument(help="Files and directories, as they are called at the site.")],
+    site: Annotated[str, typer.Option(help="Site that has them.")],
+    field: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a field; repeat it for more.")] = None,
+    *,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the plan.")] = False,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Say what a workflow would do to files and whole trees, and change nothing.
+
+    Each step says how many files it would deal with, how many bytes and requests that takes, and why it would leave
+    others alone. `argosy apply` does then exactly that. Exit status 3 where some of it, 1 where nothing could be done.
+    """
+    import msgspec
+
+    from argosy.cli.trial import field_values
+    from argosy.cli.watching import absolute, ended
+
+    with connected() as client:
+        definition = client.workflow(workflow)
+        fields = field_values(msgspec.to_builtins(definition), field or [])
+        given = [absolute(path) for path in paths]
+        number = client.submit(definition.name, site=site, given=given, fields=fields, dry_run=True)
+        if detach:
+            _say_being_made(number, output)
+            return
+        ended(client, number)
+        _tell(client.plan(number), output)
+
+
+def apply(
+    number: Annotated[int, typer.Argument(metavar="PLAN", help="Number of the plan.")],
+    *,
+    show: Annotated[bool, typer.Option("--show", help="Show the plan, as far as it is made, and do nothing.")] = False,
+    detach: DETACH = False,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Do what a plan says, to the files as it saw them; what has changed since stays as it is and is listed.
+
+    What the plan would leave alone is left alone. Waits and shows the progress; Ctrl-C stops the watching, not the job.
+    """
+    from argosy.cli.watching import say_detached, watch_job
+
+    with connected() as client:
+        if show:
+            _tell(client.plan(number), output)
+        job = client.apply(number)
+        if detach:
+            say_detached(job, output)
+            return
+        if output is Format.TEXT:
+            typer.echo(f"Job {job}")
+        watch_job(client, job, output=output)
+
+
+def _say_being_made(number: int, output: Format) -> None:
+    if output is Format.JSON:
+        print_json({"plan": number})
+    else:
+        typer.echo(f"Plan {number} is being made: see it with `argosy apply --show {number}`")
+
+
+def _tell(found: "Plan", output: Format) -> NoReturn:
+    """Print the plan and exit as it is."""
+    if output is Format.JSON:
+        print_json(found)
+    else:
+        _show(found)
+    good = found.files + found.untouched
+    raise typer.Exit(0 if not found.unable else 3 if good else 1)
+
+
+def _show(found: "Plan") -> None:
+    made = "" if found.complete else f" (not complete: {found.state})"
+    typer.echo(shown(f"Plan {found.plan}: {found.workflow} at {found.site}{made}"))
+    for step in found.steps:
+        typer.echo(f"{step.step.rpartition('.')[2]} at {shown(step.site)}")
+        for said in step.says:
+            typer.echo(f"  {_entries(said.files):>12}  {shown(said.says)}{_takes(said)}")
+            if said.reason:
+                typer.echo(f"  {'such as':>12}  {shown(said.path)}: {cause(said.path, said.reason)}")
+    more = f", {_entries(found.untouched)} left alone" if found.untouched else ""
+    more += f", {_entries(found.unable)} in trouble" if found.unable else ""
+    typer.echo(f"{_entries(found.files)} to deal with, {amount(found.bytes)}, about {found.requests} requests{more}")
+    if found.applied is not None:
+        typer.echo(f"Applied by job {found.applied}")
+    elif found.complete and found.files:
+        typer.echo(f"Do it with `argosy apply {found.plan}`")
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _takes(said: "Said") -> str:
+    takes = [f"{amount(said.size)} in size"] if said.size and said.state == "processed" else []
+    takes += [f"{amount(said.bytes)} to move"] if said.bytes else []
+    takes += [f"requests: {said.requests}"] if said.requests else []
+    takes += [f"entries along: {said.along}"] if said.along else []
+    return f" ({', '.join(takes)})" if takes else ""
