@@ -16,6 +16,7 @@ from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.paths import join, relative
 from argosy.core.report import Batch, Report
+from argosy.filesystems.posix import Posix
 
 STUBS = Policy(unguarded_stubs=True, min_stub_size=0)
 """Of a site that makes stubs of all files, whatever reads them."""
@@ -54,8 +55,9 @@ class Side:
     """One site: `root` is its only root, `tree` is linked to `projects/` of the datastore `cloud`."""
 
     def __init__(
-        self, top: Path, name: str, *, layout: str = "native", store: Path | None = None, policy: Policy = STUBS
-    ) -> None:
+        self, top: Path, name: str, *, layout: str = "native", store: Path | None = None, policy: Policy = STUBS,
+        agent: Path | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.job = 1
         self.attempt = 1
@@ -67,7 +69,7 @@ class Side:
         self.store = store or top / "store"
         self.store.mkdir(exist_ok=True)
         self.place = Place(
-            SiteConfig(name=name, roots=(str(self.root),)), top / f"agent-{name}", shelves=[str(self.store)]
+            SiteConfig(name=name, roots=(str(self.root),)), agent or top / f"agent-{name}", shelves=[str(self.store)]
         )
         self.place.start()
         self.hub = NoHub()
@@ -75,6 +77,12 @@ class Side:
         self.links = (Link(site_path=bytes(self.tree), datastore="cloud", datastore_path=b"projects/"),)
         self.pool = ThreadPoolExecutor(4)
         _OPEN.append(self)
+
+    def serve(self, tree: Posix) -> None:
+        """Have the root be served as this tree, of which a verb does something else, say."""
+        self.place.trees[0] = tree
+        self.place._served.clear()
+        self.place.start()
 
     def close(self) -> None:
         """Let go of threads and files; harmless when repeated."""

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from argosy.agent import housekeeping
+from argosy.agent.clock import STEADY, Clock
 from argosy.agent.housekeeping import Housekeeper, clean
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
@@ -48,16 +50,32 @@ def left(tree: Posix) -> set[bytes]:
 def test_what_has_lain_long_enough_goes(tree: Posix) -> None:
     shelve(tree, b"old", days=31)
     shelve(tree, b"young", days=29)
-    assert clean(tree, trash_days=30) == 1
+    assert clean(tree, trash_days=30, now=time.time_ns()) == 1
     assert left(tree) == {b"young"}
+
+
+def test_what_nobody_asked_to_remove_stays_for_weeks_whatever_the_site_keeps(tree: Posix, tmp_path: Path) -> None:
+    path = tree.root + b"/f"
+    publish(tree, path)
+    tree.park(path, tree.stat(path))
+    for note in (tmp_path / "root/.argosy/moving").glob("*.note"):
+        note.unlink()
+    tree.sweep()
+    assert len(left(tree)) == 1
+    assert clean(tree, trash_days=0, now=time.time_ns()) == 0
+    (kept,) = tree.kept(Shelf.VERSIONS)
+    stamp = housekeeping_stamp(kept.since_ns - 31 * 86_400 * 10**9)
+    shelf = tmp_path / "root/.argosy/versions"
+    (shelf / kept.id).rename(shelf / f"{stamp}-{kept.id.partition('-')[2]}")
+    assert clean(tree, trash_days=0, now=time.time_ns()) == 1
 
 
 def test_versions_go_alike_and_the_present_file_stays(tree: Posix) -> None:
     path = tree.root + b"/f"
     publish(tree, path, b"old")
     replace(tree, path, b"new", tree.stat(path))
-    assert clean(tree, trash_days=30) == 0
-    assert clean(tree, trash_days=0) == 1
+    assert clean(tree, trash_days=30, now=time.time_ns()) == 0
+    assert clean(tree, trash_days=0, now=time.time_ns()) == 1
     assert left(tree) == set()
     assert content_of(path) == b"new"
 
@@ -67,7 +85,7 @@ def test_the_oldest_go_before_their_time_until_enough_is_free(tree: Posix, monke
         shelve(tree, b"%d" % days, days=days, size=1000)
     _, whole = tree.free()
     monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
-    assert clean(tree, trash_days=30) == 2
+    assert clean(tree, trash_days=30, now=time.time_ns()) == 2
     assert left(tree) == {b"1", b"2"}
 
 
@@ -84,9 +102,9 @@ def test_for_want_of_space_nothing_goes_that_frees_none(tree: Posix, monkeypatch
         tree.remove(path, tree.stat(path))
     _, whole = tree.free()
     monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
-    assert clean(tree, trash_days=30) == 1
+    assert clean(tree, trash_days=30, now=time.time_ns()) == 1
     assert left(tree) == {b"hollow", b"stub", b"linked"}
-    assert clean(tree, trash_days=0) == 3
+    assert clean(tree, trash_days=0, now=time.time_ns()) == 3
 
 
 def test_what_cannot_be_purged_stays_and_the_rest_goes(tree: Posix) -> None:
@@ -97,7 +115,7 @@ def test_what_cannot_be_purged_stays_and_the_rest_goes(tree: Posix) -> None:
         tree.remove(tree.root + name, tree.stat(tree.root + name))
     subprocess.run(["chattr", "+i", tree.root + b"/name"], check=True)
     try:
-        assert clean(tree, trash_days=0) == 1
+        assert clean(tree, trash_days=0, now=time.time_ns()) == 1
     finally:
         subprocess.run(["chattr", "-i", tree.root + b"/name"], check=True)
     assert left(tree) == {b"a"}
@@ -114,7 +132,7 @@ def test_what_a_filesystem_lacks_is_taken_from_its_roots_once(
     _, whole = tree.free()
     monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
     (trees,) = housekeeping._by_filesystem([tree, other])
-    assert clean(*trees, trash_days=30) == 2
+    assert clean(*trees, trash_days=30, now=time.time_ns()) == 2
     assert (left(tree), left(other)) == ({b"1"}, {b"1"})
 
 
@@ -122,16 +140,30 @@ def test_it_stops_between_two_entries(tree: Posix) -> None:
     for number in range(3):
         shelve(tree, b"%d" % number, days=40 - number)
     looks = iter([False, True])
-    assert clean(tree, trash_days=30, stopped=lambda: next(looks)) == 1
+    assert clean(tree, trash_days=30, now=time.time_ns(), stopped=lambda: next(looks)) == 1
     assert left(tree) == {b"1", b"2"}
 
 
-def test_the_housekeeper_looks_at_every_served_root(tree: Posix, tmp_path: Path) -> None:
+def test_nothing_goes_for_its_age_while_the_time_is_not_known(tree: Posix, monkeypatch: pytest.MonkeyPatch) -> None:
+    for days in (400, 1):
+        shelve(tree, b"%d" % days, days=days, size=4096)
+    assert clean(tree, trash_days=30, now=None) == 0
+    _, whole = tree.free()
+    monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 4096, whole))
+    assert clean(tree, trash_days=30, now=None) == 1
+    assert left(tree) == {b"1"}
+
+
+def test_the_housekeeper_looks_at_every_served_root(
+    tree: Posix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "INTERVAL", 0.01)
     shelve(tree, b"old", days=2)
     config = SiteConfig(name="london", roots=(str(tmp_path / "missing"), os.fsdecode(tree.root)))
     place = Place(config, tmp_path / "agent")
     place.start()
-    keeper = Housekeeper(place, 1.0)
+    first = iter([-STEADY])  # by the second look an hour has gone by
+    keeper = Housekeeper(place, 1.0, Clock(tmp_path / "agent" / "clock", since_boot=lambda: next(first, 0)))
     keeper.start()
     until(lambda: left(tree) == set(), seconds=10, what="the trash is empty")
     keeper.stop()

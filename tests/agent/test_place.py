@@ -17,10 +17,11 @@ from argosy.core.order import StoreAccess
 from argosy.filesystems._posix.identity import Identity, seal_of
 from argosy.filesystems.posix import Posix
 from argosy.hsm.object.content import Bytes
+from argosy.site import Note
 from argosy.stores.base import Store
 from argosy.stores.posix import PosixStore
 from tests.filesystems.nobody import NOBODY, as_nobody
-
+from tests.loop import mounted, unmounted
 
 DRESS = Attributes(mode=0o755, uid=0, gid=0, mtime_ns=1)
 
@@ -308,3 +309,29 @@ def test_all_agents_call_a_datastore_the_same(tmp_path: Path) -> None:
 
 def put(store: Store, key: str) -> None:
     store.put(key, Bytes(b"x"), metadata={})
+
+
+def test_what_was_on_the_disk_of_a_forgotten_root_is_forgotten_with_it(a: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    disk = mounted("ext4", tmp_path / "disk")
+    both = Place(SiteConfig(name="london", roots=(str(a), str(disk))), tmp_path / "agent")
+    try:
+        both.start()
+        for root in (a, disk):
+            (root / "f").touch()
+            with both.tree(bytes(root)).open(bytes(root / "f")) as file:
+                both.index.note(file.binding(), Note(bytes(16), 0, stub=True))
+        assert len(both.index.stub_places()) == 2
+        both.close()
+    finally:
+        unmounted(disk)
+    place = Place(SiteConfig(name="london", roots=(str(a),)), tmp_path / "agent")
+    place.start()
+    with pytest.raises(Unavailable, match=f"argosy site forget-root london {disk}"):
+        place.every_tree()
+    place.forget({"/another", str(a)})
+    assert len(place.index.stub_places()) == 2
+    place.forget({str(disk)})
+    assert len(place.index.stub_places()) == 1
+    assert [tree.root for tree in place.every_tree()] == [bytes(a)]
+    place.close()

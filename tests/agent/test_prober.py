@@ -87,3 +87,16 @@ def test_why_it_could_not_be_found_out_is_told_and_the_next_is_probed_all_the_sa
     assert "is not among the POSIX datastores" in refused.trouble
     assert told.abilities is not None
     assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_probe_that_fails_as_nobody_foresaw_is_told_and_the_next_is_made(
+    asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise UnicodeError("label empty or too long")
+
+    s3 = StoreAccess(id=1, name="bucket", type="S3", settings={"bucket": "b", "endpoint": "http://127.0.0.1:1"})
+    monkeypatch.setattr("argosy.stores.s3.S3Store.probe", broken)
+    failed, told = asked(Desk(s3, at(tmp_path / "store")), 2)
+    assert "UnicodeError: label empty or too long" in failed.trouble
+    assert told.abilities is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from argosy.agent import worker as agent_worker
 from argosy.agent.place import Place
 from argosy.agent.worker import Worker
 from argosy.core.config import Config, SiteConfig
@@ -26,6 +27,7 @@ class Desk:
         self.reports: list[Report] = []
         self.batches: list[Batch] = []
         self.nodes: list[Present] = []
+        self.forgotten: tuple[str, ...] = ()
         self.away = threading.Event()
 
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
@@ -51,9 +53,10 @@ class Desk:
     def probed(self, told: Probed) -> None:
         pass
 
-    def present(self, told: Present) -> None:
+    def present(self, told: Present) -> tuple[str, ...]:
         self._answer()
         self.nodes.append(told)
+        return self.forgotten
 
     def _answer(self) -> None:
         if self.away.is_set():
@@ -196,3 +199,44 @@ def test_a_step_nobody_knows_breaks_its_task_with_a_message(root: Path, desk: De
     (report,) = until(lambda: desk.reports)
     assert (report.error, report.retry) == ("invalid", False)
     assert "dynamo.tasks.dance" in report.reason
+
+
+def test_a_site_that_cannot_be_opened_is_told_and_the_others_are_served(
+    tmp_path: Path, root: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_worker, "REDELIVERY", 0.02)
+    grown(root)
+    dublin = tmp_path / "data" / "agent" / "dublin" / "index.db"
+    dublin.mkdir(parents=True)
+    sites = (
+        SiteConfig(name="dublin", roots=(str(tmp_path),)),
+        SiteConfig(name="london", roots=(str(root),)),
+    )
+    worker = Worker(Config(sites=sites), tmp_path / "data", desk, "node1")
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    assert until(lambda: desk.reports)[0].task == "t"
+    told = until(lambda: [node for node in desk.nodes if node.site == "dublin"])[0]
+    assert "cannot be opened" in told.unserved[str(tmp_path)]
+    dublin.rmdir()
+    until(lambda: [node for node in desk.nodes if node.site == "dublin" and not node.unserved])
+    worker.stop(5)
+
+
+def test_a_root_that_the_hub_says_is_to_be_forgotten_is_forgotten(
+    tmp_path: Path, root: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_worker, "PRESENCE", 0.01)
+    monkeypatch.setattr(agent_worker, "REDELIVERY", 0.02)
+    grown(root)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    before = Place(SiteConfig(name="london", roots=(str(gone),)), tmp_path / "data" / "agent" / "london")
+    before.start()
+    before.close()
+    worker = Worker(Config(sites=(SiteConfig(name="london", roots=(str(root),)),)), tmp_path / "data", desk, "node1")
+    worker.start()
+    assert until(lambda: desk.nodes)[0].retired == (str(gone),)
+    desk.forgotten = (str(gone),)
+    until(lambda: not desk.nodes[-1].retired)
+    worker.stop(5)

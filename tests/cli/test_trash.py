@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from argosy.cli.shelves import days
 from argosy.core.errors import Invalid
 from argosy.filesystems.posix import Posix
 from tests.argosy_up import Argosy, argosy
@@ -136,7 +137,6 @@ def test_names_are_shown_without_steering_the_terminal(up: Argosy, top: Path) ->
     ("words", "said"),
     [
         (["restore", "/a", "/b", "--to", "/c"], "--to goes with one PATH"),
-        (["restore", "/a", "/b@20260101T000000000000Z-00000000"], "different ids"),
         (["purge", "/a", "--yes", "--older-than", "soon"], "is no age"),
     ],
 )
@@ -144,12 +144,25 @@ def test_what_makes_no_sense_is_refused(up: Argosy, words: list[str], said: str)
     assert said in run(up, "trash", *words, code=1)
 
 
-def test_a_name_may_hold_an_at_sign() -> None:
-    from argosy.cli.shelves import days, parted
+def test_a_name_that_ends_as_with_an_id_is_a_name_first(up: Argosy, top: Path) -> None:
+    delete(up, top / "one")
+    (first,) = listed(up, "trash", top / "one")
+    odd = top / f"one@{first['id']}"
+    odd.write_text("called so")
+    delete(up, odd)
+    run(up, "trash", "restore", str(odd))
+    assert odd.read_text() == "called so"
+    run(up, "trash", "restore", str(odd))
+    assert (top / "one").read_text() == "one"
 
-    assert parted(["/a@b", "/c@2026"]) == (["/a@b", "/c@2026"], "")
-    name = "20260101T000000000000Z-0123abcd"
-    assert parted([f"/a@b@{name}"]) == (["/a@b"], name)
+
+def test_a_path_of_which_nothing_is_there_is_told_so(up: Argosy, top: Path) -> None:
+    done = up.cli("trash", "list", str(top / "never"), "--site", "london")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Nothing of it is in the trash" in done.stderr
+
+
+def test_an_age_has_a_unit() -> None:
     assert (days("30d"), days("4w")) == (30, 28)
     with pytest.raises(Invalid):
         days("d")

@@ -104,6 +104,7 @@ REFUSED = [
     (AZURE + 'accesskey = "k"\nencryption = "AES256"', "datastores.cloud.encryption: does not apply to an AZURE"),
     (S3 + 'accesskey_file = "k"', "datastores.cloud.accesskey_file: does not apply to an S3 datastore"),
     (S3 + 'prefix = "a/../b"', "datastores.cloud.prefix: 'a/../b' holds"),
+    (S3 + 'prefix = "a//b"', "datastores.cloud.prefix: 'a//b' holds an empty name: write 'a/b'"),
     (S3 + 'prefix = ".argosy"', "datastores.cloud.prefix: '.argosy' holds"),
     (S3 + 'ca_file = "nowhere.pem"', "nowhere.pem cannot be read: No such file or directory"),
     (S3 + 'ca_file = "one\\ntwo"', "datastores.cloud.ca_file: holds no certificates in PEM form"),

@@ -1,5 +1,6 @@
 """`posix` while users swap directories for symlinks that lead outside."""
 
+import errno
 import itertools
 import os
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import ArgosyError, Changed
+from argosy.filesystems._posix import shelves
 from argosy.filesystems._posix import staged as staged_files
 from argosy.filesystems._posix import versions as version_store
 from argosy.filesystems.posix import Posix
@@ -230,3 +232,23 @@ def test_a_file_that_users_replace_all_the_time_is_never_lost(tmp_path: Path) ->
     assert set(written) <= kept
     assert staging(tree) == []
     assert not stat.S_ISDIR(os.lstat(path).st_mode)
+
+
+def test_what_others_put_there_is_not_discarded_though_no_shelf_has_room(
+    quiet: Posix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = quiet.root + b"/f"
+    acts = {1: lambda: user_puts(path, b"first"), 2: lambda: user_puts(path, b"second")}
+    slip_in(monkeypatch, staged_files, "exchange", acts)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelves, "rescue", full)
+        with pytest.raises(Changed):
+            replace(quiet, path, b"new", quiet.stat(path))
+    assert content_of(path) == b"first"
+    assert [content_of(quiet.root + b"/.argosy/staging/" + name) for name in staging(quiet)] == [b"second"]
+    quiet.sweep()
+    assert list(versions(quiet).values()) == [b"second"]

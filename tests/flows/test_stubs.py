@@ -250,13 +250,36 @@ def test_a_root_that_cannot_be_served_stops_the_run(up):
     up.stop()
     up.root("dublin").rename(up.directory / "elsewhere")
     up.start()
-    run = up.call("POST", "/gc/", json={"kind": "run"})
-    with sqlite3.connect(up.directory / "data" / "hub" / "hub.sqlite3", timeout=30) as db:
-        db.execute("UPDATE task SET created = datetime('now', '-1 hour')")
-    run = one_ended(up)
-    assert run["state"] == "FAILED"
-    assert "dublin" in run["reason"]
+    done = up.cli("gc", "run")
+    assert done.returncode == 1
+    assert f"does not serve root {up.root('dublin')}" in done.stdout + done.stderr
     assert objects(up) == ["projects/gone"]
+
+
+def test_a_second_hub_at_the_same_store_takes_nothing_of_the_first(up, tmp_path):
+    path = written(up, "a")
+    up.run("migrate", path)
+    (tmp_path / "second").mkdir()
+    shared = f'type = "POSIX"\npath = "{up.directory}/store"\n'
+    with argosy(tmp_path / "second", hub_options="garbage_days = 0\n", datastore=shared) as second:
+        done = second.cli("gc", "run", "-o", "json")
+        assert json.loads(done.stdout)["counts"]["of another hub"]["objects"] == 1
+    assert up.run("recall", path)["state"] == "SUCCESS"
+    assert path.read_bytes() == BYTES
+
+
+def test_after_the_loss_of_the_hubs_keys_garbage_goes_once_it_is_taken_over(up):
+    gone, kept = written(up, "gone"), written(up, "kept")
+    up.run("migrate", gone, kept)
+    gone.unlink()
+    up.stop()
+    shutil.rmtree(up.directory / "data")
+    up.start()
+    assert up.cli("rebuild").returncode == 0
+    assert up.cli("gc", "run").returncode == 0
+    assert objects(up) == ["projects/gone", "projects/kept"]
+    assert up.cli("gc", "run", "--take-over").returncode == 0
+    assert objects(up) == ["projects/kept"]
 
 
 def test_after_the_loss_of_hub_and_index_a_rebuild_finds_the_objects_again(up):

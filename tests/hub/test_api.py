@@ -5,11 +5,15 @@ import secrets
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from argosy.core.outcome import Outcome
+from argosy.core.report import Present
 from argosy.core.states import FileState
 from argosy.hub.events.feed import Feed
 from argosy.hub.jobs.models import Job
+from argosy.hub.sites import presence
+from argosy.hub.sites.models import Site
 from argosy.hub.workflows.shipped import SHIPPED
 from tests.hub.fake import file, processed, send, start
 
@@ -515,10 +519,30 @@ def test_health_reports_the_hub_and_its_sites(api, two_sites):
         "overall_health": "ok",
         "hub_status": {"health": "ok"},
         "site_status": [
-            {"site": "dublin", "health": "ok", "nodes": []},
-            {"site": "london", "health": "ok", "nodes": []},
+            {"site": "dublin", "health": "ok", "nodes": [], "reason": ""},
+            {"site": "london", "health": "ok", "nodes": [], "reason": ""},
         ],
     }
+
+
+def test_health_says_why_a_site_is_not_served(api, two_sites):
+    now = timezone.now()
+    refused = dict.fromkeys(Site.objects.get(name="london").roots, "it is empty: mount its disk")
+    presence.note(Present(site="london", node="one", unserved=refused), now)
+    presence.note(Present(site="dublin", node="two", trouble="run `argosy rebuild`"), now)
+    told = api.get("/api/health/").json()
+    dublin, london = told["site_status"]
+    assert (told["overall_health"], london["health"], dublin["health"]) == ("critical", "critical", "warning")
+    assert "one does not serve root" in london["reason"]
+    assert "mount its disk" in london["reason"]
+    assert dublin["reason"] == "two: run `argosy rebuild`"
+    assert london["nodes"] == [{"name": "one", "health": "warning", "online": True}]
+    presence.note(Present(site="london", node="one"), now)
+    presence.note(Present(site="dublin", node="two"), now - presence.LATELY * 2)
+    dublin, london = api.get("/api/health/").json()["site_status"]
+    assert (london["health"], london["reason"]) == ("ok", "")
+    assert (dublin["health"], dublin["nodes"][0]["online"]) == ("critical", False)
+    assert "start its agent" in dublin["reason"]
 
 
 def test_a_key_that_a_submission_does_not_know_is_named(api, two_sites):

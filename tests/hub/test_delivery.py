@@ -120,6 +120,8 @@ def test_a_discovery_whose_lease_ran_out_goes_on_behind_what_is_recorded(agent):
     discovery = next(bell for bell in agent.rung if bell[3] == "discovery")
     second = agent.delivery.claim(discovery[1], discovery[2], "node1")
     assert (second.attempt, second.sequence, second.after) == (2, 1, b"/srv/london/projects/b")
+    assert first.age == 0
+    assert 61 <= second.age < 120
 
 
 def test_a_renewed_lease_does_not_run_out(agent):

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,21 @@ from argosy.core.config import Config, HubConfig
 from argosy.core.entry import Entry, Stored
 from argosy.core.order import Order
 from argosy.core.outcome import Outcome
+from argosy.core.report import Present
 from argosy.core.states import FileState
+from argosy.discoveries.objects import Objects
 from argosy.hub.catalogue import services as catalogue
 from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.common.errors import Conflict
 from argosy.hub.gc import phases, services
 from argosy.hub.gc.collector import Collector
 from argosy.hub.gc.models import OPEN, Run
-from argosy.hub.gc.notes import Notes, Unwanted
+from argosy.hub.gc.notes import Notes
 from argosy.hub.jobs import services as jobs
 from argosy.hub.jobs.models import Job, Task
 from argosy.hub.sites.models import ServedRoot, Site, SiteLink
 from argosy.hub.sites.services import delete, save_site
+from argosy.stores import keys
 from tests.hub.fake import FakeAgent, fresh, processed, report, start
 
 DAY = 86400.0
@@ -181,6 +185,20 @@ def test_a_site_that_does_not_answer_stops_the_run_and_is_named(agent, collector
     assert Job.objects.get(pk=run.job).state == "CANCELLED"
 
 
+def test_a_site_none_of_whose_roots_is_served_stops_the_run_with_the_reason(agent, collector):
+    """Its agent takes no task: the run would wait for it in vain."""
+    run = services.begin(Run.Kind.RUN)
+    agent.delivery.present(
+        Present(site="dublin", node="node1", unserved={"/srv/dublin": "it is empty: mount its disk"})
+    )
+    collector.look()
+    run.refresh_from_db()
+    assert run.state == "FAILED"
+    assert "site dublin cannot be asked" in run.reason
+    assert "node1 does not serve root /srv/dublin: it is empty: mount it" in run.reason
+    assert Job.objects.get(pk=run.job).state == "CANCELLED"
+
+
 def test_only_one_run_goes_on(agent, api):
     services.begin(Run.Kind.PLAN)
     with pytest.raises(Conflict, match="wait for it to end"):
@@ -313,6 +331,54 @@ def test_a_mark_that_a_failed_run_left_is_taken_away_once_the_object_is_wanted(a
     assert [(entry.facts.stored.key, entry.state) for entry in order.entries] == [("projects/a", "spared")]
 
 
+def marked(name: str) -> Entry:
+    one = stored(name)
+    return Entry(path=b"/" + keys.doomed(one.key, one.uuid).encode())
+
+
+def swept(agent: FakeAgent) -> list[tuple[str, str]]:
+    """Return the keys of the objects whose marks sites were told to see to, and what was said of each."""
+    orders = [order for order in agent.orders if order.step.endswith("delete_objects")]
+    return [(entry.facts.stored.key, entry.state) for order in orders for entry in order.entries]
+
+
+def test_marks_that_a_lost_hub_left_are_taken_away_from_what_does_not_go(agent):
+    services.configure(Config())
+    holding(agent, objects="abc", london="a")
+    agent.finds["london", OBJECTS] += [marked("a"), marked("b"), marked("z")]
+    assert collected(agent).state == "DONE"
+    assert named(agent, "doom_objects") == []
+    assert swept(agent) == [("projects/a", "spared"), ("projects/b", "spared")]
+
+
+def test_a_mark_that_a_lost_hub_left_saves_nothing_that_is_due(agent):
+    holding(agent, objects="ab", london="a")
+    agent.finds["london", OBJECTS] += [marked("b")]
+    collected(agent)
+    assert named(agent, "doom_objects") == ["projects/b"]
+    assert swept(agent) == [("projects/b", "deleted")]
+
+
+def anothers(*names: str) -> list[Entry]:
+    return [msgspec.structs.replace(found(name), state=Objects.ANOTHERS) for name in names]
+
+
+def test_what_another_hub_keeps_is_told_and_no_garbage(agent):
+    holding(agent, objects="", london="b")
+    agent.finds["london", OBJECTS] = [*anothers("a", "b"), marked("a"), marked("b")]
+    run = collected(agent)
+    assert run.counts["of another hub"] == {"objects": 2, "bytes": 20}
+    assert named(agent, "doom_objects") == []
+    assert swept(agent) == [("projects/b", "spared")]  # a file here needs it; the mark of the other is the other's
+
+
+def test_a_run_takes_over_what_others_sealed_where_it_is_told_to(agent, api):
+    assert api.post("/api/gc/", {"kind": "run", "take_over": True}).status_code == 201
+    assert advanced(holding(agent, objects="a"), Collector(), Run.objects.get()).state == "DONE"
+    told = {order.step.rpartition(".")[2] for order in agent.orders if order.options.get("take_over")}
+    assert told == {OBJECTS, "delete_objects"}
+
+
 def test_a_run_goes_on_part_by_part_whatever_cannot_be_removed(agent, monkeypatch):
     monkeypatch.setattr(phases, "MOST", 2)
     agent.act = lambda order, entry: (
@@ -361,6 +427,20 @@ def test_a_root_that_is_served_no_longer_stops_the_run_until_it_is_forgotten(age
     assert named(agent, "delete_objects") == ["projects/a"]
 
 
+def test_a_root_is_forgotten_by_the_agents_that_served_it_as_well(agent, api):
+    told = Present(site="dublin", node="node1", retired=("/srv/dublin", "/srv/older"))
+    retire()
+    assert agent.delivery.present(told) == ()
+    for root in api.get("/api/retiredroots/").json()["results"]:  # one of them the agent alone remembered
+        assert api.delete(f"/api/retiredroots/{root['id']}/").status_code == 204
+    assert set(agent.delivery.present(told)) == {"/srv/dublin", "/srv/older"}
+    assert collected(holding(agent, objects="a")).state == "DONE"
+    site = Site.objects.get(name="dublin")
+    save_site(site, {"roots": ["/srv/dublin", "/srv/other"]})
+    assert agent.delivery.present(told) == ("/srv/older",)
+    assert agent.delivery.present(msgspec.structs.replace(told, site="unknown")) == ()
+
+
 def test_a_root_that_is_served_again_is_asked_as_before(agent):
     retire()
     site = Site.objects.get(name="dublin")
@@ -377,6 +457,35 @@ def test_roots_of_a_site_that_was_deleted_or_renamed_are_not_forgotten(agent, ap
     delete(Site.objects.get(name="cork"))
     assert [root["path"] for root in api.get("/api/retiredroots/").json()["results"]] == ["/srv/dublin", "/srv/other"]
     assert collected(agent).state == "FAILED"
+
+
+def test_a_site_that_takes_the_name_of_another_does_not_answer_for_its_roots(agent):
+    """The disks of the former dublin may come back."""
+    site = Site.objects.get(name="dublin")
+    Site.objects.update(file_keys=[])
+    SiteLink.objects.filter(site=site).delete()
+    delete(Site.objects.get(name="dublin"))
+    paris = save_site(Site(), {"name": "paris", "roots": ["/srv/paris"]})
+    save_site(paris, {"name": "dublin"})
+    run = collected(holding(agent, objects="a"))
+    assert (run.state, named(agent, "doom_objects")) == ("FAILED", [])
+    assert "root /srv/dublin of site dublin is no longer served" in run.reason
+
+
+def test_what_was_forgotten_of_a_name_is_not_of_the_site_that_takes_it(agent):
+    ServedRoot.objects.create(site="dublin", path="/srv/disk")
+    ServedRoot.objects.create(site="cork", path="/srv/disk", forgotten=True)
+    Site.objects.update(file_keys=[])
+    save_site(Site.objects.get(name="dublin"), {"name": "cork"})
+    assert "root /srv/disk of site cork is no longer served" in collected(agent).reason
+
+
+def test_a_site_that_is_called_as_before_serves_the_same_roots(agent):
+    Site.objects.update(file_keys=[])
+    for name in ("cork", "dublin"):
+        save_site(Site.objects.get(roots=["/srv/dublin"]), {"name": name})
+    assert collected(agent).state == "DONE"
+    assert ServedRoot.objects.filter(site="dublin").count() == 1
 
 
 def test_a_root_that_is_served_is_not_forgotten(agent, api):
@@ -435,6 +544,35 @@ def test_what_a_step_needs_no_more_is_recorded_once_with_its_report(agent):
     (row,) = Unneeded.objects.all()
     assert (row.datastore, row.key, bytes(row.uuid), row.job) == ("cloud", "projects/a", stored("a").uuid, job.pk)
     assert (row.why, row.asked) == ("dynamo.tasks.recall", True)
+
+
+def order_of(step: str, job: int) -> Unneeded:
+    return catalogue.unneeded(stored("a"), step=f"dynamo.tasks.{step}", job=job, now=dt.datetime.now(dt.UTC))
+
+
+def test_an_order_to_remove_counts_whatever_was_named_before_or_is_later():
+    for job, step in enumerate(["move_in_cloud", "remove_from_cloud", "move_in_cloud"]):
+        catalogue.record([order_of(step, job)])
+    (row,) = Unneeded.objects.all()
+    assert (row.asked, row.why, row.job) == (True, "dynamo.tasks.remove_from_cloud", 1)
+    assert row.due <= dt.datetime.now(dt.UTC)
+
+
+def test_an_order_to_remove_is_tried_at_once_though_an_earlier_one_was_put_off():
+    catalogue.record([order_of("remove_from_cloud", 1)])
+    Unneeded.objects.update(due=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    catalogue.record([order_of("remove_from_cloud", 2)])
+    assert Unneeded.objects.get().due <= dt.datetime.now(dt.UTC)
+
+
+def test_an_order_to_remove_that_comes_while_a_run_spares_the_object_is_the_next_ones(agent, collector):
+    unneeding(agent, "recall", "a")
+    holding(agent, objects="a", london="a")
+    collector.look()
+    catalogue.record([order_of("remove_from_cloud", 7)])
+    advanced(agent, collector, Run.objects.get())
+    assert swept(agent) == [("projects/a", "spared")]
+    assert Unneeded.objects.get().job == 7
 
 
 def test_what_an_attempt_says_that_lost_its_task_is_recorded_as_well(agent):
@@ -497,10 +635,7 @@ def test_what_nobody_asked_to_have_removed_waits_as_long_as_what_was_deleted(age
     collector.look()
     assert not Run.objects.exists()
     assert collected(agent).counts["waiting, unneeded"]["objects"] == 1
-    Unneeded.objects.update(since=dt.datetime.now(dt.UTC) - dt.timedelta(days=89))
-    collected(agent)
-    assert named(agent, "delete_objects") == []
-    Unneeded.objects.update(since=dt.datetime.now(dt.UTC) - dt.timedelta(days=91))
+    services.configure(Config(hub=HubConfig(garbage_days=0)))
     collected(agent)
     assert named(agent, "delete_objects") == ["projects/a"]
 
@@ -552,10 +687,10 @@ def notes(tmp_path: Path):
 WAITS = {"deleted": 90 * DAY, "orphan": DAY, "unneeded": DAY}
 
 
-def due(notes: Notes, now: float, *objects: Stored, unwanted: list[Unwanted] | None = None) -> list[str]:
+def due(notes: Notes, now: float, *objects: Stored, unwanted: Sequence[Stored] = ()) -> list[str]:
     with notes:
         notes.find(objects)
-        notes.settle(now, WAITS, unwanted or [])
+        notes.settle(now, WAITS, unwanted)
         return sorted(one.stored.key for one in notes.due(100))
 
 
@@ -591,16 +726,25 @@ def test_what_a_site_began_and_never_pointed_to_waits_a_day(notes):
     assert due(second, DAY, a, b) == ["projects/a"]
 
 
-def test_what_a_step_needs_no_more_waits_from_when_it_said_so(notes):
+def test_what_a_step_needs_no_more_waits_from_the_first_run_that_notices(notes):
     a = stored("a")
-    unwanted = [Unwanted(a, 500.0)]
-    assert due(notes(1), 1000, a, unwanted=unwanted) == []
-    assert due(notes(2), 500 + DAY, a, unwanted=unwanted) == ["projects/a"]
+    due(notes(1), 0, a)
+    assert due(notes(2), 1000, a, unwanted=[a]) == []
+    assert due(notes(3), 999 + DAY, a, unwanted=[a]) == []
+    assert due(notes(4), 1000 + DAY, a, unwanted=[a]) == ["projects/a"]
+
+
+def test_what_was_never_pointed_to_and_is_needed_no_more_waits_once(notes):
+    a = stored("a")
+    for number, (now, gone) in enumerate([(0, []), (DAY / 2, []), (DAY, ["projects/a"])]):
+        one = notes(number)
+        one.never_pointed([a.uuid])
+        assert due(one, now, a, unwanted=[a]) == gone
 
 
 def test_what_is_not_there_is_never_due(notes):
     due(notes(1), 0, stored("a"))
-    assert due(notes(2), 91 * DAY, unwanted=[Unwanted(stored("a"), 0.0)]) == []
+    assert due(notes(2), 91 * DAY, unwanted=[stored("a")]) == []
 
 
 def test_a_job_that_is_gone_is_not_taken_for_one_that_went_well(agent, collector):

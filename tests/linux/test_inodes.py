@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from argosy.core.pointer import brief, same_filesystem
 from argosy.linux import capabilities
 from argosy.linux.extents import extents, merged
 from argosy.linux.identity import filesystem_id, subvolume_id
@@ -129,3 +130,15 @@ def test_what_is_written_is_on_the_disk_after_syncfs_and_a_closed_descriptor_say
     os.close(directory)
     with pytest.raises(OSError, match="Bad file descriptor"):
         syncfs(directory)
+
+
+def test_what_older_kernels_call_an_ext4_is_told_by_its_uuid(tmp_path: Path, loop_mount: LoopMount) -> None:
+    """Linux before 6.0 does not tell ext4's UUID: bindings were made of what statfs answers."""
+    descriptor = os.open(loop_mount("ext4"), os.O_RDONLY)
+    try:
+        called = os.fstatvfs(descriptor).f_fsid.to_bytes(16, "big")
+        assert called == brief(filesystem_id(descriptor))
+        assert same_filesystem(called, filesystem_id(descriptor))
+        assert not same_filesystem(called, os.urandom(16))
+    finally:
+        os.close(descriptor)

@@ -86,12 +86,14 @@ def test_an_adoption_that_is_killed_loses_nothing(side: Side, point: str) -> Non
     original = stub(side, "f")
     twin = copy(original, side.tree / "twin", "--sparse=never", "--reflink=never")
     assert data(twin) >= len(CONTENT)
+    side.close()  # an index is one process's alone
     killed = subprocess.run(
         [sys.executable, "-c", ADOPT, side.root.parent, twin],
         env=os.environ | {"ARGOSY_FAILPOINTS": f"{point}=kill", "PYTHONPATH": str(Path(__file__).parents[2])},
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
+    side = Side(side.root.parent, side.name)
     assert state(side, twin) is State.RECALLING
     assert recall(side, twin) == CONTENT
     assert recall(side, original) == CONTENT

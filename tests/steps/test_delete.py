@@ -1,5 +1,6 @@
 """`delete_paths_from_gpfs`."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -12,9 +13,10 @@ from argosy.core.entry import Entry
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
-from argosy.filesystems._posix import shelves
+from argosy.filesystems._posix import root, shelves, versions
 from argosy.filesystems.base import Shelf
 from argosy.hsm.tree.listing import Listing
+from argosy.linux.libc import LIBC, checked
 from tests.contracts.shelves import slip_in
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side
@@ -291,3 +293,154 @@ def test_a_stub_goes_to_the_trash_with_its_location(london: Side) -> None:
     (outcome,) = delete(london, msgspec.structs.replace(migrated.entry, state="removed"))
     assert outcome.state is FileState.PROCESSED, outcome.reason
     assert {pointer.uuid for _, pointer in london.place.tree(bytes(file)).every_pointer()} == uuids != set()
+
+
+def anew(side: Side, listed: Entry) -> Path:
+    """Make a directory in the place of one that is gone, by the number it had: ext4 gives that again at once."""
+    path = Path(os.fsdecode(listed.path))
+    for number in range(1000):
+        path.mkdir()
+        if path.stat().st_ino == listed.inode:
+            return write(path / "new", "new work")
+        path.rename(path.with_name(f"other-{number}"))
+    raise AssertionError("the number was not given again")
+
+
+@pytest.fixture
+def on_ext4(loop_mount: LoopMount, tmp_path: Path) -> Side:
+    return Side(loop_mount("ext4") / tmp_path.name, "london", store=tmp_path)
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_what_got_the_number_of_what_was_listed_stays(on_ext4: Side, recursive: bool) -> None:
+    (on_ext4.tree / "d").mkdir()
+    listed = on_ext4.entry(on_ext4.tree / "d")
+    (on_ext4.tree / "d").rmdir()
+    work = anew(on_ext4, listed)
+    if not recursive:
+        work.unlink()
+    (outcome,) = delete(on_ext4, listed, recursive=recursive)
+    assert outcome.state is FileState.ABORTED
+    assert work.parent.is_dir()
+    assert work.exists() is recursive
+
+
+def test_a_second_attempt_leaves_what_was_made_since_the_first(london: Side) -> None:
+    file, held = write(london.tree / "f"), write(london.tree / "d/old")
+    assert delete(london, file)[0].state is FileState.PROCESSED
+    write(file, "made anew")
+    write(london.tree / "d/new")
+    london.attempt = 2
+    outcomes = delete(london, file, held.parent, recursive=True)
+    assert [outcome.state for outcome in outcomes] == [FileState.ABORTED, FileState.ABORTED]
+    assert file.read_text() == "made anew"
+    assert [path.name for path in held.parent.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_what_takes_the_place_of_a_file_twice_is_beside_it_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    side = Side(tmp_path, "london", policy=Policy(trash_days=days))
+    file, live = write(side.tree / "f", "old"), write(side.tree / "live", "live work")
+
+    def replaced() -> None:
+        live.rename(file)
+        slip_in(monkeypatch, versions, "noreplace", lambda: write(file, "newer"))
+
+    slip_in(monkeypatch, versions, "noreplace", replaced)
+    (outcome,) = delete(side, side.entry(file))
+    beside = file.with_name("f.moved-conflict")
+    assert outcome.state is FileState.ABORTED
+    assert f"is now {beside}" in outcome.reason
+    assert (file.read_text(), beside.read_text()) == ("newer", "live work")
+    assert trash(side) == []
+
+
+def test_who_has_a_removed_directory_open_puts_nothing_into_the_trash(london: Side) -> None:
+    (london.tree / "d").mkdir(0o750)
+    held = os.open(london.tree / "d", os.O_RDONLY)
+    try:
+        assert delete(london, london.tree / "d")[0].state is FileState.PROCESSED
+        with pytest.raises(FileNotFoundError):
+            os.open("later", os.O_CREAT | os.O_WRONLY, dir_fd=held)
+    finally:
+        os.close(held)
+    assert trash(london) == [london.tree / "d"]
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_a_directory_that_gets_something_as_it_goes_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    side = Side(tmp_path, "london", policy=Policy(trash_days=days))
+    (side.tree / "d").mkdir()
+    held = os.open(side.tree / "d", os.O_RDONLY)
+    real = os.rmdir
+
+    def late(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(os, "rmdir", real)
+        os.close(os.open("work", os.O_CREAT | os.O_WRONLY, dir_fd=held))
+        real(*arguments, **options)
+
+    monkeypatch.setattr(os, "rmdir", late)
+    (outcome,) = delete(side, side.entry(side.tree / "d"), recursive=True)
+    os.close(held)
+    assert outcome.state is FileState.ABORTED
+    assert (side.tree / "d/work").exists()
+    assert trash(side) == []
+
+
+def test_a_limit_that_no_room_helps_against_empties_no_shelf(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, file = write(london.tree / "old"), write(london.tree / "f")
+    delete(london, old)
+    real = shelves.make_private
+
+    def make(*arguments: Any, **options: Any) -> int:
+        if "on_new" in options:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(shelves, "make_private", make)
+    assert delete(london, file)[0].error == "exhausted"
+    assert trash(london) == [old]
+    assert file.exists()
+
+
+def test_what_makes_room_in_vain_stops(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(4):
+        (london.tree / "big").write_bytes(b"x" * (6 << 20))
+        delete(london, london.tree / "big")
+    file = write(london.tree / "f")
+    full(monkeypatch, times=100)
+    assert delete(london, file)[0].error == "exhausted"
+    assert len(trash(london)) == 1
+
+
+def test_what_a_user_mounted_for_himself_alone_stays_and_the_rest_goes(london: Side) -> None:
+    point, gone = london.tree / "d/mine", write(london.tree / "d/gone")
+    point.mkdir()
+    device = os.open("/dev/fuse", os.O_RDWR)
+    options = b"fd=%d,rootmode=40000,user_id=4001,group_id=4001" % device
+    checked(LIBC.mount(b"fuse", os.fsencode(point), b"fuse", 6, options))
+    try:
+        with pytest.raises(PermissionError):
+            os.listdir(point)
+        (outcome,) = delete(london, london.tree / "d", recursive=True)
+    finally:
+        checked(LIBC.umount2(os.fsencode(point), 2))
+        os.close(device)
+    assert (outcome.state, outcome.reason) == (FileState.PROCESSED, "")
+    assert (point.is_dir(), gone.exists()) == (True, False)
+
+
+def test_what_a_directory_costs_does_not_grow_with_its_depth(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    real = root._make_one
+    monkeypatch.setattr(root, "_make_one", lambda *given: opened.append(1) or real(*given))
+    for depth in (20, 80):
+        opened.clear()
+        (london.tree / "d").mkdir()
+        (london.tree / "/".join("d" * depth)).mkdir(parents=True, exist_ok=True)
+        assert delete(london, london.tree / "d", recursive=True)[0].state is FileState.PROCESSED
+        assert len(opened) < 3 * depth

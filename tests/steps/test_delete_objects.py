@@ -1,15 +1,19 @@
 """Removing objects that nothing refers to: what the hub found is held against what is there."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import Any
 
 import msgspec
+import pytest
 
 from argosy.core.entry import Entry, Stored
 from argosy.core.outcome import Outcome
 from argosy.stores import keys
 from argosy.stores.posix import PosixStore
 from tests.sites import Side
+from tests.steps.stubs import made
 
 
 def premigrated(side: Side, name: str, content: bytes = b"content", **options) -> Stored:
@@ -24,7 +28,7 @@ def found(stored: Stored, why: str = "deleted") -> Entry:
     return Entry(path=b"/" + stored.key.encode(), state=why).learned(stored=stored)
 
 
-def told(side: Side, step: str, stored: Stored, why: str = "deleted", **options: str) -> Outcome:
+def told(side: Side, step: str, stored: Stored, why: str = "deleted", **options: Any) -> Outcome:
     (outcome,) = side.do(step, found(stored, why), **options)
     return outcome
 
@@ -155,8 +159,6 @@ def test_nobody_takes_the_key_of_an_object_that_is_to_go(london):
 
 
 def test_a_sidecar_goes_with_the_last_copy_of_its_object(london):
-    import os
-
     (london.tree / "a").write_bytes(b"content")
     os.setxattr(london.tree / "a", "user.large", bytes(3000))
     stored = premigrated(london, "a")
@@ -183,3 +185,64 @@ def test_nothing_is_made_of_an_object_that_is_to_go(london):
     (outcome,) = london.do("reverse_stub", Entry(path=bytes(london.tree / "a")), hydrate=True)
     assert (outcome.state, outcome.error) == ("aborted", "busy")
     assert not (london.tree / "a").exists()
+
+
+def sealed(side: Side, seal: bytes) -> Side:
+    """Give the site's datastore the secret of one hub."""
+    side.access = msgspec.structs.replace(side.access, seal=seal)
+    return side
+
+
+def test_what_another_hub_sealed_stays_whoever_asks(london):
+    stored = premigrated(sealed(london, b"the other hub's"), "a")
+    sealed(london, b"ours")
+    outcome = removed(london, stored, "asked")
+    assert (outcome.state, outcome.reason) == ("skipped", "it does not bear the seal of this hub")
+    assert keys_in(london) == {stored.key}
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_what_this_hub_sealed_goes_and_what_a_lost_one_did_once_it_is_taken_over(london, taken_over):
+    stored = premigrated(sealed(london, b"the lost hub's" if taken_over else b"ours"), "a")
+    sealed(london, b"ours")
+    told(london, "doom_objects", stored)
+    assert told(london, "delete_objects", stored, take_over=taken_over).state == "processed"
+    assert keys_in(london) == set()
+
+
+def test_what_may_be_another_hubs_stays_where_that_cannot_be_read(london):
+    os.setxattr(made(london, "a"), "user.large", bytes(3000))
+    (outcome,) = sealed(london, b"ours").do("migrate", london.entry(london.tree / "a"), premigrate=True)
+    stored = outcome.entry.facts.stored
+    london.site().store("cloud").delete(keys.sidecar(stored.uuid))
+    assert removed(london, stored).state == "skipped"
+    assert stored.key in keys_in(london)
+
+
+def test_a_late_unmarking_leaves_the_mark_of_a_later_run(london, monkeypatch):
+    """Else something might come to refer to the object while the later run removes it."""
+    stored, usual = premigrated(london, "a"), PosixStore.delete
+    told(london, "doom_objects", stored, mark="earlier")
+
+    def delete(store: PosixStore, key: str, **which: str) -> None:
+        monkeypatch.undo()
+        told(london, "doom_objects", stored, mark="later")
+        usual(store, key, **which)
+
+    monkeypatch.setattr(PosixStore, "delete", delete)
+    assert told(london, "delete_objects", stored, "spared", mark="earlier").state == "skipped"
+    assert told(london, "delete_objects", stored, mark="later").state == "processed"
+
+
+def test_a_mark_that_a_lost_hub_left_is_found_and_taken_away(london):
+    stored = premigrated(london, "a")
+    told(london, "doom_objects", stored, mark="of the lost hub")
+    london.hub.batches.clear()
+    london.report("objects", Entry(path=b"/projects/"), datastore="cloud")
+    listed = [entry for batch in london.hub.batches for entry in batch.entries]
+    marks = [entry.path for entry in listed if entry.facts.stored is None]
+    assert marks == [b"/" + keys.doomed(stored.key, stored.uuid).encode()]
+    told(london, "delete_objects", stored, "spared", mark="of the hub that came after")
+    dublin = Side(london.root.parent, "dublin")
+    (outcome,) = dublin.do("reverse_stub", Entry(path=bytes(dublin.tree / "a")), hydrate=True)
+    assert outcome.state == "processed"

@@ -726,7 +726,7 @@ class UnpunchedTree(Posix):
 def test_where_blocks_cannot_be_freed_a_file_stays_premigrated(london: Side, error: ArgosyError) -> None:
     file = made(london, "f")
     tree = london.place.trees[0]
-    london.place.trees[0] = UnpunchedTree(root=tree.root, key=tree.key, error=error)
+    london.serve(UnpunchedTree(root=tree.root, key=tree.key, error=error))
     (outcome,) = migrate(london, file)
     assert (outcome.state, outcome.error) == (FileState.FAILED, error.code)
     assert (file.read_bytes(), state(london, file), pointer(london, file).kept) == (CONTENT, State.PREMIGRATED, 0)
@@ -735,10 +735,10 @@ def test_where_blocks_cannot_be_freed_a_file_stays_premigrated(london: Side, err
 def test_where_only_some_blocks_could_be_freed_the_file_says_so_and_is_recalled(side: Side) -> None:
     file = made(side, "f")
     tree = side.place.trees[0]
-    side.place.trees[0] = UnpunchedTree(root=tree.root, key=tree.key, error=Exhausted("full"), freed=131_072)
+    side.serve(UnpunchedTree(root=tree.root, key=tree.key, error=Exhausted("full"), freed=131_072))
     (outcome,) = migrate(side, file)
     assert (outcome.state, outcome.error, state(side, file)) == (FileState.FAILED, "exhausted", State.RELEASING)
-    side.place.trees[0] = tree
+    side.serve(tree)
     (outcome,) = side.do("recall", side.entry(file))
     assert (outcome.state, file.read_bytes()) == (FileState.PROCESSED, CONTENT)
 

@@ -1,5 +1,6 @@
 """`move_paths_on_gpfs` and `one_step_move_paths_on_gpfs`."""
 
+import errno
 import itertools
 import os
 import re
@@ -13,15 +14,21 @@ from typing import Any
 import msgspec
 import pytest
 
+from argosy.agent.housekeeping import clean
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Changed, Invalid
+from argosy.core.errors import Changed, Corrupt, Invalid
+from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
+from argosy.filesystems._posix import moving
 from argosy.filesystems.base import Shelf
 from argosy.hsm.file.state import State
+from argosy.hsm.tree import move as move_module
 from argosy.hsm.tree.across_roots import _Carriage
+from argosy.hsm.tree.move import Move
+from argosy.linux.rename import exchange
 from argosy.steps.base import Work
 from argosy.steps.move_paths_on_gpfs import MovePathsOnGpfs
 from argosy.steps.one_step_move_paths_on_gpfs import OneStepMovePathsOnGpfs
@@ -549,3 +556,189 @@ def test_a_stub_is_a_stub_in_another_fileset_and_can_be_recalled(two_roots: Side
     (outcome,) = two_roots.do("recall", Entry(path=bytes(target)))
     assert outcome.state is FileState.PROCESSED, outcome.reason
     assert target.read_bytes() == CONTENT
+
+
+# disks that are full
+
+
+def cannot_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the disk be full for all that is new: what only changes its name goes on."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "mkdir", full)
+
+
+@both
+def test_where_there_is_no_room_for_what_it_replaces_nothing_is_moved(
+    london: Side, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
+    one(london, step, write(london.tree / "x"), london.tree / "y")
+    cannot_make(monkeypatch)
+    outcome = one(london, step, a, b)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "exhausted")
+    assert (a.read_text(), b.read_text()) == ("new", "old")
+    assert os.listdir(london.root / ".argosy/moving") == []
+
+
+@both
+def test_a_disk_that_runs_full_between_both_names_halves_no_move(
+    london: Side, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
+    real = moving.exchange
+
+    def filling(*names: Any) -> None:
+        real(*names)
+        cannot_make(monkeypatch)
+
+    monkeypatch.setattr(moving, "exchange", filling)
+    assert one(london, step, a, b).state is FileState.PROCESSED
+    assert (a.exists(), b.read_text()) == (False, "new")
+    assert on_shelf(london, Shelf.VERSIONS) == [str(b)]
+
+
+@both
+def test_what_cannot_be_shelved_after_all_gets_its_name_back(
+    london: Side, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
+    real = moving.noreplace
+
+    def failing(*names: Any) -> None:
+        monkeypatch.setattr(moving, "noreplace", real)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(moving, "noreplace", failing)
+    assert one(london, step, a, b).error == "exhausted"
+    assert (a.read_text(), b.read_text()) == ("new", "old")
+    assert on_shelf(london, Shelf.VERSIONS) == []
+
+
+def test_a_root_is_served_though_there_is_no_room_for_what_a_killed_move_left(
+    london: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
+    tree = london.place.tree(bytes(london.tree))
+    parked = tree.park(bytes(a), tree.stat(bytes(a)), bound_for=bytes(b))
+    (name,) = (path for path in (london.root / ".argosy/moving").iterdir() if path.suffix != ".note")
+    with monkeypatch.context() as patch:
+        exchange_names(name, b)  # and there the agent is killed
+        cannot_make(patch)
+        tree.sweep()
+        assert b.read_text() == "new"
+        assert name.read_text() == "old"
+    tree.sweep()
+    assert on_shelf(london, Shelf.VERSIONS) == [str(b)]
+    assert os.listdir(london.root / ".argosy/moving") == []
+    parked.put_back()
+
+
+def exchange_names(one: Path, other: Path) -> None:
+    directories = [os.open(path.parent, os.O_RDONLY) for path in (one, other)]
+    exchange(directories[0], os.fsencode(one.name), directories[1], os.fsencode(other.name))
+    for directory in directories:
+        os.close(directory)
+
+
+def test_what_others_put_in_the_place_of_what_is_parked_is_no_version_that_expires(
+    london: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    london.policy = Policy(trash_days=0)
+    file = write(london.tree / "d/f", "the only copy")
+    real = Move.check
+
+    def late(self: Move, parked: Any) -> Any:
+        file.parent.rmdir()
+        file.parent.write_text("a file now")
+        write(london.tree / "g/x")
+        return real(self, parked)
+
+    monkeypatch.setattr(Move, "check", late)
+    outcome = one(london, TWO, file, london.tree / "g")
+    assert "in the version store" in outcome.reason
+    assert clean(london.place.tree(bytes(london.tree)), trash_days=0, now=time.time_ns()) == 0
+    assert on_shelf(london, Shelf.VERSIONS) == [str(file)]
+
+
+# what was reported wrongly
+
+
+@both
+def test_a_source_that_is_another_by_now_under_the_same_number_stays(
+    loop_mount: LoopMount, tmp_path: Path, step: str
+) -> None:
+    side = Side(loop_mount("ext4") / tmp_path.name, "london", store=tmp_path)
+    old = write(side.tree / "f", "old")
+    given = listed(side, old, side.tree / "g")
+    old.unlink()
+    assert write(old, "new").stat().st_ino == given.inode
+    assert moved(side, step, given)[0].state is FileState.ABORTED
+    assert old.read_text() == "new"
+
+
+def test_a_directory_from_which_something_is_moved_along_can_be_replaced(london: Side) -> None:
+    file, other = write(london.tree / "t/f"), write(london.tree / "s/x")
+    goes = listed(london, file, london.tree / "g"), listed(london, other.parent, file.parent)
+    assert [outcome.state for outcome in moved(london, TWO, *goes)] == [FileState.PROCESSED] * 2
+    assert (london.tree / "t/x").exists()
+
+
+@both
+def test_a_directory_gives_way_to_a_newer_target_with_all_it_holds(london: Side, step: str) -> None:
+    held, target = write(london.tree / "d/f"), london.tree / "e"
+    target.mkdir()
+    assert one(london, step, held.parent, target, target_max_age=5).state is FileState.SKIPPED
+    assert not held.parent.exists()
+    assert str(held) in on_shelf(london, Shelf.TRASH)
+
+
+@both
+def test_a_second_attempt_does_not_take_an_old_file_for_what_was_to_be_moved(london: Side, step: str) -> None:
+    target = write(london.tree / "there", "something else")
+    ago = time.time() - 3600
+    london.began, london.attempt = time.time() + 120, 2
+    assert one(london, step, london.tree / "never", target).error == "not_found"
+    london.began = ago
+    assert one(london, step, london.tree / "never", target).state is FileState.SKIPPED
+
+
+@both
+def test_a_second_attempt_does_not_move_what_has_the_name_since_the_first(london: Side, step: str) -> None:
+    source, target = write(london.tree / "a", "moved"), london.tree / "b"
+    assert one(london, step, source, target).state is FileState.PROCESSED
+    write(source, "made anew")
+    london.attempt = 2
+    assert one(london, step, source, target).state is FileState.ABORTED
+    assert (source.read_text(), target.read_text()) == ("made anew", "moved")
+
+
+@both
+def test_a_move_is_done_though_something_in_it_keeps_its_location(
+    london: Side, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    gone, good = premigrated(london, "d/gone"), premigrated(london, "d/z")
+    premigrated(london, "d/bad")
+    real = move_module._forget_location
+
+    def late(path: bytes, *more: Any) -> None:
+        (london.tree / "e/gone").unlink(missing_ok=True)
+        if path.endswith(b"bad"):
+            raise Corrupt("cannot be read")
+        real(path, *more)
+
+    monkeypatch.setattr(move_module, "_forget_location", late)
+    outcome = one(london, step, gone.parent, london.tree / "e", delete_remote_xattrs=True)
+    assert outcome.state is FileState.PROCESSED
+    assert "1 may have their locations still" in outcome.reason
+    assert pointer(london, london.tree / "e" / good.name) is None
+
+
+@both
+def test_without_retention_nobody_is_sent_to_the_version_store(london: Side, step: str) -> None:
+    london.policy = Policy(trash_days=0)
+    outcome = one(london, step, write(london.tree / "a"), write(london.tree / "b"))
+    assert outcome.state is FileState.PROCESSED
+    assert "versions list" not in outcome.reason

@@ -443,6 +443,18 @@ def test_a_moved_file_forgets_its_copy_and_others_keep_it(london: Side) -> None:
     assert pointer(london, moved) is None
 
 
+@pytest.mark.parametrize("since", ["rebuild", "ensure_cloud_file_exists"])
+def test_a_moved_file_forgets_its_copy_whatever_looked_at_it_since(london: Side, since: str) -> None:
+    file = london.tree / "f"
+    file.write_bytes(b"1")
+    premigrate(london, file)
+    moved = file.rename(london.tree / "moved")
+    london.report(since, london.entry(moved))
+    (outcome,) = london.do("remove_location_xattrs_for_moved", london.entry(moved))
+    assert outcome.state is FileState.PROCESSED
+    assert pointer(london, moved) is None
+
+
 def test_where_the_index_is_lost_the_store_tells_what_was_moved(london: Side) -> None:
     stays, moves = london.tree / "stays", london.tree / "moves"
     stays.write_bytes(b"1")

@@ -717,10 +717,10 @@ def test_zeros_that_somebody_read_are_not_taken_for_what_somebody_wrote(side: Si
     file = stub(side, "f")
     assert file.read_bytes() == bytes(len(CONTENT))  # where blocks are reserved, these pages show as data
     tree = side.place.trees[0]
-    side.place.trees[0] = StoppingTree(root=tree.root, key=tree.key)
+    side.serve(StoppingTree(root=tree.root, key=tree.key))
     with pytest.raises(LeaseLost):
         recall(side, file)
-    side.place.trees[0] = tree
+    side.serve(tree)
     good(recall(side, file))
     assert file.read_bytes() == CONTENT
     assert conflicts(side) == []
@@ -885,10 +885,10 @@ class TrailedTree(Posix):
 def test_what_somebody_writes_while_a_chunk_is_written_is_kept_beside_the_file(side: Side) -> None:
     file = stub(side, "f", CHUNKS)
     tree = side.place.trees[0]
-    side.place.trees[0] = TrailedTree(root=tree.root, key=tree.key)
+    side.serve(TrailedTree(root=tree.root, key=tree.key))
     with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
-    side.place.trees[0] = tree
+    side.serve(tree)
     assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes()[7 * MiB :].startswith(b"ahead of us")

@@ -571,7 +571,7 @@ def test_stale_handles_are_tried_again_for_stubs_or_for_all(
     london: Side, dublin: Side, *, retry: str | None, hydrate: bool, succeeds: bool
 ) -> None:
     entries = arriving(london, dublin, made(london, "f"))
-    dublin.place.trees[0] = Stale(root=dublin.place.trees[0].root, key=dublin.place.trees[0].key)
+    dublin.serve(Stale(root=dublin.place.trees[0].root, key=dublin.place.trees[0].key))
     report = dublin.report("reverse_stub", *entries, retry_stale=retry, hydrate=hydrate)
     assert (dublin.tree / "f").exists() is succeeds
     assert (report.error == "") is succeeds
@@ -580,7 +580,7 @@ def test_stale_handles_are_tried_again_for_stubs_or_for_all(
 def test_a_handle_that_stays_stale_is_not_tried_for_ever(london: Side, dublin: Side) -> None:
     entries = arriving(london, dublin, made(london, "f"))
     tree = Stale(root=dublin.place.trees[0].root, key=dublin.place.trees[0].key, times=[9])
-    dublin.place.trees[0] = tree
+    dublin.serve(tree)
     report = dublin.report("reverse_stub", *entries, retry_stale="all")
     assert "Stale file handle" in report.reason
     assert tree.times == [6]

@@ -94,7 +94,7 @@ class Haunted(Posix):
 
 def haunt(site: Side, ghost: Callable[[Path], object]) -> None:
     tree = site.place.trees[0]
-    site.place.trees[0] = Haunted(root=tree.root, key=tree.key, ghost=ghost)
+    site.serve(Haunted(root=tree.root, key=tree.key, ghost=ghost))
 
 
 def without_a_trace(path: Path) -> None:
@@ -334,7 +334,7 @@ def test_what_is_written_while_attributes_are_given_is_sent_the_next_time(
     file.chmod(0o600)
     monkeypatch.setattr(Restless, "at", at)
     tree = london.place.trees[0]
-    london.place.trees[0] = Shaken(root=tree.root, key=tree.key)
+    london.serve(Shaken(root=tree.root, key=tree.key))
     outcome = align(london, file)
     assert outcome.state is (FileState.ABORTED if at == "attributes" else FileState.PROCESSED)
     (sent,) = premigrate(london, file)

@@ -6,12 +6,13 @@ did stands in files of the task's directory.
 
 import os
 import select
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -169,9 +170,27 @@ class Location:
         """Return how an agent that made the calls ended."""
         return self.begin(*calls, **fields).wait()
 
+    def learn(self) -> None:
+        """Have the site's index know what those came to know that worked beside it, as threads of one agent would."""
+        with closing(sqlite3.connect(self.top / f"agent-{self.name}" / "index.db", isolation_level=None)) as index:
+            for known in (self.scratch / "tasks").glob(f"{self.name}-*/agent/index.db"):
+                _teach(index, known, known.parent.parent / "before/index.db")
+                known.unlink()
+
     def do(self, *calls: Call, **fields: Any) -> list[Outcome]:
         """Return the outcomes of the last call; none of them may have broken."""
         return self.run(*calls, **fields).outcomes
+
+
+def _teach(index: sqlite3.Connection, known: Path, before: Path) -> None:
+    index.execute("ATTACH ? AS known", (str(known),))
+    index.execute("ATTACH ? AS before", (str(before),))
+    for table in ("object", "inode"):
+        index.execute(
+            f"INSERT OR REPLACE INTO main.{table} SELECT * FROM known.{table} EXCEPT SELECT * FROM before.{table}"
+        )
+    for name in ("known", "before"):
+        index.execute(f"DETACH {name}")
 
 
 def call(step: str, *paths: Path | Entry, **options: Any) -> Call:

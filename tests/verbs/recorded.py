@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from argosy.agent.lease import Lease
+from argosy.core import failpoints
 from argosy.core.pointer import Pointer
 from argosy.linux import space
 from argosy.linux.libc import LIBC
@@ -24,7 +25,8 @@ from tests.verbs.evidence import ATTRIBUTE
 EXCHANGE = 2
 OUT_OF_SIGHT = ("staging", "moving", "times", "locks")
 """What the next start of an agent clears, whatever of it is on the disk."""
-SHELVES = ("trash", "versions")
+BYTES = ("write", "punch", "truncate")
+"""What changes the bytes of a file."""
 
 
 @dataclass(frozen=True)
@@ -35,35 +37,54 @@ class Event:
     inode: int = 0
     path: str = ""
     had: str = ""
-    directories: tuple[int, ...] = ()
-    """Inodes of the directories whose names it changes."""
+    directory: int = 0
+    """Inode of the directory in which a name was given."""
+    had_directory: int = 0
+    """Inode of the one from which a name was taken."""
     is_file: bool = True
+    was: str = ""
+    """Which state the file was marked with before."""
+
+    @property
+    def lies_in(self) -> str:
+        """Which of Argosy's own directories it lies in, "" for none."""
+        return _private(self.path)
+
+    @property
+    def came_from(self) -> str:
+        """Which of Argosy's own directories it lay in, "" for none."""
+        return _private(self.had)
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it lies where programs see it."""
+        return bool(self.path) and not self.lies_in
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether it lay where programs see it."""
+        return bool(self.had) and not self.came_from
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.act, self.had and f"{self.had} ->", self.path)))
 
 
-@dataclass(frozen=True)
-class Place:
-    """A path, by who can see it."""
+def _private(path: str) -> str:
+    _, found, rest = path.partition("/.argosy/")
+    return rest.partition("/")[0] if found else ""
 
-    path: str
 
-    @property
-    def private(self) -> str:
-        """Which of Argosy's own directories it lies in, "" for the tree."""
-        _, found, rest = self.path.partition("/.argosy/")
-        return rest.partition("/")[0] if found else ""
+class _Every(dict[str, tuple[str, int | None]]):
+    """Every failpoint there is."""
 
-    @property
-    def in_tree(self) -> bool:
-        """Whether programs see it."""
-        return bool(self.path) and not self.private
+    def __missing__(self, name: str) -> tuple[str, int | None]:
+        return "note", None
 
-    @property
-    def stays(self) -> bool:
-        """Whether it is to be there after a start."""
-        return bool(self.path) and self.private not in OUT_OF_SIGHT
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __bool__(self) -> bool:
+        return True
 
 
 class Recorder:
@@ -72,28 +93,41 @@ class Recorder:
     def __init__(self, *roots: Path) -> None:
         self.roots = tuple(f"{root}/" for root in roots)
         self.events: list[Event] = []
+        self.at: Callable[[str], None] = lambda _: None
+        """What is to be done at a point."""
 
     def note(self, act: str, **fields: Any) -> None:
         """Note a call."""
         self.events.append(Event(act, **fields))
 
-    def of_file(self, act: str, descriptor: Any) -> None:
+    def reach(self, point: str) -> None:
+        """Note that the verb came to a point."""
+        self.note(f"at {point}")
+        self.at(point)
+
+    def of_file(self, act: str, descriptor: Any, *, was: str = "") -> None:
         """Note what is done to an open file or directory below the roots."""
         where = f"/proc/self/fd/{descriptor}" if isinstance(descriptor, int) else os.fsdecode(descriptor)
         path = os.path.realpath(where)
         if f"{path}/".startswith(self.roots):
             found = os.stat(where)
-            self.note(act, inode=found.st_ino, path=path, is_file=stat.S_ISREG(found.st_mode))
+            self.note(act, inode=found.st_ino, path=path, is_file=stat.S_ISREG(found.st_mode), was=was)
 
     def of_name(self, act: str, before: tuple[int, bytes] | None, after: tuple[int, bytes] | None) -> None:
         """Note, of what was done, that something has another name."""
         had, path = (self._path(spot) for spot in (before, after))
         if not (path or had).startswith(self.roots):
             return
-        spots = [spot for spot in (before, after) if spot is not None]
-        directories = tuple(os.fstat(directory).st_ino for directory, _ in spots)
-        inode = 0 if after is None else os.stat(after[1], dir_fd=after[0], follow_symlinks=False).st_ino
-        self.note(act, inode=inode, path=path, had=had, directories=directories)
+        found = None if after is None else os.stat(after[1], dir_fd=after[0], follow_symlinks=False)
+        self.note(
+            act,
+            inode=0 if found is None else found.st_ino,
+            path=path,
+            had=had,
+            directory=0 if after is None else os.fstat(after[0]).st_ino,
+            had_directory=0 if before is None else os.fstat(before[0]).st_ino,
+            is_file=found is not None and stat.S_ISREG(found.st_mode),
+        )
 
     def _path(self, spot: tuple[int, bytes] | None) -> str:
         return "" if spot is None else f"{os.readlink(f'/proc/self/fd/{spot[0]}')}/{os.fsdecode(spot[1])}"
@@ -116,8 +150,11 @@ def _note_files(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
         return real(descriptor, *rest, **more)
 
     def setxattr(real: Callable[..., None], descriptor: Any, name: Any, value: bytes, *rest: Any, **more: Any) -> None:
-        act = f"point {Pointer.decode(value).state.name}" if os.fsdecode(name) == ATTRIBUTE else "dress"
-        noting(act, real, descriptor, name, value, *rest, **more)
+        if os.fsdecode(name) == ATTRIBUTE:
+            recorder.of_file(f"point {Pointer.decode(value).state.name}", descriptor, was=_state(descriptor))
+        else:
+            recorder.of_file("dress", descriptor)
+        real(descriptor, name, value, *rest, **more)
 
     def removexattr(real: Callable[..., None], descriptor: Any, name: Any, **more: Any) -> None:
         noting("forget" if os.fsdecode(name) == ATTRIBUTE else "dress", real, descriptor, name, **more)
@@ -129,6 +166,13 @@ def _note_files(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(os, "removexattr", partial(removexattr, os.removexattr))
     patch.setattr(space, "punch", partial(noting, "punch", space.punch))
     patch.setattr(LIBC, "syncfs", partial(noting, "sync all", LIBC.syncfs))
+
+
+def _state(descriptor: Any) -> str:
+    try:
+        return Pointer.decode(os.getxattr(descriptor, ATTRIBUTE)).state.name
+    except OSError:
+        return ""
 
 
 def _note_names(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
@@ -148,13 +192,15 @@ def _note_names(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
         if dst_dir_fd is not None:
             recorder.of_name("link", None, (dst_dir_fd, new))
 
-    def unlink(real: Callable[..., None], name: Any, *, dir_fd: int | None = None) -> None:
+    def removing(act: str, real: Callable[..., None], name: Any, *, dir_fd: int | None = None) -> None:
         real(name, dir_fd=dir_fd)
         if dir_fd is not None:
-            recorder.of_name("unlink", (dir_fd, name), None)
+            recorder.of_name(act, (dir_fd, name), None)
 
-    for name, wrapper in {"rename": rename, "link": link, "unlink": unlink, "rmdir": unlink}.items():
+    for name, wrapper in {"rename": rename, "link": link}.items():
         patch.setattr(os, name, partial(wrapper, getattr(os, name)))
+    for name in ("unlink", "rmdir"):
+        patch.setattr(os, name, partial(removing, name, getattr(os, name)))
     patch.setattr(LIBC, "renameat2", partial(renameat2, LIBC.renameat2))
 
 
@@ -169,5 +215,5 @@ def _note_others(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
     for act in ("head", "get", "put", "copy", "delete"):
         patch.setattr(PosixStore, act, noted(f"store {act}", getattr(PosixStore, act)))
     patch.setattr(Lease, "check", noted("check", Lease.check))
-
-
+    patch.setattr(failpoints, "_points", _Every())
+    patch.setattr(failpoints, "_act", lambda name, _: recorder.reach(name))

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import struct
 from pathlib import Path
@@ -68,7 +69,9 @@ def perform(task: Task) -> None:
         from argosy.stores.s3 import S3Store
 
         S3Store.single = task.single
-    side = Side(Path(task.top), task.site, store=Path(task.store), layout=task.layout, policy=task.policy)
+    side = Side(
+        Path(task.top), task.site, store=Path(task.store), layout=task.layout, policy=task.policy, agent=_agent(task)
+    )
     side.access = task.access or side.access
     side.pool._max_workers = task.threads
     with (Path(task.directory) / "reports").open("ab") as reports:
@@ -80,6 +83,15 @@ def perform(task: Task) -> None:
             reports.flush()
             failpoints.failpoint(f"done:{number}")
     side.place.close()
+
+
+def _agent(task: Task) -> Path:
+    """Return the agent's directory; one beside another has a copy, for an index is one process's alone."""
+    agent, own = Path(task.top) / f"agent-{task.site}", Path(task.directory)
+    if task.sweeps:
+        return agent
+    shutil.copytree(agent, own / "before")
+    return Path(shutil.copytree(own / "before", own / "agent"))
 
 
 def _switch_on(task: Task) -> None:

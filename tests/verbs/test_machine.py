@@ -294,13 +294,15 @@ class Machine(RuleBasedStateMachine):
         self.stamp(name)
         entry = self.side.entry(path)
         call = Call(step="migrate", entries=(entry,), options={"premigrate": premigrate})
-        agent = self.location.begin(call, failpoints=f"hsm:{point}=pause", sweeps=False)
+        self.side.place.close()  # an index is one process's alone
+        agent = self.location.begin(call, failpoints=f"hsm:{point}=pause")
         agent.until(lambda: agent.hits(f"hsm:{point}"))
         with path.open("ab") as opened:
             opened.write(b"during")
         file.content += b"beforeduring"
         agent.go(f"hsm:{point}")
         (outcome,) = agent.wait().outcomes
+        self.restart()
         if point in {"hash", "put"} or not premigrate:
             assert outcome.state is FileState.ABORTED, outcome
         self.stamp(name)
@@ -310,6 +312,7 @@ class Machine(RuleBasedStateMachine):
         clean = sorted(name for name in names if self.is_clean(name))
         entries = tuple(self.side.entry(self.path(name)) for name in clean)
         call = Call(step=step, entries=entries, options=options)
+        self.side.place.close()
         ended = self.location.run(call, failpoints=f"hsm:{point}=kill#{hit}", threads=1)
         assert ended.status in {0, KILLED}, ended.errors
         self.restart()

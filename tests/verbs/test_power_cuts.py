@@ -13,6 +13,8 @@ from tests.verbs.disks import Disk
 from tests.verbs.scenarios import SCENARIOS, Scenario
 
 KINDS = ("ext4", "xfs")
+TRIES = 3
+"""XFS brings its log to the disk every half a minute of its own accord: what an agent did may get there with it."""
 POINTS = [
     pytest.param(scenario, point, id=f"{scenario.__name__}-{point}")
     for scenario in SCENARIOS
@@ -76,6 +78,12 @@ def test_what_was_reported_stands_when_the_power_fails_in_the_next_moment(
 def test_an_agent_that_never_waits_for_the_disk_is_found_out(
     agents: Server, tmp_path: Path, disk: Callable[[str], Disk], kind: str, scenario: type[Scenario]
 ) -> None:
-    case = after_a_cut(agents, disk(kind), tmp_path, scenario, never_syncs=True)
-    with pytest.raises((AssertionError, FileNotFoundError)):
-        case.check_end()
+    for attempt in range(TRIES):
+        scratch = tmp_path / str(attempt)
+        scratch.mkdir()
+        case = after_a_cut(agents, disk(kind), scratch, scenario, never_syncs=True)
+        try:
+            case.check_end()
+        except (AssertionError, FileNotFoundError):
+            return
+    pytest.fail("all was on the disk, though nobody waited for it")

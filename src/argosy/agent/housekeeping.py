@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -10,11 +9,12 @@ from typing import Final
 
 import structlog
 
+from argosy.agent.clock import Clock
 from argosy.agent.place import Place
 from argosy.core.errors import ArgosyError
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
-from argosy.hsm.tree.shelves import oldest_first, purged
+from argosy.hsm.tree.shelves import is_spared, oldest_first, purged
 
 log = structlog.get_logger()
 
@@ -28,8 +28,9 @@ _DAY: Final = 86_400 * 10**9
 class Housekeeper:
     """Keeps the shelves of a site's roots, in a thread of its own: there may be much to remove."""
 
-    def __init__(self, place: Place, trash_days: float) -> None:
+    def __init__(self, place: Place, trash_days: float, clock: Clock) -> None:
         self._place = place
+        self._clock = clock
         self._trash_days = trash_days
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{place.name}-housekeeper", daemon=True)
@@ -44,15 +45,19 @@ class Housekeeper:
 
     def _run(self) -> None:
         while True:
-            self._clean_all()
+            try:
+                self._clean_all()
+            except Exception:  # whatever it was, the next look may go well
+                log.exception("shelves were not looked at", site=self._place.name)
             if self._stopped.wait(INTERVAL):
                 return
 
     def _clean_all(self) -> None:
+        now = self._clock.believed()
         for trees in _by_filesystem(self._place.served()):
             roots = [display(tree.root) for tree in trees]
             try:
-                gone = clean(*trees, trash_days=self._trash_days, stopped=self._stopped.is_set)
+                gone = clean(*trees, trash_days=self._trash_days, now=now, stopped=self._stopped.is_set)
             except ArgosyError as error:
                 log.warning("shelves were not cleaned", roots=roots, reason=error.message)
             else:
@@ -60,18 +65,19 @@ class Housekeeper:
                     log.info("shelves were cleaned", roots=roots, entries=gone)
 
 
-def clean(*trees: Filesystem, trash_days: float, stopped: Callable[[], bool] = lambda: False) -> int:
+def clean(*trees: Filesystem, trash_days: float, now: int | None, stopped: Callable[[], bool] = lambda: False) -> int:
     """Remove what has been on a shelf for `trash_days`, and for want of space more, the oldest first; return how many.
 
-    The trees are all of one filesystem. For want of space nothing goes that frees none. What cannot be removed is
-    logged and stays. A kill at any time leaves the rest for the next time.
+    The trees are all of one filesystem. `now`: the time, ns since 1970; where it is not known, nothing goes for its
+    age. For want of space nothing goes that frees none. What cannot be removed is logged and stays. A kill at any time
+    leaves the rest for the next time.
     """
-    gone, missing, before = 0, _missing(trees), time.time_ns() - int(trash_days * _DAY)
+    gone, missing, before = 0, _missing(trees), -1 if now is None else now - int(trash_days * _DAY)
     for tree, kept in oldest_first(trees):
         if stopped() or (kept.since_ns > before and missing <= 0):
             break
         freed = tree.freed_by(kept) if missing > 0 else 0
-        if (freed or kept.since_ns <= before) and purged(tree, kept):
+        if (freed or kept.since_ns <= before) and not is_spared(kept, now) and purged(tree, kept):
             gone += 1
             missing -= freed  # counted, not looked at: filesystems give it back later
     return gone

@@ -27,8 +27,8 @@ class Hub(Protocol):
     def probed(self, told: Probed) -> None:
         """Record what was found at a datastore."""
 
-    def present(self, told: Present) -> None:
-        """Record that a node serves a site, and which of its roots it does not."""
+    def present(self, told: Present) -> tuple[str, ...]:
+        """Record that a node serves a site, and which of its roots it does not; return roots that it is to forget."""
 
 
 class Bell(Protocol):

@@ -58,6 +58,10 @@ CREATE TABLE IF NOT EXISTS whole (
 CREATE TABLE IF NOT EXISTS surveyed (
     tree TEXT PRIMARY KEY
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lies (
+    tree TEXT PRIMARY KEY,
+    place BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS boot (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE
@@ -89,6 +93,8 @@ _AT_ONCE: Final = 1000
 _MANY: Final = 10_000
 """The same, of rows that are only counted."""
 _BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PLACE: Final = 24
+"""Bytes of an inode's name that tell filesystem and subvolume."""
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -292,8 +298,9 @@ class Index:
 
     def leave(self, inodes: Iterable[tuple[Binding, Note]]) -> None:
         """Forget inodes that are no more, or have nothing to be remembered, unless something else was noted since."""
+        told = list(inodes)
         with self._lock:
-            gone = [(name, note.uuid) for binding, note in inodes if (name := self._name(binding)) not in self._inodes]
+            gone = [(name, note.uuid) for binding, note in told if (name := self._name(binding)) not in self._inodes]
             self._change(lambda: self._drop(gone))
 
     def _drop(self, gone: list[tuple[bytes, bytes]]) -> None:
@@ -329,7 +336,7 @@ class Index:
             self._change(lambda: self._db.execute("INSERT OR IGNORE INTO whole VALUES (?)", (tree,)))
 
     def is_surveyed(self, tree: str) -> bool:
-        """Say whether `stub_places` tells of all stubs of a tree: not, where the index is younger and was not rebuilt."""
+        """Say whether `stub_places` tells of all stubs of a tree: not of one that is older, before a rebuild."""
         with self._lock:
             return bool(self._rows("SELECT 1 FROM surveyed WHERE tree = ?", (tree,)))
 
@@ -338,6 +345,25 @@ class Index:
         self.flush()
         with self._lock:
             self._change(lambda: self._db.execute("INSERT OR IGNORE INTO surveyed VALUES (?)", (tree,)))
+
+    def locate(self, tree: str, top: Binding) -> None:
+        """Remember on which filesystem and subvolume a tree lies: `top` is its root."""
+        with self._lock:
+            place = self._name(top)[:_PLACE]
+            self._change(lambda: self._db.execute("INSERT OR REPLACE INTO lies VALUES (?, ?)", (tree, place)))
+
+    def forget_tree(self, tree: str, others: Collection[str]) -> None:
+        """Forget a tree, and all inodes of the filesystem or subvolume it lay on, if none of the others lies there."""
+        self.flush()
+        with self._lock:
+            lies = dict(self._rows("SELECT tree, place FROM lies"))
+            place = lies.get(tree)
+            if place is not None and place not in {lies.get(other) for other in others}:
+                self._change(
+                    lambda: self._db.execute("DELETE FROM inode WHERE binding > ? AND binding < ?", _within(place))
+                )
+            for table in ("whole", "surveyed", "lies"):
+                self._change(lambda table=table: self._db.execute(f"DELETE FROM {table} WHERE tree = ?", (tree,)))  # type: ignore[misc]  # noqa: S608 - one of ours
 
     def read_whole(self, uuid: bytes, when_ns: int) -> None:
         """Note when an object was read whole and was what was stored."""
@@ -468,7 +494,6 @@ class Index:
             except Exhausted as error:  # it stays noted, for as long as this process lives
                 log.warning("index not written", reason=error.message)
 
-
     def _show(self) -> None:
         """Bring what was written to where other processes read it; where there is no room, later."""
         with self._lock, suppress(sqlite3.Error):
@@ -496,9 +521,14 @@ def _filesystems(ask: Callable[[str, tuple[bytes]], Iterable[tuple[Any, ...]]]) 
         last = None if name is None else _behind(name[:16])
 
 
-def _behind(filesystem: bytes) -> bytes:
-    """Return what sorts behind the names of all inodes of a filesystem, and before those of others."""
-    return filesystem + b"\xff" * (_BINDING.size - 16 + 1)
+def _behind(place: bytes) -> bytes:
+    """Return what sorts behind the names of all inodes of a filesystem or subvolume, and before those of others."""
+    return place + b"\xff" * (_BINDING.size - len(place) + 1)
+
+
+def _within(place: bytes) -> tuple[bytes, bytes]:
+    """Return between what the names of all inodes of a filesystem or subvolume lie."""
+    return place, _behind(place)
 
 
 def name_of(binding: Binding) -> bytes:

@@ -128,9 +128,9 @@ class LocalHub:
         """Record what was found at a datastore."""
         self._call("probed", told)
 
-    def present(self, told: Present) -> None:
-        """Record that a node serves a site."""
-        self._call("present", told)
+    def present(self, told: Present) -> tuple[str, ...]:
+        """Record that a node serves a site; return roots that it is to forget."""
+        return wire.load(self._call("present", told), tuple[str, ...])
 
     def listen(self, ring: Ring) -> None:
         """From now on pass the hub's bells to `ring`, through every absence of the hub, until `close`."""

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from argosy.agent.index import Index
 from argosy.agent.lease import Lease
 from argosy.agent.roots import Roots
@@ -27,6 +29,7 @@ from argosy.site import Note
 from argosy.stores.base import STORES, Store
 from argosy.stores.posix import PosixStore
 
+log = structlog.get_logger()
 
 REBUILD = "mount all its disks and run `argosy rebuild`"
 """What an index needs that knows nothing."""
@@ -84,14 +87,15 @@ class Place:
             is_new = self._roots.admit(lying)
             identity = lying.identity()
             ident = identity.id if identity is not None else ""
+            self.index.locate(ident, lying.binding(tree.root))
             if is_new:  # nothing in it was ours before
                 self.index.make_whole(ident)
                 self.index.make_surveyed(ident)
             if ident not in self._swept:
                 lying.sweep()
                 self._swept.add(ident)
-        except ArgosyError as error:
-            self.unserved[tree.root] = error.message
+        except (ArgosyError, OSError) as error:
+            self.unserved[tree.root] = error.message if isinstance(error, ArgosyError) else str(error)
         else:
             self._served[tree.root] = lying, ident
             self.unserved.pop(tree.root, None)
@@ -136,6 +140,23 @@ class Place:
     def unsurveyed(self) -> list[bytes]:
         """Return the roots that are served and whose stubs the index does not know."""
         return [root for root, (_, ident) in self._served.items() if not self.index.is_surveyed(ident)]
+
+    def trouble(self) -> str:
+        """Say what is to be done at the site, although its roots are served; nothing, where all is well."""
+        roots = ", ".join(map(display, self.unsurveyed()))
+        return f"the index began anew, and does not know all stubs below {roots}: {REBUILD}" if roots else ""
+
+    def retired(self) -> list[bytes]:
+        """Return the roots that were served once and that the configuration has no longer."""
+        return list(self._roots.retired().values())
+
+    def forget(self, roots: Collection[str]) -> None:
+        """Forget roots that are retired, as people read them: nobody needs their stubs any more."""
+        for ident, root in self._roots.retired().items() if roots else ():
+            if display(root) in roots:
+                self.index.forget_tree(ident, [other for _, other in self._served.values()])
+                self._roots.forget(ident)
+                log.warning("root forgotten", site=self.name, root=display(root))
 
     def survey(self, root: bytes) -> None:
         """Remember that the stubs below a root were noted; of another path, nothing."""

@@ -6,12 +6,15 @@ from contextlib import suppress
 from functools import partial
 
 import msgspec
+import structlog
 
 from argosy.agent.hub import Hub
 from argosy.core.errors import ArgosyError
 from argosy.core.order import StoreAccess
 from argosy.core.report import Probed, fingerprint
 from argosy.stores.base import Store
+
+log = structlog.get_logger()
 
 PERIOD = 2.0
 """Seconds between questions to the hub."""
@@ -37,9 +40,12 @@ class Prober:
 
     def _run(self) -> None:
         while not self._stopped.wait(PERIOD):
-            with suppress(ArgosyError):  # the hub is away: it is asked again
-                for access in self._hub.unprobed(self._site):
-                    self._hub.probed(self._probe(access))
+            try:
+                with suppress(ArgosyError):  # the hub is away: it is asked again
+                    for access in self._hub.unprobed(self._site):
+                        self._hub.probed(self._probe(access))
+            except Exception:  # whatever it was, the thread goes on: nobody else probes
+                log.exception("datastores were not probed", site=self._site)
 
     def _probe(self, access: StoreAccess) -> Probed:
         told = partial(Probed, datastore=access.name, fingerprint=fingerprint(access))
@@ -47,4 +53,7 @@ class Prober:
             found = self._store(access).probe()
         except ArgosyError as error:
             return told(trouble=error.message)
+        except Exception as error:  # a library's, of settings that nobody foresaw: the others are probed all the same
+            log.exception("probe failed", datastore=access.name)
+            return told(trouble=f"it cannot be asked ({type(error).__name__}: {error}): look at its settings")
         return told(abilities=msgspec.structs.asdict(found))

@@ -61,16 +61,13 @@ class Roots:
         """Return which trees were served here."""
         return self._known().keys()
 
-    def forget(self, roots: Collection[bytes]) -> list[bytes]:
-        """Forget the trees of roots that the configuration has no longer; return which."""
-        gone = {ident: root for ident, root in self._known().items() if root in roots and root not in self._configured}
-        for ident in gone:
-            (self._directory / ident).unlink(missing_ok=True)
-        return list(gone.values())
+    def forget(self, ident: str) -> None:
+        """Forget a tree that was served once."""
+        (self._directory / ident).unlink(missing_ok=True)
 
-    def retired(self) -> list[bytes]:
-        """Return the roots that were served once and that the configuration has no longer."""
-        return sorted(set(self._known().values()) - self._configured)
+    def retired(self) -> dict[str, bytes]:
+        """Return the roots that were served once and that the configuration has no longer, each by its identity."""
+        return {ident: root for ident, root in sorted(self._known().items()) if root not in self._configured}
 
     def expect(self, trees: Collection[Posix]) -> None:
         """Return where these are, right now, all the trees that were ever served.
@@ -81,7 +78,7 @@ class Roots:
         for tree in trees:
             if self._recognised(tree) is None:
                 raise Unavailable(f"root {display(tree.root)} has lost its identity: restart the agent")
-        for root in self.retired():
+        for root in self.retired().values():
             raise Unavailable(
                 f"root {display(root)}, which was served once, is no longer in the configuration: add it again, or, if "
                 f"its stubs are needed no more, run `argosy site forget-root {self._site} {display(root)}`"

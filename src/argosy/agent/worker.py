@@ -1,5 +1,6 @@
 """The agent: hears bells, claims orders, runs them, delivers what became of them."""
 
+import sqlite3
 import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from argosy.agent.clock import Clock
 from argosy.agent.housekeeping import Housekeeper
 from argosy.agent.hub import Hub
 from argosy.agent.lease import Lease, Leases, now
@@ -35,18 +37,50 @@ class Worker:
     """The sites of one configuration, served by this process."""
 
     def __init__(self, config: Config, data_dir: Path, hub: Hub, node: str) -> None:
+        self._hub = hub
+        self._node = node
+        self._top = data_dir / "agent"
         self._leases = Leases(hub)
-        shelves = {store.path for store in config.datastores if store.type == "POSIX"}
-        self._sites = {
-            site.name: SiteWorker(site, data_dir / "agent" / site.name, hub, self._leases, node=node, shelves=shelves)
-            for site in config.sites
-        }
+        self._shelves = {store.path for store in config.datastores if store.type == "POSIX"}
+        self._sites: dict[str, SiteWorker] = {}
+        self._closed = {site.name: site for site in config.sites}
+        """Sites that could not be opened yet: what is wrong with one is nothing to the others."""
+        self._told: dict[str, str] = {}
+        self._stopped = threading.Event()
+        self._opener = threading.Thread(target=self._open_rest, name="opener", daemon=True)
 
     def start(self) -> None:
         """Clear what a killed agent left, deliver what it spooled, and take orders from now on."""
         self._leases.start()
-        for site in self._sites.values():
-            site.start()
+        self._open_sites()
+        if self._closed:
+            self._opener.start()
+
+    def _open_rest(self) -> None:
+        """Open sites as soon as they can be."""
+        while self._closed and not self._stopped.wait(REDELIVERY):
+            self._open_sites()
+
+    def _open_sites(self) -> None:
+        for config in list(self._closed.values()):
+            try:
+                site = SiteWorker(
+                    config, self._top / config.name, self._hub, self._leases, node=self._node, shelves=self._shelves
+                )
+            except (ArgosyError, OSError, sqlite3.Error) as error:
+                self._tell(config, error.message if isinstance(error, ArgosyError) else str(error))
+            else:
+                del self._closed[config.name]
+                self._sites[config.name] = site
+                site.start()
+
+    def _tell(self, config: SiteConfig, reason: str) -> None:
+        """Log why a site is not served, once, and have the hub know it."""
+        if self._told.get(config.name) != reason:
+            log.error("site is not served", site=config.name, reason=reason)
+        self._told[config.name] = reason
+        with suppress(ArgosyError):  # the hub is away: it is told with the next try
+            self._hub.present(Present(site=config.name, node=self._node, unserved=dict.fromkeys(config.roots, reason)))
 
     def ring(self, site: str, task: str, attempt: int, queue: str) -> None:
         """Have the task claimed and run as soon as a slot is free. Bells for unknown sites are ignored."""
@@ -55,6 +89,9 @@ class Worker:
 
     def stop(self, timeout: float) -> None:
         """Stop between entries and wait for what is under way, `timeout` seconds at most."""
+        self._stopped.set()
+        if self._opener.is_alive():
+            self._opener.join(timeout)
         self._leases.stop("the agent is stopping")
         for site in self._sites.values():
             site.stop(timeout)
@@ -71,7 +108,7 @@ class SiteWorker:
         self._leases = leases
         self._place = Place(config, directory, shelves=shelves)
         self._prober = Prober(config.name, hub, self._place.store)
-        self._housekeeper = Housekeeper(self._place, config.trash_days)
+        self._housekeeper = Housekeeper(self._place, config.trash_days, Clock(directory / "clock"))
         self._told: dict[bytes, str] = {}
         self._said: tuple[Present, float] | None = None
         self._spool = Spool(directory / "spool")
@@ -155,18 +192,23 @@ class SiteWorker:
     def _keep(self) -> None:
         """Send what is in the spool, at the start and whenever something stays there; serve roots when they can be."""
         while True:
-            self._deliver()
-            self._say_present()
+            try:
+                self._open_up()
+                self._deliver()
+                self._say_present()
+            except Exception:  # whatever it was, the thread goes on: nobody else does this
+                log.exception("site was not looked after", site=self._place.name)
             if self._stopped.wait(REDELIVERY):
                 return
-            self._open_up()
 
     def _open_up(self) -> None:
-        """Serve the roots that can be served; a site without any stays closed."""
+        """Serve the roots that can be served; a site without any is closed: what is to be done there waits."""
         self._place.start()
         self._tell(dict(self._place.unserved))
         if len(self._told) < len(self._place.trees):
             self._open.set()
+        else:
+            self._open.clear()
 
     def _tell(self, unserved: dict[bytes, str]) -> None:
         """Log what is no longer as it was told last."""
@@ -179,13 +221,19 @@ class SiteWorker:
 
     def _say_present(self) -> None:
         """Have the hub know that the site is served, and which of its roots are not: at once when that changes."""
-        unserved = {display(root): reason for root, reason in self._told.items()}
-        told = Present(site=self._place.name, node=self._node, unserved=unserved)
+        told = Present(
+            site=self._place.name,
+            node=self._node,
+            unserved={display(root): reason for root, reason in self._told.items()},
+            retired=tuple(map(display, self._place.retired())),
+            trouble=self._place.trouble(),
+        )
         if self._said is not None and self._said[0] == told and now() < self._said[1]:
             return
         with suppress(ArgosyError):  # the hub is away: it is told in a moment
-            self._hub.present(told)
+            forgotten = self._hub.present(told)
             self._said = (told, now() + PRESENCE)
+            self._place.forget(frozenset(forgotten))
 
     def _deliver(self) -> None:
         for file, report in self._spool.unsent():

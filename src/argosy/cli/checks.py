@@ -176,20 +176,24 @@ def _told(found: "Abilities") -> str:
     return f"it has {can or 'nothing'}" + (f", and lacks {cannot}" if cannot else "")
 
 
-def hub() -> Finding:
-    """Ask the hub whether it answers."""
-    from argosy.cli.session import hub_url
-    from argosy.client import Client
+def hub() -> Iterator[Finding]:
+    """Ask the hub whether it answers, and, as far as somebody is logged in, how its sites are."""
+    from argosy.cli.session import connected, hub_url
 
     url = hub_url()
     try:
-        with Client(url) as client:
-            client.health()
+        with connected() as client:
+            told = client.health()
     except ArgosyError as error:
         if error.code == "denied":
-            return ok(f"hub {url}", "answers")
-        return warn(f"hub {url}", "does not answer", "start it with `argosy up`, or name it in ARGOSY_URL")
-    return ok(f"hub {url}", "answers")
+            yield ok(f"hub {url}", "answers; how its sites are it tells after `argosy login`")
+        else:
+            yield warn(f"hub {url}", "does not answer", "start it with `argosy up`, or name it in ARGOSY_URL")
+        return
+    yield ok(f"hub {url}", "answers")
+    for site in told.site_status:
+        if site.reason:
+            yield (fail if site.health == "critical" else warn)(f"site {site.site}", site.reason, "")
 
 
 def _root(subject: str, root: Path) -> Iterator[Finding]:

@@ -63,4 +63,4 @@ def _of_config(config: Config, file: Path | None) -> Iterable["Finding"]:
         yield from checks.site(site)
     for store in config.datastores:
         yield checks.datastore(store)
-    yield checks.hub()
+    yield from checks.hub()

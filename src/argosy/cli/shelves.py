@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 PATHS = Annotated[list[str], typer.Argument(help="Paths as they were at the site; what was beneath them counts too.")]
 CHOSEN = Annotated[
-    list[str], typer.Argument(metavar="PATH[@ID]...", help="Paths as they were at the site; of a path the latest.")
+    list[str],
+    typer.Argument(
+        metavar="PATH[@ID]...",
+        help="Paths as they were at the site: of each the latest, unless it is followed by an @ID that `list` shows.",
+    ),
 ]
 SITE = Annotated[str, typer.Option(help="Site that had them.")]
 TO = Annotated[str, typer.Option("--to", help="Path to restore to, where that is not the one it had; of one PATH.")]
 
-_ID: Final = re.compile(r"(?P<path>.+)@(?P<id>\d{8}T\d{12}Z-[0-9a-f]{8})", re.DOTALL)
+_CALLED: Final = {"trash": "trash", "versions": "version store"}
 _AGE: Final = re.compile(r"(\d{1,5})([dw])")
 _DAYS: Final = {"d": 1, "w": 7}
 
@@ -42,8 +46,10 @@ def list_shelf(shelf: str, given: Sequence[str], *, site: str, output: Format) -
     if output is Format.JSON:
         for file in found:
             print_json(_told(file))
-    else:
+    elif found:
         print_table(["ID", "WHEN", "SIZE", "PATH"], map(_row, found))
+    else:
+        typer.echo(f"Nothing of it is in the {_CALLED[shelf]}.", err=True)
     if bad := [file for file in files if file.state in {"failed", "aborted"}]:
         raise ArgosyError(f"{bad[0].path}: {bad[0].reason}")
 
@@ -52,27 +58,12 @@ def restore(shelf: str, given: Sequence[str], *, site: str, to: str, detach: boo
     """Restore what is on the shelf, and exit as the job ends.
 
     Raises:
-        Invalid: several paths were given with `to`, or with different ids.
+        Invalid: several paths were given with `to`.
     """
-    paths, name = parted(given)
-    if to and len(paths) > 1:
+    if to and len(given) > 1:
         raise Invalid("--to goes with one PATH: restore the others by themselves")
-    fields = {"id": name, "to": _text(absolute(to)) if to else ""}
-    run_workflow(f"{shelf}_restore", paths, site=site, fields=fields, detach=detach, output=output, discovery=shelf)
-
-
-def parted(given: Sequence[str]) -> tuple[list[str], str]:
-    """Return the paths, and the id that comes with them, "" for none.
-
-    Raises:
-        Invalid: they come with different ids.
-    """
-    found = [_ID.fullmatch(text) for text in given]
-    paths = [match["path"] if match else text for match, text in zip(found, given, strict=True)]
-    names = {match["id"] if match else "" for match in found}
-    if len(names) > 1:
-        raise Invalid("the paths have different ids: give those of one id at a time")
-    return paths, names.pop()
+    fields = {"to": _text(absolute(to)) if to else ""}
+    run_workflow(f"{shelf}_restore", given, site=site, fields=fields, detach=detach, output=output, discovery=shelf)
 
 
 def days(age: str) -> int:

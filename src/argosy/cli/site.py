@@ -1,11 +1,15 @@
 """`argosy site`."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from argosy.cli.output import OUTPUT, Format, print_json, print_table, shown
 from argosy.cli.session import connected
+
+if TYPE_CHECKING:
+    from argosy.client import SiteHealth
 
 app = typer.Typer(help="Sites of the hub.", no_args_is_help=True)
 
@@ -20,10 +24,18 @@ def list_(output: OUTPUT = Format.TEXT) -> None:
     """List the sites."""
     with connected() as client:
         found = client.sites()
+        health = {told.site: told for told in client.health().site_status}
     if output is Format.JSON:
         print_json(found)
-    else:
-        print_table(["ID", "NAME"], ((site.id, site.name) for site in found))
+        return
+    print_table(["ID", "NAME", "HEALTH"], ((site.id, site.name, _health(site.name, health)) for site in found))
+    for told in health.values():
+        if told.reason:
+            typer.echo(shown(f"{told.site}: {told.reason}"))
+
+
+def _health(site: str, health: "Mapping[str, SiteHealth]") -> str:
+    return health[site].health if site in health else ""
 
 
 @app.command("forget-root")

@@ -39,7 +39,13 @@ def restore(
 
 @app.command()
 def purge(
-    paths: shelves.CHOSEN,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH[@ID]...",
+            help="Paths as they were at the site, with all that was beneath them; with an @ID what went under that.",
+        ),
+    ],
     site: shelves.SITE,
     *,
     older_than: Annotated[str, typer.Option(help="Only what was removed that long ago, such as 30d or 4w.")] = "0d",
@@ -48,11 +54,10 @@ def purge(
     output: OUTPUT = Format.TEXT,
 ) -> None:
     """Remove for good what lies in the trash of the paths and beneath them, whenever it came there."""
-    plain, name = shelves.parted(paths)
-    fields = {"id": name, "older_than_days": shelves.days(older_than)}
-    if not (yes or _confirmed(f"Remove for good what the trash of {site} has of {_counted(plain)}?")):
+    fields = {"older_than_days": shelves.days(older_than)}
+    if not (yes or _confirmed(f"Remove for good all that the trash of {site} has of {_counted(paths)}?")):
         raise typer.Exit(0)
-    run_workflow("trash_purge", plain, site=site, fields=fields, detach=detach, output=output, discovery="trash")
+    run_workflow("trash_purge", paths, site=site, fields=fields, detach=detach, output=output, discovery="trash")
 
 
 def _confirmed(question: str) -> bool:

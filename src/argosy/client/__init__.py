@@ -5,19 +5,21 @@ from argosy.client.events import Event
 from argosy.client.explained import JobTold, PathTold, Trouble
 from argosy.client.following import follow
 from argosy.client.plans import Plan
-from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Site, Tokens
+from argosy.client.shapes import Datastore, GcRun, Health, Job, JobFile, Site, SiteHealth, Tokens
 
 __all__ = [
     "Client",
     "Datastore",
     "Event",
     "GcRun",
+    "Health",
     "Job",
     "JobFile",
     "JobTold",
     "PathTold",
     "Plan",
     "Site",
+    "SiteHealth",
     "Tokens",
     "Trouble",
     "follow",

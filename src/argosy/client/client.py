@@ -11,7 +11,7 @@ import msgspec
 from argosy.client.events import Event, read
 from argosy.client.explained import JobTold, PathTold
 from argosy.client.plans import Plan
-from argosy.client.shapes import Datastore, GcRun, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
+from argosy.client.shapes import Datastore, GcRun, Health, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
 from argosy.client.workflows import Plugin, Tried, Workflow
 from argosy.core import paths
 from argosy.core.errors import (
@@ -97,9 +97,12 @@ class Client:
                 return
         raise NotFound(f"site {site} has no root {path} that it once served and does not serve any more")
 
-    def collect(self, kind: str) -> GcRun:
-        """Begin garbage collection, to `plan` or to `run` it; `Exists` where it goes on already."""
-        return _value(self._call("POST", "gc/", {"kind": kind}), GcRun)
+    def collect(self, kind: str, *, take_over: bool = False) -> GcRun:
+        """Begin garbage collection, to `plan` or to `run` it; `Exists` where it goes on already.
+
+        `take_over`: objects that bear the seal of another hub, or of a key that was lost, count as this hub's.
+        """
+        return _value(self._call("POST", "gc/", {"kind": kind, "take_over": take_over}), GcRun)
 
     def collection(self, number: int) -> GcRun:
         """Return a run of garbage collection as it stands."""
@@ -281,9 +284,9 @@ class Client:
             except msgspec.MsgspecError as error:
                 raise _no_hub(answer, error) from error
 
-    def health(self) -> None:
-        """Return where the hub answers."""
-        self._call("GET", "health/")
+    def health(self) -> Health:
+        """Return how hub and sites are."""
+        return _value(self._call("GET", "health/"), Health)
 
     def close(self) -> None:
         """Let go of the connections."""

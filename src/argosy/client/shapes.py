@@ -28,6 +28,21 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Its roots; a list of sites does not say."""
 
 
+class SiteHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a site is, and why it is not well."""
+
+    site: str
+    health: str
+    reason: str = ""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How hub and sites are: `ok`, `warning` or `critical`."""
+
+    overall_health: str
+    site_status: list[SiteHealth] = []
+
+
 class RetiredRoot(msgspec.Struct, frozen=True, kw_only=True):
     """A root that a site once served."""
 

@@ -228,7 +228,8 @@ def check_store(store: DatastoreConfig) -> None:
     _CHECKS[store.type](store, key)
     if store.endpoint:
         _check_endpoint(store.endpoint, f"{key}.endpoint")
-    _prefix(store.prefix, f"{key}.prefix")
+    if (plain_prefix := _prefix(store.prefix, f"{key}.prefix").rstrip("/")) != store.prefix.strip("/"):
+        _refuse(f"{key}.prefix", f"{store.prefix!r} holds an empty name: write {plain_prefix!r}")
     _check_authorities(store.ca_file, f"{key}.ca_file")
 
 

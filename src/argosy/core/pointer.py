@@ -125,7 +125,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def same_filesystem(one: bytes, other: bytes) -> bool:
-    """Say whether these are names of one filesystem: the UUID, or what the kernel makes of it where it does not tell it.
+    """Say whether these are names of one filesystem: its UUID, or what the kernel makes of that and tells instead.
 
     Linux before 6.0 does not tell ext4's UUID, but has `statfs` answer both its halves in one.
     """

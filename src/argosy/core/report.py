@@ -57,6 +57,10 @@ class Present(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     node: str
     unserved: dict[str, str] = {}
     """Roots that it does not serve, as text, and why."""
+    retired: tuple[str, ...] = ()
+    """Roots that it served once and that its configuration has no longer, as text."""
+    trouble: str = ""
+    """What is to be done at the site, although its roots are served."""
 
 
 def fingerprint(access: StoreAccess) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Corrupt, NotFound, Unsupported
@@ -17,19 +17,31 @@ from argosy.stores.base import Object, Store
 @DISCOVERIES.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objects:
-    """Find the files that Argosy keeps in a datastore, below given paths of it. What others put there is left out."""
+    """Find the files that Argosy keeps in a datastore, below given paths of it. What others put there is left out.
+
+    And the marks there that objects are about to be removed: entries of which nothing is known but the path.
+    """
+
+    ANOTHERS: ClassVar[str] = "another hub's"
+    """State of entries whose objects bear the seal of another hub, or of a key that was lost."""
 
     datastore: Annotated[str, "Datastore to look into"]
+    take_over: Annotated[bool, "Take what bears another hub's seal for this one's"] = False
 
     def find(self, given: Sequence[Entry], site: Site, *, on_error: OnError, after: bytes | None) -> Iterator[Entry]:  # noqa: ARG002 - stores list in an order of their own
         """Yield an entry for each object that holds a file, with what is known of it."""
-        store = site.store(self.datastore)
+        store, seal = site.store(self.datastore), site.access(self.datastore).seal
+        for mark in store.list(keys.DOOMED):
+            yield Entry(path=b"/" + mark.key.encode())
         prefixes = _outermost([entry.path.strip(b"/") for entry in given])
         listed = (found.key for prefix in _listed(prefixes) for found in store.list(prefix))
         names = filter(keys.may_hold_entry, listed)
         for found in in_parallel(lambda key: _looked_at(store, key), names):
-            if found is not None and _is_file_below(found, prefixes, store):
-                yield Entry(path=b"/" + found.key.encode()).learned(stored=self._stored(found))
+            said = _said(found, store) if found is not None else None
+            if found is not None and said is not None and _is_below(found, said, prefixes):
+                anothers = not self.take_over and metadata.is_anothers(found.metadata, said, seal)
+                entry = Entry(path=b"/" + found.key.encode(), state=self.ANOTHERS if anothers else "")
+                yield entry.learned(stored=self._stored(found))
 
     def _stored(self, found: Object) -> Stored:
         uuid = metadata.uuid_of(found.metadata)
@@ -64,18 +76,19 @@ def _looked_at(store: Store, key: str) -> Object | None:
         return None
 
 
-def _is_file_below(found: Object, prefixes: Sequence[bytes], store: Store) -> bool:
-    """Say whether it holds a file of ours, where we put it, whose path within the datastore is below one of these.
-
-    What cannot be read is not ours to judge: it stays.
-    """
-    uuid = metadata.uuid_of(found.metadata)
-    if found.metadata.get("argosykind") != Kind.FILE or uuid is None:
-        return False
+def _said(found: Object, store: Store) -> metadata.Described | None:
+    """Return what it says of a file, if it is ours. What cannot be read is not ours to judge: it stays."""
+    if found.metadata.get("argosykind") != Kind.FILE or metadata.uuid_of(found.metadata) is None:
+        return None
     try:
-        said = metadata.described(found.metadata, metadata.fetch_sidecar(store, found.metadata))
+        return metadata.described(found.metadata, metadata.fetch_sidecar(store, found.metadata))
     except (Corrupt, NotFound, Unsupported):
-        return False
-    if said is None or not keys.is_put(found.key, said.path, uuid):
+        return None
+
+
+def _is_below(found: Object, said: metadata.Described, prefixes: Sequence[bytes]) -> bool:
+    """Say whether it lies where we put it, and its path within the datastore is below one of these."""
+    uuid = metadata.uuid_of(found.metadata)
+    if uuid is None or not keys.is_put(found.key, said.path, uuid):
         return False
     return any(below(b"/" + said.path, b"/" + prefix) for prefix in prefixes)

@@ -1,5 +1,6 @@
 """`trash` discovery (`dynamo.tasks.trash`)."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from argosy.filesystems.base import Filesystem, Kept, OnError, Shelf
 from argosy.site import Site
 
 _DAY = 86_400 * 10**9
+_NAMED = re.compile(rb"(?P<path>.+)@(?P<id>\d{8}T\d{12}Z-[0-9a-f]{8})", re.DOTALL)
 
 
 @DISCOVERIES.register
@@ -23,7 +25,8 @@ _DAY = 86_400 * 10**9
 class Trash:
     """Find what lies in the trash and was at the given paths, or beneath them.
 
-    Each entry comes under the path it had, or is to have, and with the place where it lies as its `source`.
+    Each entry comes under the path it had, or is to have, and with the place where it lies as its `source`. A path may
+    be followed by an id, `PATH@ID`: then only what went there under that.
     """
 
     shelf: ClassVar[Shelf] = Shelf.TRASH
@@ -54,22 +57,33 @@ class Trash:
                 on_error(top.path, error)
 
     def _found(self, path: bytes, tree: Filesystem) -> Iterator[Entry]:
-        wanted, found = self._wanted(path, tree), False
+        path, name = self._named(path, tree)
+        wanted, found = self._wanted(path, name, tree), False
         for kept in tree.kept(self.shelf, path):
             if wanted(kept):
                 found = True
                 yield self._entry(kept, path, tree.root)
-        if not found and (self.id or self.latest):
-            under = f" under {self.id}" if self.id else ""
+        if not found and (name or self.latest):
+            under = f" under {name}" if name else ""
             raise NotFound(f"{display(path)}: nothing of it is in the {self.shelf}{under}")
 
-    def _wanted(self, path: bytes, tree: Filesystem) -> Callable[[Kept], bool]:
-        if self.id:
-            return lambda kept: kept.id == self.id
+    def _named(self, path: bytes, tree: Filesystem) -> tuple[bytes, str]:
+        """Return the path and the id that are meant: `PATH@ID` is both, unless something is called just so."""
+        match = None if self.id else _NAMED.fullmatch(path)
+        if match is None or next(tree.kept(self.shelf, path), None) is not None:
+            return path, self.id
+        return match["path"], match["id"].decode()
+
+    def _wanted(self, path: bytes, name: str, tree: Filesystem) -> Callable[[Kept], bool]:
+        if name:
+            return lambda kept: kept.id == name and kept.since_ns <= self._before_ns()
         if self.latest:
             return self._latest(path, tree)
-        before = time.time_ns() - int(self.older_than_days * _DAY)
+        before = self._before_ns()
         return lambda kept: kept.since_ns <= before
+
+    def _before_ns(self) -> int:
+        return time.time_ns() - int(self.older_than_days * _DAY)
 
     def _latest(self, path: bytes, tree: Filesystem) -> Callable[[Kept], bool]:
         """Choose the latest of each path: of all, or of what went with the given path when that went for the last time.

@@ -230,8 +230,7 @@ def _probed(body: bytes, delivery: Delivery) -> object:
 
 
 def _present(body: bytes, delivery: Delivery) -> object:
-    delivery.present(wire.load(body, Present))
-    return None
+    return delivery.present(wire.load(body, Present))
 
 
 _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {

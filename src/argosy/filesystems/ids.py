@@ -13,7 +13,14 @@ import blake3
 
 PATTERN: Final = re.compile(r"(\d{8}T\d{12}Z)-([0-9a-f]{4})([0-9a-f]{4})")
 _RESCUED: Final = "0000"
+_floor = [0]
+"""No id is made for a time before this, ns since 1970."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def not_before(ns: int) -> None:
+    """Take it that it is this late at least, in this process: the clock may have been set back."""
+    _floor[0] = max(_floor[0], ns)
 
 
 def fresh() -> str:
@@ -61,7 +68,8 @@ def since_ns(name: str) -> int:
 
 
 def _now() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    now = max(datetime.now(UTC), _EPOCH + timedelta(microseconds=_floor[0] // 1000))
+    return f"{now:%Y%m%dT%H%M%S%fZ}"
 
 
 def _short(*parts: bytes) -> str:

@@ -1,5 +1,6 @@
 """`posix`: a tree on any Linux filesystem."""
 
+import copy
 import os
 import stat
 from collections.abc import Iterator
@@ -264,7 +265,7 @@ class Posix:
         """
         with translated(self.root):
             found = os.stat(self.root)
-        tree = type(self)(root=self.root, key=self.key)
+        tree = copy.copy(self)
         object.__setattr__(tree, "_only", (found.st_dev, found.st_ino))
         return tree
 

@@ -1,20 +1,22 @@
 """`dynamo.tasks.delete_objects`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Changed, Corrupt, Denied, Invalid, NotFound, Unavailable
+from argosy.core.errors import Changed, Corrupt, Denied, Invalid, NotFound, Unavailable, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.hsm.object.target import uuid_of
 from argosy.site import Site
 from argosy.steps.base import STEPS
-from argosy.steps.doom_objects import mark
+from argosy.steps.doom_objects import mark, said
 from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Store
 
 _REPLACED: Final = "it was replaced since"
+_ANOTHERS: Final = "it does not bear the seal of this hub"
 
 
 @STEPS.register
@@ -25,8 +27,8 @@ class DeleteObjects:
     Nor is what does not bear the mark of the run that removes it: something may have come to refer to that.
     """
 
-    mark: str = ""
-    """What the marks of the run say."""
+    mark: Annotated[str, "What the marks of the run say"] = ""
+    take_over: Annotated[bool, "Remove also what bears the seal of another hub, or of a key that was lost"] = False
 
     ASKED: ClassVar[str] = "asked"
     """State of entries whose removal somebody asked for."""
@@ -39,17 +41,26 @@ class DeleteObjects:
         if stored is None:
             raise Invalid("an object is to be removed, and it is not said which")
         store = site.store(stored.datastore)
+        marked = mark(store, stored)
         if entry.state == self.SPARED:
             outcome = Outcome.skipped(entry, "something refers to it")
-        elif mark(store, stored) != self.mark.encode():
+        elif marked is None or said(marked) != self.mark:
             return Outcome.skipped(entry, "it bears no mark of the run that is to remove it")
-        elif isinstance(found := _found(store, stored), str):
+        elif isinstance(found := self._found(store, stored, site), str):
             outcome = Outcome.skipped(entry, found)
         else:
             outcome = self._removed(entry, found, store, site)
         site.check_lease()
-        store.delete(keys.doomed(stored.key, stored.uuid))
+        if marked is not None:
+            _unmark(store, marked)
         return outcome
+
+    def _found(self, store: Store, stored: Stored, site: Site) -> Object | str:
+        """Return the object, or why it is not to be removed."""
+        found = _as_it_was(store, stored)
+        if isinstance(found, str) or self.take_over:
+            return found
+        return _ANOTHERS if _is_anothers(store, found, site.access(stored.datastore).seal) else found
 
     def _removed(self, entry: Entry, found: Object, store: Store, site: Site) -> Outcome:
         sidecar = _lonely_sidecar(store, found)
@@ -60,7 +71,7 @@ class DeleteObjects:
             return Outcome.skipped(entry, _REPLACED)
         failpoint("hsm:remote_delete" if entry.state == self.ASKED else "hsm:gc")
         if sidecar is not None:
-            store.delete(sidecar)
+            store.delete(sidecar.key, etag=sidecar.etag)
         return Outcome.processed(entry)
 
 
@@ -77,8 +88,13 @@ def _delete(store: Store, found: Object) -> None:
         raise Denied(f"object {found.key} cannot be removed: {error.message}") from error
 
 
-def _found(store: Store, stored: Stored) -> Object | str:
-    """Return the object, or why it is not to be removed."""
+def _unmark(store: Store, marked: Object) -> None:
+    with suppress(Changed):  # a later run marked the object: that mark is not ours
+        store.delete(marked.key, etag=marked.etag)
+
+
+def _as_it_was(store: Store, stored: Stored) -> Object | str:
+    """Return the object that was found, or why it is not to be removed."""
     try:
         found = store.head(stored.key)
     except NotFound:
@@ -89,8 +105,17 @@ def _found(store: Store, stored: Stored) -> Object | str:
     return found if same else _REPLACED
 
 
-def _lonely_sidecar(store: Store, found: Object) -> str | None:
-    """Return the key of the sidecar that no other copy of the object needs, if there is one."""
+def _is_anothers(store: Store, found: Object, seal: bytes) -> bool:
+    """Say whether it may be that another hub keeps the object: of what cannot be read, that is not known."""
+    try:
+        described = metadata.described(found.metadata, metadata.fetch_sidecar(store, found.metadata))
+    except (Corrupt, NotFound, Unsupported):
+        return bool(seal)
+    return described is None or metadata.is_anothers(found.metadata, described, seal)
+
+
+def _lonely_sidecar(store: Store, found: Object) -> Object | None:
+    """Return the sidecar that no other copy of the object needs, if there is one."""
     uuid = metadata.sidecar_of(found.metadata)
     if uuid is None:
         return None
@@ -101,7 +126,7 @@ def _lonely_sidecar(store: Store, found: Object) -> str | None:
     assert said is not None
     key = keys.encode(said.path)
     copies = {key, keys.instance(key, uuid), keys.version_key(uuid)} - {found.key}
-    return None if any(_has(store, copy, uuid) for copy in copies) else keys.sidecar(uuid)
+    return None if any(_has(store, copy, uuid) for copy in copies) else store.head(keys.sidecar(uuid))
 
 
 def _has(store: Store, key: str, uuid: bytes) -> bool:

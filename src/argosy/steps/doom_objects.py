@@ -1,6 +1,7 @@
 """`dynamo.tasks.doom_objects`."""
 
 from dataclasses import dataclass
+from typing import Annotated, Final
 
 from argosy.core.entry import Entry, Stored
 from argosy.core.errors import Exists, Invalid, NotFound
@@ -9,7 +10,9 @@ from argosy.hsm.object.content import Bytes
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.stores import keys
-from argosy.stores.base import Absent, Store
+from argosy.stores.base import Absent, Object, Store
+
+_SAYS: Final = "argosymark"
 
 
 @STEPS.register
@@ -17,8 +20,7 @@ from argosy.stores.base import Absent, Store
 class DoomObjects:
     """Mark objects that are about to be removed, so that no step comes to refer to one that is there already."""
 
-    mark: str = ""
-    """What the marks say: which run made them."""
+    mark: Annotated[str, "What the marks say: which run made them"] = ""
 
     def apply(self, entry: Entry, site: Site) -> Outcome:
         """Mark the object of the entry, by a mark beside it; the step that removes it removes the mark."""
@@ -26,19 +28,26 @@ class DoomObjects:
         if stored is None:
             raise Invalid("an object is to be marked, and it is not said which")
         site.check_lease()
-        store, key, said = site.store(stored.datastore), keys.doomed(stored.key, stored.uuid), self.mark.encode()
+        store, key = site.store(stored.datastore), keys.doomed(stored.key, stored.uuid)
+        content, says = Bytes(self.mark.encode()), {_SAYS: self.mark}  # the content gives each run's a tag of its own
         try:
-            store.put(key, Bytes(said), metadata={}, condition=Absent())
+            store.put(key, content, metadata=says, condition=Absent())
         except Exists:
-            if mark(store, stored) == said:
+            found = mark(store, stored)
+            if found is not None and said(found) == self.mark:
                 return Outcome.skipped(entry, "it is marked already")
-            store.put(key, Bytes(said), metadata={})  # a run that came to no end left one
+            store.put(key, content, metadata=says)  # a run that came to no end left one
         return Outcome.processed(entry)
 
 
-def mark(store: Store, stored: Stored) -> bytes | None:
-    """Return what the mark of an object says; None where it bears none."""
+def mark(store: Store, stored: Stored) -> Object | None:
+    """Return the mark of an object; None where it bears none."""
     try:
-        return b"".join(store.get(keys.doomed(stored.key, stored.uuid)))
+        return store.head(keys.doomed(stored.key, stored.uuid))
     except NotFound:
         return None
+
+
+def said(mark: Object) -> str:
+    """Return which run made the mark."""
+    return mark.metadata.get(_SAYS, "")

@@ -13,6 +13,7 @@ from argosy.hsm.object.target import target
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.stores import keys, metadata
+from argosy.stores.base import Store
 
 
 @STEPS.register
@@ -57,12 +58,15 @@ def _judged(file: File, path: bytes, site: Site) -> Pointer | str:
 
 
 def _moved(file: File, pointer: Pointer, path: bytes, site: Site) -> bool:
-    """Say whether the recorded path is neither this one nor a further name of the same file."""
-    recorded = site.path_of(pointer.uuid)
-    if recorded is None:
-        return not _stored_under(path, pointer.uuid, site)
-    if recorded == path or _is_called_so(path, pointer.uuid, site):
+    """Say whether the object is not called as the file is, under this or a further name.
+
+    The path that the index has for it does not tell: whatever looked at the file since gave it the present one.
+    """
+    if _is_called_so(path, pointer, site):
         return False
+    recorded = site.path_of(pointer.uuid)
+    if recorded in {None, path}:
+        return file.entry.facts.links == 1
     try:
         with site.tree(recorded).open(recorded) as there:
             return there.binding() != file.binding()
@@ -70,20 +74,20 @@ def _moved(file: File, pointer: Pointer, path: bytes, site: Site) -> bool:
         return True
 
 
-def _is_called_so(path: bytes, uuid: bytes, site: Site) -> bool:
-    """Say whether the object is called as the file is, whichever other file came to point to it later."""
+def _is_called_so(path: bytes, pointer: Pointer, site: Site) -> bool:
+    """Say whether the object is called as the file is; where the index does not know, the store is asked."""
     try:
-        place = target(site, path)
+        place = target(site, path, endpoint=site.numbered(pointer.datastore).name)
     except Invalid:  # it was moved to where no sitelink leads
         return False
-    key = place.key(uuid)
-    return place.access.layout == "native" and site.key_of(uuid) in {key, keys.instance(key, uuid)}
+    own, known = place.key(pointer.uuid), site.key_of(pointer.uuid)
+    if known is None:
+        return _is_stored(place.store, own, pointer.uuid)
+    return known in {own, keys.instance(own, pointer.uuid)}
 
 
-def _stored_under(path: bytes, uuid: bytes, site: Site) -> bool:
-    """Say, by asking the store, whether the object under this path's key is the one recorded."""
-    place = target(site, path)
+def _is_stored(store: Store, key: str, uuid: bytes) -> bool:
     try:
-        return metadata.uuid_of(place.store.head(place.key(uuid)).metadata) == uuid
+        return metadata.uuid_of(store.head(key).metadata) == uuid
     except NotFound:
         return False

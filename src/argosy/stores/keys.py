@@ -22,6 +22,8 @@ MARKER = ".argosy-dir"
 _PRIVATE = PRIVATE.decode() + "/"
 _LONG = _PRIVATE + "long/"
 _VERSIONS = _PRIVATE + "versions/"
+DOOMED = _PRIVATE + "doomed/"
+"""What the keys of marks begin with that objects are about to be removed."""
 ELSEWHERE = (_LONG, _VERSIONS)
 """What the keys of objects begin with that lie elsewhere than their paths say."""
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\\%\ufffe\uffff\udc80-\udcff]|\A/|(?<=/)/|/\Z")
@@ -92,7 +94,7 @@ def is_sidecar(key: str) -> bool:
 
 def doomed(key: str, uuid: bytes) -> str:
     """Return where it is said that an object is about to be removed: nobody is to come to refer to it any more."""
-    return f"{_PRIVATE}doomed/{blake3.blake3(uuid + key.encode()).hexdigest()}"
+    return f"{DOOMED}{blake3.blake3(uuid + key.encode()).hexdigest()}"
 
 
 def may_hold_entry(key: str) -> bool:

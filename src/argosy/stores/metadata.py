@@ -132,6 +132,11 @@ def is_sealed(metadata: Mapping[str, str], described: Described, seal: bytes) ->
     return bool(seal) and hmac.compare_digest(metadata.get("argosymac", "").encode(), _mac(described, seal).encode())
 
 
+def is_anothers(metadata: Mapping[str, str], described: Described, seal: bytes) -> bool:
+    """Say whether a secret covers it, and not this one: another hub's, or one that was lost; or it was changed."""
+    return bool(seal) and "argosymac" in metadata and not is_sealed(metadata, described, seal)
+
+
 def uuid_of(metadata: Mapping[str, str]) -> bytes | None:
     """Return the uuid of the object; None where the metadata is not ours."""
     try:

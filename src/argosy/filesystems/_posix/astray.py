@@ -12,6 +12,7 @@ import structlog
 from argosy.core.errors import ArgosyError, Changed
 from argosy.core.paths import display, join
 from argosy.filesystems._posix import shelves, versions
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import Root, Spot
 from argosy.linux.rename import noreplace
 
@@ -81,7 +82,7 @@ def named(root: Root, spot: Spot, name: bytes) -> bool:
 def _unless_there(spot: Spot, there: Spot) -> None:
     """Move it; where a killed move without RENAME_NOREPLACE left it both names, the one in the tree stays."""
     try:
-        noreplace(spot.directory, spot.name, there.directory, there.name)
+        bring(noreplace, spot, there)
     except FileExistsError:
         found, held = spot.stat(), there.stat()
         if stat.S_ISDIR(found.st_mode) or not os.path.samestat(found, held):

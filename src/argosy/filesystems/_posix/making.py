@@ -17,6 +17,7 @@ from argosy.core.errors import Changed, Exists
 from argosy.core.paths import display
 from argosy.filesystems._posix import seal
 from argosy.filesystems._posix.inode import dress, read, rights, same
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.reach import refuse_given_away
 from argosy.filesystems._posix.root import STAGING, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.times import times_lock
@@ -79,7 +80,7 @@ def new_directory(
         spot.stat()
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     with unnamed_directory(root, attributes, tell) as made, root.keeping_times((spot.directory, above)):
-        noreplace(made.directory, made.name, spot.directory, spot.name)
+        bring(noreplace, made, spot)
     os.fsync(spot.directory)
 
 

@@ -14,6 +14,7 @@ from argosy.filesystems._posix import astray, parking, shelves, versions
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import MOVING, Root, Spot, closing, fresh_name
 from argosy.filesystems.base import Shelf
@@ -81,7 +82,7 @@ class ParkedEntry:
 
     def _give_name(self, parked: Spot, spot: Spot, path: bytes) -> None:
         with self._keeping(spot, path):
-            noreplace(parked.directory, parked.name, spot.directory, spot.name)
+            bring(noreplace, parked, spot)
             failpoint("hsm:publish")
 
     def _take_place(self, parked: Spot, spot: Spot, path: bytes, seen: Entry) -> None:
@@ -103,7 +104,7 @@ class ParkedEntry:
     def _swap(self, parked: Spot, spot: Spot, path: bytes) -> None:
         with self._keeping(spot, path):
             try:
-                exchange(parked.directory, parked.name, spot.directory, spot.name)
+                bring(exchange, parked, spot)
             except FileNotFoundError as error:
                 raise Changed(f"{display(path)}: is gone") from error
             failpoint("hsm:publish")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -10,15 +11,17 @@ import msgspec
 from argosy.core.entry import Attributes, Entry, Kind
 from argosy.core.errors import Changed, Exists
 from argosy.core.paths import display
-from argosy.filesystems._posix import seal, shelves, times, versions
+from argosy.filesystems._posix import astray, seal, shelves, times, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.inode import dress_symlink
 from argosy.filesystems._posix.making import adopt, make_parents, new_directory, remove, unnamed, unnamed_directory
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import Root, Spot, closing
 from argosy.filesystems._posix.times import times_lock
 from argosy.filesystems.base import Origin, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
+from argosy.linux.projects import assign, handed_down
 from argosy.linux.rename import exchange, noreplace
 
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW
@@ -37,10 +40,31 @@ def make_symlink(
 ) -> None:
     """Make the symlink, atomically."""
     make_parents(root, path)
-    with unnamed(root) as made:
+    with unnamed(root) as unmade, _counted(root, path, unmade) as made:
         os.symlink(target, made.name, dir_fd=made.directory)
         dress_symlink(made.directory, made.name, attributes)
         _appear(root, made, path, replacing)
+
+
+@contextlib.contextmanager
+def _counted(root: Root, path: bytes, made: Spot) -> Iterator[Spot]:
+    """Where to make what is to have the path, so that it counts to the quota project of the directory it comes to.
+
+    Of a symlink that cannot be changed afterwards.
+    """
+    with root.spot(path, DIRECTORY) as there:
+        number = handed_down(there.directory)
+    if number is None:
+        yield made
+        return
+    os.mkdir(made.name, 0o700, dir_fd=made.directory)
+    with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
+        assign(directory, number, directory=True)
+        inner = Spot(directory, made.name)
+        try:
+            yield inner
+        finally:
+            remove(inner)
 
 
 def make_link(root: Root, existing: bytes, path: bytes, *, inode: int, replacing: Entry | None = None) -> None:
@@ -129,10 +153,7 @@ def _displace(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
         with closing(open_beneath(telling.directory, telling.name, DIRECTORY)) as displaced:
             seal.unmark(displaced)
     finally:
-        if telling.stat().st_ino == own:
-            remove(telling)
-        else:
-            shelves.rescue(root, telling, root.below(path))
+        _clear(root, telling, own, path)
 
 
 def _give_times(spot: Spot, before: os.stat_result) -> None:
@@ -147,7 +168,7 @@ def _appear(root: Root, made: Spot, path: bytes, replacing: Entry | None = None)
         _take_place(root, made, path, replacing)
         return
     with root.changing(path) as spot:
-        noreplace(made.directory, made.name, spot.directory, spot.name)
+        bring(noreplace, made, spot)
 
 
 def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
@@ -157,24 +178,31 @@ def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
     """
     own = made.stat().st_ino
     telling = Spot(made.directory, b"%s.%x.%x" % (made.name, own, seen.inode))
-    with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.changing(path) as spot:
-        versions.keep(spot, place, seen)
-        os.rename(made.name, telling.name, src_dir_fd=made.directory, dst_dir_fd=telling.directory)
-        if _swapped(telling, spot, seen):
+    try:
+        with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.changing(path) as spot:
+            versions.keep(spot, place, seen)
+            os.rename(made.name, telling.name, src_dir_fd=made.directory, dst_dir_fd=telling.directory)
+            if not _swapped(telling, spot, seen):
+                versions.let_go(place)
+                raise _changed(path)
             remove(telling)
-            return
-        versions.let_go(place)
+    finally:
+        _clear(root, telling, own, path)
+
+
+def _clear(root: Root, telling: Spot, own: int, path: bytes) -> None:
+    """Remove what is our own; of what was displaced, or put there by somebody who was quicker twice, keep it."""
+    with contextlib.suppress(FileNotFoundError):
         if telling.stat().st_ino == own:
             remove(telling)
-        else:  # somebody was quicker twice: what he lost by that is kept
-            shelves.rescue(root, telling, root.below(path))
-        raise _changed(path)
+        else:
+            astray.rescued(root, telling, root.below(path))
 
 
 def _swapped(telling: Spot, spot: Spot, seen: Entry) -> bool:
     """Swap both names; swap them back, and say so, where what came was not what was seen."""
     with contextlib.suppress(FileNotFoundError):
-        exchange(telling.directory, telling.name, spot.directory, spot.name)
+        bring(exchange, telling, spot)
         if versions.stands(telling, seen) and _gives_way(telling, seen):
             return True
         exchange(telling.directory, telling.name, spot.directory, spot.name)

@@ -15,6 +15,7 @@ from argosy.core.paths import display, join
 from argosy.filesystems._posix import inode, shelves
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import adopt, await_at, is_awaited, make_like, new_directory, refuse_elsewhere
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import Root, Spot, closing
 from argosy.filesystems._posix.stood import Stood, Told, gives_no_more, told_of
 from argosy.filesystems._posix.times import times_lock
@@ -43,7 +44,7 @@ def _restore(root: Root, kept: Kept, path: bytes, spot: Spot, *, directory: bool
             _restore_directory(root, kept, path, spot, there)
             return
         with root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))):
-            noreplace(spot.directory, spot.name, there.directory, there.name)
+            bring(noreplace, spot, there)
         os.fsync(there.directory)
 
 

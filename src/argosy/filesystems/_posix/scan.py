@@ -19,6 +19,8 @@ from argosy.linux.openat2 import DIRECTORY, open_beneath
 _HELD_OPEN: Final = 64
 """Directories of a walk that are held open, the deepest; those above are opened again when the walk returns to them."""
 
+_LOOK: Final = os.O_PATH | os.O_NOFOLLOW
+
 _Names = tuple[bytes, ...]
 
 
@@ -89,7 +91,7 @@ class _Walk:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._on_error(path, ours(path, error))
+                self._on_error(path, _mounted(path) if _is_mounted(descriptor, name) else ours(path, error))
                 continue
             shown = name != level.begun
             if stat.S_ISDIR(found.st_mode):
@@ -137,3 +139,12 @@ class _Walk:
 
 def _mounted(path: bytes) -> Unsupported:
     return Unsupported(f"{display(path)}: another filesystem is mounted here: add it to the site's roots")
+
+
+def _is_mounted(directory: int, name: bytes) -> bool:
+    """Say whether it is a mount point; into what a user mounted by FUSE not even root may look."""
+    try:
+        os.close(open_beneath(directory, name, _LOOK, same_mount=True))
+    except OSError as error:
+        return error.errno == errno.EXDEV
+    return False

@@ -15,14 +15,17 @@ from argosy.core.errors import Changed, Denied
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import PRIVATE, display, join
 from argosy.core.pointer import Binding, Pointer
-from argosy.filesystems._posix import blocks, inode, shelves, times, versions
+from argosy.filesystems._posix import astray, blocks, inode, shelves, times, versions
 from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents, remove
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import STAGING, TIMES, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems.base import Shelf
 from argosy.linux.handles import handle_of
+from argosy.linux.openat2 import DIRECTORY
+from argosy.linux.projects import assign, handed_down
 from argosy.linux.rename import exchange, noreplace
 
 _OURS: Final = re.compile(rb"[0-9a-f]{32}(\.[0-9a-f]+\.[0-9a-f]+)?")
@@ -46,7 +49,14 @@ class StagedFile:
                 os.close(self._spot.directory)
                 raise
             self._inode = os.fstat(self._descriptor).st_ino
+            self._join()
             failpoint("hsm:stage")
+
+    def _join(self) -> None:
+        """Have it count to the quota project it is to come to, whose limits hold for its bytes."""
+        with contextlib.suppress(OSError), self._root.spot(self._path, DIRECTORY) as spot:
+            if (number := handed_down(spot.directory)) is not None:
+                assign(self._descriptor, number)
 
     def give(self, attributes: Attributes) -> None:
         """Give it its owner."""
@@ -98,12 +108,19 @@ class StagedFile:
         """Give it its name, atomically."""
         staged = self._staged()
         with translated(path), self._root.changing(path) as spot:
-            noreplace(staged.directory, staged.name, spot.directory, spot.name)
+            bring(noreplace, staged, spot)
             failpoint("hsm:publish")
         self._let_go()
 
     def replace(self, path: bytes, seen: Entry) -> None:
         """Take the place of what was seen: keep that, swap, look at what was displaced, and swap back if need be."""
+        try:
+            self._replace(path, seen)
+        finally:
+            self._keep_others(path)
+        self._let_go()
+
+    def _replace(self, path: bytes, seen: Entry) -> None:
         with (
             translated(path),
             shelves.room(self._root, Shelf.VERSIONS, self._root.below(path)) as place,
@@ -117,13 +134,20 @@ class StagedFile:
                 raise
             remove(self._staged())
             failpoint("hsm:trash")
-        self._let_go()
+
+    def _keep_others(self, path: bytes) -> None:
+        """Have the version store keep what others put in our place while it was swapped back, or what was displaced."""
+        staged = self._staged()
+        with contextlib.suppress(FileNotFoundError):
+            if staged.stat().st_ino != self._inode:
+                astray.rescued(self._root, staged, self._root.below(path))
 
     def discard(self) -> None:
-        """Remove it if it was not published."""
+        """Remove it if it was not published; anything else that has its name is not ours to remove."""
         if self._spot is not None:
-            with translated(self._path):
-                remove(self._spot)
+            with translated(self._path), contextlib.suppress(FileNotFoundError):
+                if self._spot.stat().st_ino == self._inode:
+                    remove(self._spot)
             self._let_go()
 
     def __enter__(self) -> Self:
@@ -146,24 +170,21 @@ class StagedFile:
 
     def _swap(self, staged: Spot, spot: Spot, seen: Entry) -> None:
         try:
-            exchange(staged.directory, staged.name, spot.directory, spot.name)
+            bring(exchange, staged, spot)
         except FileNotFoundError as error:
             raise Changed(f"{display(seen.path)}: is gone") from error
         failpoint("hsm:publish")
         if not versions.stands(staged, seen):
-            self._swap_back(staged, spot, seen)
+            self._swap_back(staged, spot)
             raise Changed(f"{display(seen.path)}: was changed by somebody else; it was left as it is")
 
-    def _swap_back(self, staged: Spot, spot: Spot, seen: Entry) -> None:
-        """Put back what was displaced; what others put in our place meanwhile goes to the version store."""
+    def _swap_back(self, staged: Spot, spot: Spot) -> None:
+        """Put back what was displaced; what others put in our place meanwhile is in staging then."""
         try:
             exchange(staged.directory, staged.name, spot.directory, spot.name)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
                 noreplace(staged.directory, staged.name, spot.directory, spot.name)
-        with contextlib.suppress(FileNotFoundError):
-            if staged.stat().st_ino != self._inode:
-                shelves.rescue(self._root, staged, self._root.below(seen.path))
 
     def _let_go(self) -> None:
         if self._spot is not None:
@@ -173,7 +194,7 @@ class StagedFile:
 
 
 def sweep(root: Root) -> None:
-    """Remove what a killed agent left in staging; what is not its own is kept in the version store.
+    """Remove what a killed agent left in staging; what is not its own the version store keeps, or it stays for now.
 
     Directories get the times back that it still owed them.
     """
@@ -195,7 +216,7 @@ def _sweep_one(root: Root, left: Spot) -> None:
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:  # a directory of ours is empty
             raise
-    shelves.rescue(root, left, left.name)
+    astray.rescued(root, left, left.name)
 
 
 def _is_ours(left: Spot) -> bool:

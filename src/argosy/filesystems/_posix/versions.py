@@ -5,10 +5,11 @@ import os
 from typing import Final
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Changed, Invalid
+from argosy.core.errors import Changed, Invalid, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
 from argosy.filesystems._posix.entry import entry_of, same
+from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import Spot, closing
 from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
@@ -121,7 +122,7 @@ def take(spot: Spot, place: Spot, seen: Entry, *, point: str = "hsm:trash") -> N
         Astray: nor could it be put back; it is at `place`. To be called in `astray.given_back`.
     """
     try:
-        noreplace(spot.directory, spot.name, place.directory, place.name)
+        bring(noreplace, spot, place)
     except FileNotFoundError:
         expect_any(spot, seen)
         raise
@@ -130,7 +131,7 @@ def take(spot: Spot, place: Spot, seen: Entry, *, point: str = "hsm:trash") -> N
         expect_any(place, seen)
     except (Changed, OSError):
         try:
-            noreplace(place.directory, place.name, spot.directory, spot.name)
-        except OSError as error:
+            bring(noreplace, place, spot)
+        except (OSError, Unsupported) as error:
             raise Astray from error
         raise

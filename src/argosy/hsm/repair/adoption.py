@@ -114,11 +114,11 @@ def _bind(file: File, stray: Pointer, site: Site) -> None:
     One that has all its bytes keeps them: it was copied from what was about to become a stub, or no longer was one.
     """
     pointer = msgspec.structs.replace(stray, binding=file.binding(), mtime_ns=file.version()[0])
-    site.check_lease()
     if has_all(file, pointer):
         file.sync()  # the bytes before what says that they are here
         give_back(file, pointer, site, clean=True)
         return
+    site.check_lease()
     if not file.data():
         file.point(msgspec.structs.replace(pointer, state=StubState.STUB))
         site.note(file.binding(), Note(pointer.uuid, 0, stub=True, handle=file.handle()))

@@ -14,7 +14,7 @@ from argosy.core.entry import Stored
 from argosy.core.errors import Corrupt, Exists
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
-from argosy.filesystems.base import File, Filesystem, Staged
+from argosy.filesystems.base import File, Staged
 from argosy.hsm.file.alone import expect_alone
 from argosy.hsm.object.content import CHUNK
 from argosy.site import Note, Site
@@ -34,8 +34,7 @@ def quarantine(file: File, pointer: Pointer, stored: Stored, site: Site) -> NoRe
     """
     path = file.entry.path
     file.look()
-    site.check_lease()
-    beside = _kept_beside(path, file, site.tree(path))
+    beside = _kept_beside(path, file, site)
     _clean(file, pointer, site)
     raise Corrupt(
         f"{display(path)} was written to while it was a stub: what was written is in {display(beside)}, what it held "
@@ -44,11 +43,13 @@ def quarantine(file: File, pointer: Pointer, stored: Stored, site: Site) -> NoRe
     )
 
 
-def _kept_beside(path: bytes, file: File, tree: Filesystem) -> bytes:
+def _kept_beside(path: bytes, file: File, site: Site) -> bytes:
+    tree = site.tree(path)
     with tree.stage(path) as staged:
         _copy(file, staged)
         staged.dress(file.attributes())
         staged.sync()
+        site.check_lease()
         for beside in (_numbered(path, number) for number in count(1)):
             try:
                 staged.publish(beside)

@@ -2,16 +2,20 @@
 
 import heapq
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import structlog
 
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, Invalid
 from argosy.core.paths import display
+from argosy.filesystems import ids
 from argosy.filesystems.base import Filesystem, Kept, Shelf
 from argosy.site import Site
 
 log = structlog.get_logger()
+
+_SPARED: Final = 30 * 86_400 * 10**9
 
 Lying = tuple[Filesystem, Kept]
 """What lies on a shelf of a tree."""
@@ -37,6 +41,15 @@ def oldest_first(trees: Iterable[Filesystem]) -> Iterator[Lying]:
     return heapq.merge(*shelves, key=lambda lying: lying[1].since_ns)
 
 
+def is_spared(kept: Kept, now: int | None = None) -> bool:
+    """Say whether it goes on nobody's account but by name: nobody asked to remove it, and its owner may not know yet.
+
+    Anything else goes when the site's `trash_days` are over, or for want of space. `now`: the time, ns since 1970;
+    where it is not known, the weeks that it is spared are not over.
+    """
+    return ids.is_rescued(kept.id) and (now is None or kept.since_ns > now - _SPARED)
+
+
 def purged(tree: Filesystem, kept: Kept) -> bool:
     """Remove it for good if that can be, and say whether it could; what cannot be removed is logged and left."""
     try:
@@ -54,7 +67,7 @@ def make_room(tree: Filesystem, *, sparing: str | None) -> Iterator[int]:
     `sparing`: the id of what is being removed now, which is not to be halved.
     """
     for _, kept in oldest_first([tree]):
-        if kept.id != sparing and (freed := tree.freed_by(kept)) and purged(tree, kept):
+        if kept.id != sparing and not is_spared(kept) and (freed := tree.freed_by(kept)) and purged(tree, kept):
             yield freed
 
 

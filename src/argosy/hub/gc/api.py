@@ -17,6 +17,7 @@ class BeginSerializer(StrictSerializer):
     """A run to begin."""
 
     kind = serializers.ChoiceField(choices=[Run.Kind.PLAN.value, Run.Kind.RUN.value])
+    take_over = serializers.BooleanField(default=False)
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
@@ -47,5 +48,6 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         """Begin a run and answer 201: it has been recorded, not yet done; 409 while another goes on."""
         sent = BeginSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        run = services.begin(Run.Kind(sent.validated_data["kind"]))
+        values = sent.validated_data
+        run = services.begin(Run.Kind(values["kind"]), take_over=values["take_over"])
         return Response(RunSerializer(run).data, status.HTTP_201_CREATED)

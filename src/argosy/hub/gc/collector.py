@@ -1,6 +1,7 @@
 """The thread that takes runs from phase to phase, and begins those that were asked for."""
 
 import threading
+import time
 from datetime import timedelta
 
 import structlog
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from argosy.core.states import JOB_ENDED
 from argosy.hub.catalogue.models import Unneeded
-from argosy.hub.gc import services
+from argosy.hub.gc import phases, services
 from argosy.hub.gc.models import OPEN, Run
 from argosy.hub.jobs.models import Job
 
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 
 PERIOD, BRISK = 1.0, 0.2
 """Seconds between looks, and while a run goes on."""
+COUNTS = 600.0
+"""Seconds between looks at the clock, so that the time counts in which objects wait."""
 GRACE = 5.0
 """Seconds a step under way may take when we are told to stop; to break it off is harmless."""
 PAUSE = 10
@@ -28,6 +31,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
+        self._counts = 0.0
         self._thread = threading.Thread(target=self._go_on, name="collector", daemon=True)
 
     def start(self) -> None:
@@ -41,6 +45,9 @@ class Collector:
 
     def look(self) -> bool:
         """Take the run that goes on a step further, or begin one; say whether one goes on."""
+        if time.monotonic() >= self._counts:
+            phases.now_counted(timezone.now())
+            self._counts = time.monotonic() + COUNTS
         run = Run.objects.filter(state__in=OPEN).first()
         if run is not None:
             services.advance(run)

@@ -42,6 +42,8 @@ class Run(models.Model):
     state = models.CharField(max_length=8, choices=State.choices)
     nonce = models.CharField(max_length=32, default=new_nonce)
     """What the marks and the notes of this run say: they are of no other."""
+    takes_over = models.BooleanField(default=False)
+    """Whether what bears the seal of another hub, or of a key that was lost, is taken for this hub's."""
     part = models.PositiveIntegerField(default=0)
     """Of what is due: which part is being marked, or removed."""
     job = models.PositiveBigIntegerField(null=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from argosy.core.entry import Stored
+from argosy.stores import keys
 
 _RUN = """
 CREATE TABLE IF NOT EXISTS referred (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -22,6 +23,10 @@ CREATE TABLE IF NOT EXISTS working (task INTEGER, attempt INTEGER, adopting INTE
 CREATE TABLE IF NOT EXISTS found (
     datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, PRIMARY KEY (datastore, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS anothers (
+    datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, PRIMARY KEY (datastore, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mark (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS due (
     datastore TEXT, key TEXT, uuid BLOB, etag TEXT, version TEXT, size INTEGER, why TEXT,
     PRIMARY KEY (datastore, key, uuid)
@@ -48,7 +53,10 @@ INSERT OR IGNORE INTO noticed.noticed
 SELECT datastore, key, uuid, etag, version, size, ?, 'deleted' FROM found
 WHERE uuid NOT IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)
 """
-_KEPT_NO_MORE = "UPDATE noticed.noticed SET why = ?, since = ? WHERE datastore = ? AND key = ? AND uuid = ?"
+_KEPT_NO_MORE = """
+UPDATE noticed.noticed SET why = 'unneeded', since = ?
+WHERE datastore = ? AND key = ? AND uuid = ? AND why <> 'unneeded'
+"""
 _POINTED = """
 CREATE TABLE IF NOT EXISTS noticed.pointed (uuid BLOB PRIMARY KEY) WITHOUT ROWID;
 """
@@ -58,14 +66,25 @@ INSERT OR IGNORE INTO noticed.pointed SELECT uuid FROM orphan WHERE uuid IN (SEL
 """A site that told both lost its note that a file came to point to the object: whatever it tells later, one did."""
 _NEVER_POINTED_TO = """
 UPDATE noticed.noticed SET why = 'orphan'
-WHERE uuid IN (SELECT uuid FROM orphan) AND uuid NOT IN (SELECT uuid FROM noticed.pointed)
+WHERE why <> 'unneeded' AND uuid IN (SELECT uuid FROM orphan) AND uuid NOT IN (SELECT uuid FROM noticed.pointed)
 """
 _DUE = """
 INSERT OR IGNORE INTO due SELECT datastore, key, uuid, etag, version, size, why FROM noticed.noticed
 WHERE why = ? AND since <= ?
 """
 _SPARE = "UPDATE due SET why = ? WHERE uuid IN (SELECT uuid FROM referred UNION SELECT uuid FROM carried)"
+_STRAY = """
+INSERT OR IGNORE INTO due SELECT *, ? FROM (
+    SELECT * FROM found UNION ALL SELECT * FROM anothers WHERE uuid IN (SELECT uuid FROM referred)
+) WHERE doomed(key, uuid) IN (SELECT key FROM mark)
+"""
+"""Of what another hub keeps, a mark is taken away where something of ours needs the object."""
 _COLUMNS = "datastore, key, uuid, etag, version, size"
+
+
+def noticed(directory: Path) -> Path:
+    """Return the file of what outlives runs."""
+    return directory / "noticed.sqlite3"
 
 
 class Working(NamedTuple):
@@ -82,13 +101,6 @@ class Due(NamedTuple):
     why: str
 
 
-class Unwanted(NamedTuple):
-    """An object that a step said is not needed, and since when."""
-
-    stored: Stored
-    since: float
-
-
 class Notes:
     """The notes of one run. A context manager; what a method returned from is on the disk."""
 
@@ -99,7 +111,8 @@ class Notes:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_RUN)
-        self._noticed = directory / "noticed.sqlite3"
+        self._db.create_function("doomed", 2, keys.doomed, deterministic=True)
+        self._noticed = noticed(directory)
 
     def __enter__(self) -> Self:
         """Return the notes."""
@@ -150,14 +163,25 @@ class Notes:
         """Note objects that lie in datastores."""
         self._many("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)", map(_row, objects))
 
-    def settle(self, now: float, waits: Mapping[str, float], unwanted: Iterable[Unwanted]) -> None:
-        """Hold what lies in datastores against what is referred to; what was without references long enough is due."""
+    def find_anothers(self, objects: Iterable[Stored]) -> None:
+        """Note objects that lie in datastores and are another hub's, as their seals say."""
+        self._many("INSERT OR REPLACE INTO anothers VALUES (?, ?, ?, ?, ?, ?)", map(_row, objects))
+
+    def find_marks(self, found: Iterable[str]) -> None:
+        """Note keys of marks that lie in datastores."""
+        self._many("INSERT OR IGNORE INTO mark VALUES (?)", ((key,) for key in found))
+
+    def settle(self, now: float, waits: Mapping[str, float], unwanted: Iterable[Stored]) -> None:
+        """Hold what lies in datastores against what is referred to; what was without references long enough is due.
+
+        `now`: the time that counts. Waits begin with the run that first notices that they are to.
+        """
         with self._attached():
             self._db.execute(_FORGET)
             self._db.execute(_NOTICE, (now,))
             self._db.execute(_POINTED_TO)
             self._db.execute(_NEVER_POINTED_TO)
-            self._db.executemany(_KEPT_NO_MORE, (("unneeded", since, *_row(s)[:3]) for s, since in unwanted))
+            self._db.executemany(_KEPT_NO_MORE, ((now, *_row(stored)[:3]) for stored in unwanted))
             for why, wait in waits.items():
                 self._db.execute(_DUE, (why, now - wait))
 
@@ -181,9 +205,11 @@ class Notes:
         return int(count)
 
     def leftover(self, why: str) -> None:
-        """Add, with this why, what earlier runs marked and left, unless it is due."""
+        """Add, with this why, what bears a mark that an earlier run left, or a lost hub, unless it is due."""
         with self._attached():
             self._db.execute(f"INSERT OR IGNORE INTO due SELECT {_COLUMNS}, ? FROM noticed.marked", (why,))  # noqa: S608 - words of ours
+            if self._db.execute("SELECT 1 FROM mark").fetchone():
+                self._db.execute(_STRAY, (why,))
 
     def marking(self, objects: Iterable[Stored]) -> None:
         """Note objects that are about to be marked."""
@@ -203,6 +229,7 @@ class Notes:
             for why, *row in cursor.execute(_group("noticed.noticed", _NOT_DUE)):
                 told[f"waiting, {why}"] = _sums(row)
             told["referred to"] = _sums(cursor.execute(_REFERRED).fetchone())
+            told["of another hub"] = _sums(cursor.execute("SELECT count(*), total(size) FROM anothers").fetchone())
         return told
 
     def remove(self) -> None:

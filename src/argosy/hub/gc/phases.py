@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Max, Q, QuerySet
@@ -13,9 +14,11 @@ from django.utils import timezone
 from argosy.core.entry import Entry, Stored
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState, TaskState
+from argosy.discoveries.objects import Objects
 from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.gc.counted import counted
 from argosy.hub.gc.models import Run
-from argosy.hub.gc.notes import Due, Notes, Unwanted, Working
+from argosy.hub.gc.notes import Due, Notes, Working, noticed
 from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
 from argosy.hub.jobs.files import FileNote, JobFiles
 from argosy.hub.jobs.ledger import OPEN_TASK
@@ -46,7 +49,17 @@ SPARED = "spared"
 
 def notes(run: Run) -> Notes:
     """Return the notes of the run."""
-    return Notes(Path(settings.DATA_DIR) / "gc", run.pk)
+    return Notes(_directory(), run.pk)
+
+
+def _directory() -> Path:
+    return Path(settings.DATA_DIR) / "gc"
+
+
+def now_counted(now: datetime) -> float:
+    """Return the time by which waits are counted; to be asked often, since what passes unasked hardly counts."""
+    _directory().mkdir(mode=0o700, parents=True, exist_ok=True)
+    return counted(noticed(_directory()), now.timestamp())
 
 
 def begin(run: Run) -> None:
@@ -81,10 +94,13 @@ def take_references(job: int, entries: Sequence[Entry]) -> None:
 
 
 def take_objects(job: int, entries: Sequence[Entry]) -> None:
-    """Note what lies in a datastore."""
+    """Note what lies in a datastore; an entry of which nothing is known but the path is a mark."""
+    stored = [(entry.state, entry.facts.stored) for entry in entries if entry.facts.stored is not None]
     with _taking(job) as file:
         if file is not None:
-            file.find(entry.facts.stored for entry in entries if entry.facts.stored is not None)
+            file.find(one for state, one in stored if state != Objects.ANOTHERS)
+            file.find_anothers(one for state, one in stored if state == Objects.ANOTHERS)
+            file.find_marks(entry.path[1:].decode() for entry in entries if entry.facts.stored is None)
 
 
 @contextmanager
@@ -116,7 +132,7 @@ def gone() -> str:
     return f"{shown} is no longer served, and what its files point to is not known, so nothing is removed: {remedy}"
 
 
-def objects() -> list[Part]:
+def objects(run: Run) -> list[Part]:
     """Return the work that lists what lies in all datastores, below the paths that sites are linked to."""
     linked: defaultdict[str, list[SiteLink]] = defaultdict(list)
     for link in SiteLink.objects.select_related("site", "datastore"):
@@ -126,7 +142,7 @@ def objects() -> list[Part]:
             site=links[0].site,
             step=OBJECTS,
             given=[Entry(path=b"/" + prefix) for prefix in sorted({bytes(link.datastore_path) for link in links})],
-            options={"datastore": name},
+            options={"datastore": name} | _taking_over(run),
         )
         for name, links in linked.items()
     ]
@@ -137,11 +153,16 @@ def over(due: Iterable[Due], step: str, run: Run) -> list[Part]:
     found: defaultdict[str, list[Due]] = defaultdict(list)
     for one in due:
         found[one.stored.datastore].append(one)
+    options = {"mark": run.nonce} | (_taking_over(run) if step == DELETE else {})
     return [
-        Part(site=link.site, step=step, given=list(map(_entry, found[name])), options={"mark": run.nonce}, finds=False)
+        Part(site=link.site, step=step, given=list(map(_entry, found[name])), options=options, finds=False)
         for name in found
         if (link := SiteLink.objects.filter(datastore__name=name).select_related("site").first()) is not None
     ]
+
+
+def _taking_over(run: Run) -> dict[str, Any]:
+    return {"take_over": True} if run.takes_over else {}
 
 
 def _entry(due: Due) -> Entry:
@@ -203,10 +224,9 @@ def asked(now: datetime) -> list[Stored]:
     return [_stored(row) for row in Unneeded.objects.filter(asked=True, due__lte=now)[:MOST]]
 
 
-def unwanted() -> Iterator[Unwanted]:
+def unwanted() -> Iterator[Stored]:
     """Yield the objects that steps named as not needed, without anybody asking."""
-    for row in Unneeded.objects.filter(asked=False).iterator():
-        yield Unwanted(_stored(row), row.since.timestamp())
+    return map(_stored, Unneeded.objects.filter(asked=False).iterator())
 
 
 def _stored(row: Unneeded) -> Stored:
@@ -223,14 +243,20 @@ def swept(run: Run, file: Notes) -> dict[str, int]:
         file.unmarked(_stored_in(outcome) for outcome in done if outcome.state.goes_on)
         for outcome in done:
             if outcome.entry.state != SPARED:
-                _sweep_up(outcome, told)
+                _sweep_up(outcome, told, run)
     return told
 
 
-def _sweep_up(outcome: Outcome, told: dict[str, int]) -> None:
+def rows(stored: Stored, run: Run) -> QuerySet[Unneeded]:
+    """Return what was recorded of an object before the run. What comes while it goes on is the next one's."""
+    before = Unneeded.objects.filter(since__lte=run.created)
+    return before.filter(datastore=stored.datastore, key=stored.key, uuid=stored.uuid)
+
+
+def _sweep_up(outcome: Outcome, told: dict[str, int], run: Run) -> None:
     stored = _stored_in(outcome)
     if outcome.state.goes_on:
-        Unneeded.objects.filter(datastore=stored.datastore, key=stored.key, uuid=stored.uuid).delete()
+        rows(stored, run).delete()
     removed = outcome.state is FileState.PROCESSED
     told["removed" if removed else "left" if outcome.state.goes_on else "failed"] += 1
     told["bytes"] += stored.size if removed else 0

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from argosy.core.config import Config
 from argosy.core.states import JobState, TaskState
-from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.common import changes
 from argosy.hub.common.errors import Conflict
 from argosy.hub.gc import phases
@@ -18,6 +17,7 @@ from argosy.hub.gc.notes import Due
 from argosy.hub.jobs import services as jobs
 from argosy.hub.jobs.ledger import OPEN_JOB
 from argosy.hub.jobs.models import Job, Task
+from argosy.hub.sites.presence import refusal, serving
 
 log = structlog.get_logger()
 
@@ -36,22 +36,24 @@ def configure(config: Config) -> None:
 
 
 @transaction.atomic
-def begin(kind: Run.Kind) -> Run:
+def begin(kind: Run.Kind, *, take_over: bool = False) -> Run:
     """Record a run and, once it is recorded, set the sites to work.
+
+    `take_over`: what bears the seal of another hub, or of a key that was lost, is garbage like all else.
 
     Raises:
         Conflict: another run goes on.
     """
     if (other := Run.objects.filter(state__in=OPEN).first()) is not None:
         raise Conflict(f"garbage collection goes on (run {other.pk}, {other.state}): wait for it to end")
-    run = Run(kind=kind, state=Run.State.SURVEY, created=timezone.now())
+    run = Run(kind=kind, takes_over=take_over, state=Run.State.SURVEY, created=timezone.now())
     run.save()
     phases.begin(run)
     log.info("garbage collection begun", run=run.pk, kind=kind)
     if reason := phases.gone():
         fail(run, reason)
     else:
-        _work(run, [*phases.references(), *(phases.objects() if kind != Run.Kind.ASKED else ())])
+        _work(run, [*phases.references(), *(phases.objects(run) if kind != Run.Kind.ASKED else ())])
     return run
 
 
@@ -90,7 +92,12 @@ def fail(run: Run, reason: str) -> None:
 
 
 def _check_patience(run: Run, job: Job) -> None:
-    """Stop the run where a site leaves its task lying, although nothing keeps it busy."""
+    """Stop the run where a site refuses its task, or leaves it lying although nothing keeps it busy."""
+    for task in Task.objects.filter(job=job, state=TaskState.PENDING).select_related("site"):
+        if reason := refusal(task.site, serving(task.site, timezone.now())):
+            jobs.cancel(job.pk)
+            fail(run, f"site {task.site.name} cannot be asked, so nothing more is removed: {reason}")
+            return
     before = timezone.now() - PATIENCE
     late = models.Q(started=None, created__lt=before) | models.Q(due__lt=before)
     for task in Task.objects.filter(late, job=job, state=TaskState.PENDING).select_related("site"):
@@ -116,7 +123,7 @@ def _surveyed(run: Run) -> None:
         notes.carry(phases.carried(notes))
         if run.kind != Run.Kind.ASKED:
             waits = {why: wait.total_seconds() for why, wait in _WAITS.items()}
-            notes.settle(now.timestamp(), waits, phases.unwanted())
+            notes.settle(phases.now_counted(now), waits, phases.unwanted())
         notes.ask(phases.asked(now))
         run.counts = notes.counts()
         if run.kind != Run.Kind.PLAN:
@@ -170,7 +177,7 @@ def _marked(run: Run) -> None:
     with phases.notes(run) as notes:
         notes.carry(phases.carried(notes))
         for one in notes.spare(phases.SPARED):
-            _rows(one).delete()  # it is wanted: once it no longer is, a run finds it without this
+            phases.rows(one.stored, run).delete()  # it is wanted: once it no longer is, a run finds it without this
         run.counts["spared"] = {"objects": notes.count(phases.SPARED)}
         due = notes.due(phases.MOST)
     _sweep(run, due, 0)
@@ -179,11 +186,6 @@ def _marked(run: Run) -> None:
 def _sweep(run: Run, due: Sequence[Due], part: int) -> None:
     run.state, run.part = Run.State.SWEEP, part
     _work(run, phases.over(due, phases.DELETE, run))
-
-
-def _rows(due: Due) -> models.QuerySet[Unneeded]:
-    stored = due.stored
-    return Unneeded.objects.filter(datastore=stored.datastore, key=stored.key, uuid=stored.uuid)
 
 
 @transaction.atomic

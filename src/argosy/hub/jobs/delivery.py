@@ -90,9 +90,9 @@ class Delivery:
         """Record what was found at a datastore."""
         self._recorder.record(lambda ledger: probes.probed(told, ledger.now))
 
-    def present(self, told: Present) -> None:
-        """Record that a node serves a site, and which of its roots it does not."""
-        self._recorder.record(lambda ledger: presence.note(told, ledger.now))
+    def present(self, told: Present) -> tuple[str, ...]:
+        """Record that a node serves a site, and which of its roots it does not; return roots that it is to forget."""
+        return self._recorder.record(lambda ledger: presence.note(told, ledger.now))
 
     def sweep(self) -> None:
         """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""

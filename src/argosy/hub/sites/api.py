@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.request import Request
@@ -12,7 +13,7 @@ from rest_framework.views import APIView
 from argosy.core import paths
 from argosy.core.config import SETTINGS
 from argosy.hub.common.fields import IdField, StrictSerializer, read_path
-from argosy.hub.sites import services
+from argosy.hub.sites import health, services
 from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
 from argosy.hub.sites.queries import retired
 
@@ -254,11 +255,12 @@ class NodeHealthSerializer(serializers.Serializer[Any]):
 
 
 class SiteHealthSerializer(serializers.Serializer[Any]):
-    """One site."""
+    """One site, and why it is not well."""
 
     site = serializers.CharField()
     health = serializers.CharField()
     nodes = NodeHealthSerializer(many=True)
+    reason = serializers.CharField()
 
 
 class HubStatusSerializer(serializers.Serializer[Any]):
@@ -280,6 +282,7 @@ class HealthView(APIView):
 
     @extend_schema(responses=HealthSerializer)
     def get(self, request: Request) -> Response:
-        """Answer how hub and sites are; nodes of a hub that serves its sites itself are not listed."""
-        sites = [{"site": name, "health": "ok", "nodes": []} for name in Site.objects.values_list("name", flat=True)]
-        return Response({"overall_health": "ok", "hub_status": {"health": "ok"}, "site_status": sites})
+        """Answer how hub and sites are: `ok`, `warning` or `critical`, and the nodes that were heard lately."""
+        sites = [told.to_json() for told in health.of_sites(timezone.now())]
+        overall = max((site["health"] for site in sites), key=health.GRADES.index, default=health.GRADES[0])
+        return Response({"overall_health": overall, "hub_status": {"health": "ok"}, "site_status": sites})

@@ -50,11 +50,12 @@ class Site(Declared):
 
 
 class ServedRoot(models.Model):
-    """A root that a site serves or once served, until it is forgotten: its files may point to objects."""
+    """A root that a site serves or once served: its files may point to objects, unless it was forgotten."""
 
     site = models.CharField(max_length=63)
     """Its name: sites are deleted."""
     path = models.CharField(max_length=4096)
+    forgotten = models.BooleanField(default=False)
 
     class Meta:
         """In the order they came; each once."""
@@ -67,12 +68,16 @@ class ServedRoot(models.Model):
 
 
 class Presence(models.Model):
-    """A node that serves a site, when it last said so, and which roots it does not serve, with the reasons."""
+    """A node that serves a site, when it last said so, and which roots it does not serve, with the reasons.
+
+    `trouble`: what is to be done there besides.
+    """
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="presences")
     node = models.CharField(max_length=255)
     heard = models.DateTimeField()
     unserved = models.JSONField(default=dict)
+    trouble = models.TextField(default="")
 
     class Meta:
         """By name; each once."""

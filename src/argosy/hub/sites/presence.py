@@ -1,25 +1,47 @@
 """Which nodes serve a site: they say so every few seconds, and the last of it is kept."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from argosy.core.report import Present
-from argosy.hub.sites.models import Presence, Site
+from argosy.hub.sites.models import Presence, ServedRoot, Site
 
 LATELY = timedelta(seconds=30)
 """How long ago a node may have been heard that counts as serving its site."""
 
 
-def note(told: Present, now: datetime) -> None:
-    """Record that a node serves a site; of a site that the hub does not know nothing is kept."""
+def note(told: Present, now: datetime) -> tuple[str, ...]:
+    """Record that a node serves a site; of a site that the hub does not know nothing is kept.
+
+    Roots that the node served once are known from then on, whatever was lost here. Return which of them it is to
+    forget, because somebody said so.
+    """
     site = Site.objects.filter(name=told.site).first()
     if site is not None:
-        values = {"heard": now, "unserved": told.unserved}
+        values = {"heard": now, "unserved": told.unserved, "trouble": told.trouble}
         Presence.objects.update_or_create(site=site, node=told.node[:255], defaults=values)
+    return _forgotten(told) if site is not None and told.retired else ()
+
+
+def _forgotten(told: Present) -> tuple[str, ...]:
+    ServedRoot.objects.bulk_create(
+        [ServedRoot(site=told.site, path=root) for root in told.retired], ignore_conflicts=True
+    )
+    roots = ServedRoot.objects.filter(site=told.site, path__in=told.retired, forgotten=True)
+    return tuple(roots.values_list("path", flat=True))
 
 
 def serving(site: Site, now: datetime) -> list[Presence]:
     """Return the nodes that serve the site now."""
     return list(Presence.objects.filter(site=site, heard__gte=now - LATELY))
+
+
+def refusal(site: Site, nodes: Sequence[Presence]) -> str:
+    """Return which root of the site is not served and why, where none is by any of its nodes; "" otherwise."""
+    if not (site.roots and nodes and all(set(site.roots) <= set(node.unserved) for node in nodes)):
+        return ""
+    root, reason = next(iter(nodes[0].unserved.items()))
+    return f"{nodes[0].node} does not serve root {root}: {reason}"
 
 
 def last_heard(site: Site) -> Presence | None:

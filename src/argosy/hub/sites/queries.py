@@ -22,5 +22,5 @@ def site_named(name: object) -> Site:
 def retired() -> QuerySet[ServedRoot]:
     """Return the roots that were served once, are not any more, and have not been forgotten."""
     served = {(name, root) for name, roots in Site.objects.values_list("name", "roots") for root in roots}
-    gone = [root.pk for root in ServedRoot.objects.all() if (root.site, root.path) not in served]
+    gone = [root.pk for root in ServedRoot.objects.filter(forgotten=False) if (root.site, root.path) not in served]
     return ServedRoot.objects.filter(pk__in=gone)

@@ -142,7 +142,8 @@ def delete(row: Declared) -> None:
 @transaction.atomic
 def forget(root: ServedRoot) -> None:
     """Take it that no file below a root that is served no longer points to an object: collection goes on without it."""
-    root.delete()
+    root.forgotten = True  # it is remembered for the agents, which are told when they ask
+    root.save(update_fields=["forgotten"])
     log.warning("root forgotten", site=root.site, root=root.path)
 
 
@@ -197,14 +198,17 @@ def _set_site(site: Site, values: Mapping[str, Any]) -> None:
     ServedRoot.objects.bulk_create(
         [ServedRoot(site=site.name, path=root) for root in site.roots], ignore_conflicts=True
     )
+    ServedRoot.objects.filter(site=site.name, path__in=site.roots).update(forgotten=False)
 
 
 def _rename_served(site: Site) -> None:
-    """Have the roots that were served go by the new name of their site."""
+    """Have the roots that were served go by the new name of their site, beside those that went by it before."""
     was = Site.objects.filter(pk=site.pk).exclude(name=site.name).values_list("name", flat=True).first()
     if was is not None:
-        ServedRoot.objects.filter(site=site.name).delete()
-        ServedRoot.objects.filter(site=was).update(site=site.name)
+        roots, known = ServedRoot.objects.filter(site=was), ServedRoot.objects.filter(site=site.name)
+        known.filter(forgotten=True, path__in=roots.values("path")).delete()
+        roots.filter(path__in=known.values("path")).delete()
+        roots.update(site=site.name)
 
 
 def _check_roots(site: Site) -> None:

@@ -22,7 +22,7 @@ from argosy.hub.jobs.explain.causes import (
 from argosy.hub.jobs.explain.words import Trouble, counted
 from argosy.hub.jobs.models import Job, Queue, Task, TaskEntries
 from argosy.hub.sites.models import Datastore, Presence, Site
-from argosy.hub.sites.presence import last_heard, serving
+from argosy.hub.sites.presence import last_heard, refusal, serving
 
 _OPEN = (TaskState.PENDING, TaskState.STARTED)
 _UNTROUBLED = (QUEUED, BEHIND, RUNNING)
@@ -52,7 +52,7 @@ def _of_site(site: Site, pending: QuerySet[Task], started: QuerySet[Task], now: 
     yield from _tried(site, pending)
     yield from _running(site, started, now)
     fresh = pending.filter(error="")
-    if (nodes or _is_busy(site, now)) and fresh.exists() and not _all_refused(site, nodes):
+    if (nodes or _is_busy(site, now)) and fresh.exists() and not refusal(site, nodes):
         yield from _queued(site, fresh, started)
 
 
@@ -82,20 +82,13 @@ def _absence(site: Site, nodes: list[Presence], pending: QuerySet[Task], *, busy
         yield _all_of(
             NO_AGENT, site, pending, f"no node serves site {site.name}: {heard}", last.heard if last else None
         )
-    elif _all_refused(site, nodes):
-        node = nodes[0]
-        root, reason = next(iter(node.unserved.items()))
-        yield _all_of(ROOT_REFUSED, site, pending, f"{node.node} does not serve root {root}: {reason}")
+    elif refused := refusal(site, nodes):
+        yield _all_of(ROOT_REFUSED, site, pending, refused)
 
 
 def _is_busy(site: Site, now: datetime) -> bool:
     """Say whether somebody works for the site now, whatever he says of himself."""
     return Task.objects.filter(site=site, state=TaskState.STARTED, lease_until__gt=now + FRESH).exists()
-
-
-def _all_refused(site: Site, nodes: list[Presence]) -> bool:
-    """Say whether no node serves any root of the site."""
-    return bool(site.roots and nodes) and all(set(site.roots) <= set(node.unserved) for node in nodes)
 
 
 def _running(site: Site, started: QuerySet[Task], now: datetime) -> Iterator[Trouble]:
