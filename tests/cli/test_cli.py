@@ -285,7 +285,11 @@ def test_ctrl_c_leaves_the_job_and_tells_how_to_watch_it(tmp_path: Path) -> None
         login = {"ARGOSY_URL": up.url, "ARGOSY_USER": "admin", "ARGOSY_PASSWORD": PASSWORD}
         words = ["send", str(up.tree("london") / "one"), "--site", "london", "--to", "dublin", "--hydrate"]
         process = subprocess.Popen(
-            [ARGOSY, *words], env=os.environ | login, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ["env", "--default-signal=INT", ARGOSY, *words],  # who runs us may ignore it
+            env=os.environ | login,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         until((tmp_path / "points" / "hsm:hash.hit").exists, what="the job runs")
         process.send_signal(signal.SIGINT)

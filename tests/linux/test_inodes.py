@@ -11,7 +11,7 @@ from argosy.core.pointer import brief, same_filesystem
 from argosy.linux import capabilities
 from argosy.linux.extents import extents, merged
 from argosy.linux.identity import filesystem_id, subvolume_id
-from argosy.linux.statx import statx
+from argosy.linux.statx import Statx, statx
 from argosy.linux.syncfs import syncfs
 from tests.filesystems.nobody import as_nobody
 
@@ -39,7 +39,17 @@ def test_statx_knows_birth_mount_and_inode(directory: Path) -> None:
         assert known.inode == found.st_ino
         assert known.device == (os.major(found.st_dev), os.minor(found.st_dev))
         assert 0 < known.born_ns <= found.st_ctime_ns
-        assert known.mount == int(_mount_of(directory))
+        assert known.lasting or known.mount == int(_mount_of(directory))
+    assert known.mount not in {0, _statx_at("/proc").mount}
+    assert known.mount == _statx_at(directory).mount
+
+
+def _statx_at(path: Path | str) -> Statx:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return statx(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def test_a_filesystem_is_known_by_its_uuid(directory: Path, kind: str) -> None:

@@ -623,8 +623,8 @@ def test_a_stub_that_was_moved_keeps_its_location(london: Side, marked: StubStat
     assert pointer(london, moved) == before
 
 
-def test_a_file_keeps_its_location_when_another_came_to_point_to_its_object(london: Side) -> None:
-    """Two inodes point to one object: the path that is remembered of it is the last one's."""
+def test_of_two_files_that_point_to_one_object_the_one_it_is_called_after_keeps_its_location(london: Side) -> None:
+    """The path that is remembered of the object is the last one's, and does not tell."""
     file, other = made(london, "f"), made(london, "other")
     migrate(london, file, premigrate=True)
     with london.place.tree(bytes(other)).open(bytes(other)) as opened:
@@ -634,7 +634,7 @@ def test_a_file_keeps_its_location_when_another_came_to_point_to_its_object(lond
     assert pointer(london, other).uuid == pointer(london, file).uuid
     stays, goes = london.do("remove_location_xattrs_for_moved", london.entry(file), london.entry(other))
     assert stays.state is FileState.SKIPPED
-    assert goes.state is FileState.SKIPPED, "it is where it was when it came to point to the object"
+    assert goes.state is FileState.PROCESSED, "it gets an object under its own name"
     moved = file.rename(london.tree / "moved")
     assert london.do("remove_location_xattrs_for_moved", london.entry(moved))[0].state is FileState.PROCESSED
 

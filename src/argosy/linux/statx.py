@@ -10,6 +10,7 @@ _EMPTY_PATH: Final = 0x1000
 _BASIC: Final = 0x07FF
 _BTIME: Final = 0x0800
 _MNT_ID: Final = 0x1000
+_MNT_ID_UNIQUE: Final = 0x4000
 _SUBVOL: Final = 0x8000
 _FIXED: Final = 0x10 | 0x20
 _SIZE: Final = 256
@@ -28,6 +29,8 @@ class Statx(NamedTuple):
     device: tuple[int, int]
     mount: int
     subvolume: int
+    lasting: bool
+    """Whether no later mount is called as this one is (Linux 6.8)."""
     fixed: bool
     """Whether it is marked immutable or append-only."""
 
@@ -35,7 +38,7 @@ class Statx(NamedTuple):
 def statx(descriptor: int) -> Statx:
     """Return what is known of the open inode."""
     into = ctypes.create_string_buffer(_SIZE)
-    wanted = _BASIC | _BTIME | _MNT_ID | _SUBVOL
+    wanted = _BASIC | _BTIME | _MNT_ID | _MNT_ID_UNIQUE | _SUBVOL
     checked(LIBC.statx(descriptor, b"", _EMPTY_PATH, wanted, into))
     data = into.raw
     (mask,) = _MASK.unpack_from(data, 0)
@@ -44,7 +47,8 @@ def statx(descriptor: int) -> Statx:
         inode=_INODE.unpack_from(data, 32)[0],
         born_ns=seconds * 1_000_000_000 + nanoseconds if mask & _BTIME else 0,
         device=_DEVICE.unpack_from(data, 136),
-        mount=_INODE.unpack_from(data, 144)[0] if mask & _MNT_ID else 0,
+        mount=_INODE.unpack_from(data, 144)[0] if mask & (_MNT_ID | _MNT_ID_UNIQUE) else 0,
+        lasting=bool(mask & _MNT_ID_UNIQUE),
         subvolume=_INODE.unpack_from(data, 160)[0] if mask & _SUBVOL else 0,
         fixed=bool(_ATTRIBUTES.unpack_from(data, 8)[0] & _FIXED),
     )

@@ -17,7 +17,8 @@ _KINDS: Final = {stat.S_IFREG: (_FILE, True), stat.S_IFDIR: (Kind.DIRECTORY, Fal
 _OTHER: Final = (Kind.OTHER, False)
 _ONE_NAME: Final = Facts()
 _PLACE_KEPT_FOR: Final = 5.0
-_PLACES: Final[dict[tuple[int, int], tuple[float, tuple[bytes, int]]]] = {}
+_PLACES_KEPT: Final = 1000
+_PLACES: Final[dict[tuple[int, int, int], tuple[float, tuple[bytes, int]]]] = {}
 
 
 def entry_of(path: bytes, found: os.stat_result) -> Entry:
@@ -62,15 +63,17 @@ def binding_of(descriptor: int) -> Binding:
 
 
 def _place_of(descriptor: int, known: Statx) -> tuple[bytes, int]:
-    """Return filesystem and subvolume: what a device number stands for, for as long as nobody can have remounted it.
+    """Return filesystem and subvolume; of a mount that no other is called as, they are asked for once in a while.
 
-    An inode of another filesystem that took the number within that time would still differ in its birth time.
+    A device number alone would not do: the next disk that is mounted may have it.
     """
-    now = time.monotonic()
-    found = _PLACES.get(known.device)
+    now, key = time.monotonic(), (*known.device, known.mount)
+    found = _PLACES.get(key) if known.lasting else None
     if found is None or found[0] < now:
+        if len(_PLACES) > _PLACES_KEPT:
+            _PLACES.clear()
         place = (filesystem_id(descriptor), subvolume_id(descriptor, known))
-        _PLACES[known.device] = found = (now + _PLACE_KEPT_FOR, place)
+        _PLACES[key] = found = (now + _PLACE_KEPT_FOR, place)
     return found[1]
 
 
