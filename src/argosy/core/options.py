@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 
 from argosy.core.errors import Invalid
+from argosy.core.ready import ready
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def parse(plugin: type[T], values: Mapping[str, Any], *, noun: str) -> T:
     if unknown := sorted(set(values) - known):
         raise Invalid(_unknown(unknown[0], known, noun))
     try:
-        return msgspec.convert(dict(values), plugin)
+        return msgspec.convert(dict(values), ready(plugin))
     except msgspec.ValidationError as error:
         raise Invalid(f"{noun}: {error}") from error
 
@@ -67,7 +68,7 @@ def _unknown(name: str, known: Collection[str], noun: str) -> str:
 def misfit(option: Option, value: Any) -> str:
     """Return why a value cannot be the option's, "" where it can."""
     try:
-        msgspec.convert(value, option.hint)
+        msgspec.convert(value, ready(option.hint))
     except msgspec.ValidationError as error:
         return f"{error}{_choices(option)}"
     return ""

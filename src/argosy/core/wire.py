@@ -7,6 +7,7 @@ import zstandard
 
 from argosy.core.errors import Invalid, Unsupported
 from argosy.core.order import WIRE_VERSION
+from argosy.core.ready import ready
 
 T = TypeVar("T")
 _LEVEL = 3
@@ -26,7 +27,7 @@ def load(data: bytes, kind: type[T]) -> T:
     """
     name = getattr(kind, "__name__", str(kind))
     try:
-        value = msgspec.json.decode(data, type=kind)
+        value = msgspec.json.decode(data, type=ready(kind))
     except msgspec.MsgspecError as error:
         _refuse_newer(data, name)
         raise Invalid(f"not a {name}: {error}") from error
@@ -55,7 +56,7 @@ class _Versioned(msgspec.Struct):
 
 def _refuse_newer(data: bytes, name: str) -> None:
     try:
-        version = msgspec.json.decode(data, type=_Versioned).v
+        version = msgspec.json.decode(data, type=ready(_Versioned)).v
     except msgspec.MsgspecError:
         return
     if version > WIRE_VERSION:

@@ -21,6 +21,7 @@ import msgspec
 from argosy.core import wire
 from argosy.core.entry import Attributes, Kind
 from argosy.core.errors import Corrupt, Invalid, Unsupported
+from argosy.core.ready import ready
 from argosy.stores import keys
 from argosy.stores.base import Store
 
@@ -182,7 +183,7 @@ def _rest(entry: Described) -> dict[str, str]:
 
 
 def _from_object(metadata: Mapping[str, str]) -> Described:
-    more = msgspec.msgpack.decode(base64.b64decode(metadata["argosymore"], validate=True), type=_More)
+    more = msgspec.msgpack.decode(base64.b64decode(metadata["argosymore"], validate=True), type=ready(_More))
     attributes = Attributes(
         mode=int(metadata["mode"], 8),
         uid=int(metadata["uid"]),

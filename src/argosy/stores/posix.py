@@ -43,6 +43,7 @@ from argosy.core.errors import (
     NotFound,
     Unavailable,
 )
+from argosy.core.ready import ready
 from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source
 
 _XATTR = "user.argosy.object"
@@ -519,7 +520,7 @@ def _keep(fd: int, metadata: Mapping[str, str]) -> None:
 
 def _record(key: str, fd: int) -> _Record:
     try:
-        return msgspec.json.decode(os.getxattr(fd, _XATTR), type=_Record)
+        return msgspec.json.decode(os.getxattr(fd, _XATTR), type=ready(_Record))
     except msgspec.MsgspecError as error:
         raise Corrupt(f"the metadata of object {key} cannot be read: its xattr was changed") from error
     except OSError as error:

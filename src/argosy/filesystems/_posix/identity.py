@@ -10,6 +10,7 @@ import msgspec
 
 from argosy.core.errors import Corrupt
 from argosy.core.paths import PRIVATE, display, join
+from argosy.core.ready import ready
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import Root, closing, fresh_name
 from argosy.linux.openat2 import open_beneath
@@ -83,7 +84,7 @@ def write_identity(root: Root, identity: Identity, *, replacing: bool) -> None:
 
 def _decoded(data: bytes, root: Root) -> Identity:
     try:
-        return msgspec.json.decode(data, type=Identity)
+        return msgspec.json.decode(data, type=ready(Identity))
     except msgspec.MsgspecError as error:
         where = display(path_of(root.path))
         raise Corrupt(

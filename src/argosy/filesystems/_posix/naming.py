@@ -11,6 +11,7 @@ import msgspec
 from argosy.core.entry import Attributes, Entry, Kind
 from argosy.core.errors import Changed, Exists
 from argosy.core.paths import display
+from argosy.core.ready import ready
 from argosy.filesystems._posix import astray, seal, shelves, times, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.inode import dress_symlink
@@ -126,7 +127,7 @@ def origin_of(root: Root, path: bytes) -> Origin | None:
 def _told(directory: int) -> Origin | None:
     said = seal.origin(directory)
     try:
-        told = None if said is None else msgspec.msgpack.decode(said, type=_Told)
+        told = None if said is None else msgspec.msgpack.decode(said, type=ready(_Told))
     except msgspec.MsgspecError:
         return None
     return told.origin if told is not None and told.inode == os.fstat(directory).st_ino else None

@@ -15,6 +15,7 @@ import structlog
 
 from argosy.core.errors import ArgosyError
 from argosy.core.paths import display, join
+from argosy.core.ready import ready
 from argosy.filesystems._posix.astray import beside, named, rescued
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents
@@ -130,7 +131,7 @@ def write(parked: Spot, note: Note) -> None:
 def read(parked: Spot) -> Note | None:
     try:
         with open(os.open(parked.name + _NOTE, _READING, dir_fd=parked.directory), "rb") as file:
-            return msgspec.json.decode(file.read(), type=Note)
+            return msgspec.json.decode(file.read(), type=ready(Note))
     except (OSError, msgspec.MsgspecError):
         return None
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from argosy.core.entry import Attributes
+from argosy.core.ready import ready
 from argosy.filesystems._posix import inode, seal
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems.base import Kept
@@ -36,7 +37,7 @@ class Stood(msgspec.Struct, frozen=True, array_like=True):
     def read(cls, said: bytes) -> Self | None:
         """Return what was written by `written`; None where that is nothing."""
         try:
-            return msgspec.msgpack.decode(said, type=cls)
+            return msgspec.msgpack.decode(said, type=ready(cls))
         except msgspec.MsgspecError:
             return None
 

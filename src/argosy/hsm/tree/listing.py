@@ -8,6 +8,7 @@ from typing import Final, Self
 import msgspec
 
 from argosy.core.entry import Entry
+from argosy.core.ready import ready
 
 _IN_MEMORY: Final = 8 << 20
 _LENGTH: Final = struct.Struct("=I")
@@ -19,7 +20,7 @@ class Listing:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by `__exit__`
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Entry)
+        self._decoder = msgspec.msgpack.Decoder(ready(Entry))
 
     def add(self, entry: Entry) -> None:
         """Add one at the end."""

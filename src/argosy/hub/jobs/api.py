@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from argosy.core.ready import ready
 from argosy.core.states import JobState
 from argosy.hub.common.fields import IdField, StrictSerializer
 from argosy.hub.jobs import downloads, queries, removal, resubmission, services
@@ -67,7 +68,7 @@ class SubmitView(APIView):
         """Answer 201 with what was sent and the job's id: it has been recorded, not yet done."""
         sent = SubmitSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        asked = msgspec.convert(dict(sent.validated_data), services.Asked, from_attributes=True)
+        asked = msgspec.convert(dict(sent.validated_data), ready(services.Asked), from_attributes=True)
         job = services.submit(asked, owner=_owner(request))
         return Response(dict(request.data) | {"job": job.pk}, status.HTTP_201_CREATED)
 

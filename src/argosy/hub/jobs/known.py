@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from argosy.core.order import Link, StoreAccess
+from argosy.core.ready import ready
 from argosy.hub.jobs.blobs import Carried, unpack_carried
 from argosy.hub.jobs.models import Submission, Task, TaskEntries
 from argosy.hub.jobs.rows import Table
@@ -97,7 +98,7 @@ def _link(link: SiteLink, store: Datastore) -> Link:
 @lru_cache(maxsize=256)
 def rules_of(submission: int) -> list[Rule]:
     """Return the rules of a submission; they never change."""
-    return msgspec.convert(Submission.objects.values_list("rules", flat=True).get(pk=submission), list[Rule])
+    return msgspec.convert(Submission.objects.values_list("rules", flat=True).get(pk=submission), ready(list[Rule]))
 
 
 def _uuid(taskid: str) -> UUID | None:

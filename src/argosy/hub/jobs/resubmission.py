@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid, NotFound
+from argosy.core.ready import ready
 from argosy.core.states import JOB_ENDED, FileState
 from argosy.hub.jobs.blobs import Noted, unpack_carried
 from argosy.hub.jobs.files import noted
@@ -92,7 +93,7 @@ def _asked(submission: Submission, entries: Sequence[Entry]) -> Asked:
     """Return what was asked, for these entries; of submissions from before that was kept, what their job says."""
     job = submission.job
     said = submission.asked or {"workflow": job.jobtype, "fields": job.fields, "discovery": job.discovery}
-    asked = msgspec.convert({**said, "site": submission.site.name, "paths": []}, Asked)
+    asked = msgspec.convert({**said, "site": submission.site.name, "paths": []}, ready(Asked))
     return msgspec.structs.replace(asked, paths=entries)
 
 
