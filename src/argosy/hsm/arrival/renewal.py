@@ -12,13 +12,13 @@ import blake3
 import msgspec
 
 from argosy.core.entry import Attributes, Stored
-from argosy.core.errors import Busy, Changed, Corrupt, Invalid, NotFound
+from argosy.core.errors import Changed, Corrupt, Invalid, NotFound
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
+from argosy.hsm.file.alone import digest_alone, expect_alone
 from argosy.hsm.file.local import Local
 from argosy.hsm.file.state import HOLLOW, State, look
-from argosy.hsm.object.content import chunks_of
 from argosy.hsm.object.located import located
 from argosy.hsm.object.stored import expect, is_place_of, pinned
 from argosy.hsm.object.trust import grants, same_but_names
@@ -83,7 +83,7 @@ def _alone(local: Local, stored: Stored, site: Site) -> Iterator[Callable[[], bo
     try:
         if look(file, site) != local.seen or not _is_made_of(local, stored, site):
             raise Changed(f"{display(path)}: has other bytes than those whose attributes it was to get")
-        _expect_alone(file)
+        expect_alone(file)
         yield file.is_seized
     finally:
         file.let_go()
@@ -97,21 +97,7 @@ def _is_made_of(local: Local, stored: Stored, site: Site) -> bool:
             raise Changed(f"{display(file.entry.path)}: is half here: recall it first")
         kept = located(pointer, file.entry.path, site) if pointer.kept else None
         return kept is None or is_released(file, site.store(kept.datastore), kept, pointer.kept)
-    return stored.digest == b"" or _digest_alone(file) == stored.digest  # others' objects grant no rights
-
-
-def _digest_alone(file: File) -> bytes:
-    """Return the BLAKE3 of all bytes, unless somebody comes to want the file: he would wait for all of them."""
-    hasher = blake3.blake3()
-    for chunk in chunks_of(file):
-        _expect_alone(file)
-        hasher.update(chunk)
-    return hasher.digest()
-
-
-def _expect_alone(file: File) -> None:
-    if not file.is_seized():
-        raise Busy(f"{display(file.entry.path)}: somebody wants to open it; it was left as it is")
+    return stored.digest == b"" or digest_alone(file) == stored.digest  # others' objects grant no rights
 
 
 def _expect_unchanged(file: File) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import msgspec
 
 from argosy.core.entry import Attributes, Entry, Kind
-from argosy.core.errors import Busy, Changed, Corrupt, Unsupported
+from argosy.core.errors import Changed, Corrupt, Unsupported
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem, Staged
+from argosy.hsm.file.alone import expect_alone
 from argosy.hsm.file.state import State, look
 from argosy.hsm.object.trust import same_but_names
 from argosy.hsm.tree.removal import remove, remove_locked
@@ -98,7 +99,7 @@ class Crossing:
                 attributes = copy.attributes()
         if not same_but_names(file.attributes(), attributes):
             attributes = self.copy_file(file, path, self.there.stat(path))
-        _expect_seized(file)
+        expect_alone(file)
         if not same_but_names(file.attributes(), attributes):
             raise Changed(f"{display(seen.path)}: gets other attributes all the time; it was left as it is")
         return remove_locked(seen, self.here, self.site, together=together)
@@ -124,17 +125,12 @@ def _copy(file: File, staged: Staged) -> None:
     staged.truncate(file.size)
 
 
-def _expect_seized(file: File) -> None:
-    if not file.is_seized():
-        raise Busy(f"{display(file.entry.path)}: somebody wants to open it; it was left as it is")
-
-
 def _data(file: File) -> Iterator[tuple[int, int]]:
     """Yield what of the file is data, in pieces, for as long as nobody comes to want it: he would wait for all."""
     whole = ((0, file.size),) if file.entry.facts.extents is None else file.entry.facts.extents
     for offset, length in whole:
         for at in range(offset, offset + length, _PIECE):
-            _expect_seized(file)
+            expect_alone(file)
             yield at, min(_PIECE, offset + length - at)
 
 
