@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from argosy.agent import runner
+from argosy.core import turns
 from argosy.core.entry import Entry
 from argosy.core.errors import Denied
 from argosy.core.outcome import Outcome
@@ -61,3 +63,27 @@ def test_what_cannot_be_cleared_away_neither_hides_why_an_entry_failed_nor_ends_
     outcomes = Side(tmp_path, "london").do(step, Entry(path=b"/quick"), Entry(path=b"/slow"))
     assert DONE == [b"/slow"]
     assert [(outcome.state, outcome.reason) for outcome in outcomes] == [(FileState.FAILED, "the disk is gone")] * 2
+
+
+@dataclass(frozen=True)
+class Tell:
+    """A step that notes for which entries somebody has a turn."""
+
+    def apply(self, entry: Entry, site: Site) -> Outcome:
+        TURNS[entry.path] = len(turns._turns._held)
+        return Outcome.processed(entry)
+
+
+TURNS: dict[bytes, int] = {}
+
+
+def test_small_files_take_turns_and_large_ones_work_beside_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = STEPS.get
+    monkeypatch.setattr(STEPS, "get", lambda name: Tell if name.endswith(".tell") else usual(name))
+    TURNS.clear()
+    side = Side(tmp_path, "london")
+    for entry in (Entry(path=b"/small", size=runner.SMALL), Entry(path=b"/large", size=runner.SMALL + 1)):
+        side.do("tell", entry)
+    assert TURNS == {b"/small": 1, b"/large": 0}

@@ -12,7 +12,7 @@ from argosy.linux import capabilities
 from argosy.linux.extents import extents, merged
 from argosy.linux.identity import filesystem_id, subvolume_id
 from argosy.linux.statx import Statx, statx
-from argosy.linux.syncfs import syncfs
+from argosy.linux.syncing import syncfs
 from tests.filesystems.nobody import as_nobody
 
 MiB = 1 << 20

@@ -19,6 +19,7 @@ from argosy.core.options import parse
 from argosy.core.order import Order
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
+from argosy.core.turns import taken
 from argosy.discoveries.base import DISCOVERIES, Discovery, discovery_of
 from argosy.steps.base import STEPS, Batched, Settling, Step, Work
 
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 
 GROWTH = 16
 """How many tasks' worth of entries a discovery sends at once, at most."""
+SMALL = 1 << 20
+"""Bytes up to which the work on a file is mostly Python's, and takes a turn."""
 HANDS = 16
 """Threads of a site that one task keeps busy at once; a site with more of them serves several tasks."""
 
@@ -202,7 +205,11 @@ def _each(pool: Executor, slots: Sequence[_Slot], act: Callable[[_Slot], None]) 
 
 def _guarded(slot: _Slot, act: Callable[[_Slot], None]) -> ArgosyError | None:
     try:
-        act(slot)
+        if slot.entry.size > SMALL:
+            act(slot)
+        else:
+            with taken():
+                act(slot)
     except (Unavailable, LeaseLost) as error:
         return error
     except ArgosyError as error:

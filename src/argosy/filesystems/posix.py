@@ -38,6 +38,7 @@ from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
 from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
+from argosy.linux.syncing import fsync
 
 
 @FILESYSTEMS.register
@@ -232,10 +233,10 @@ class Posix:
     def sync_directory(self, path: bytes) -> None:
         """Return when the name at `path` is on the disk and, where it is a directory, what it holds and is."""
         with translated(path), self._root.spot(path, DIRECTORY) as spot:
-            os.fsync(spot.directory)
+            fsync(spot.directory)
             if stat.S_ISDIR(spot.stat().st_mode):
                 with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
-                    os.fsync(directory)
+                    fsync(directory)
 
     def sweep(self) -> None:
         """Remove what a killed agent left in staging, and put back what it had on its way to another name."""

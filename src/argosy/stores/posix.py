@@ -44,6 +44,7 @@ from argosy.core.errors import (
     Unavailable,
 )
 from argosy.core.ready import ready
+from argosy.linux.syncing import fsync
 from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source
 
 _XATTR = "user.argosy.object"
@@ -173,14 +174,14 @@ class PosixStore:
                 if etag and _etag_at(key, directory, name) not in {"", etag}:
                     raise Changed(f"object {key} in {self.path} is not what was seen before")
                 os.unlink(name, dir_fd=directory)
-                os.fsync(directory)
+                fsync(directory)
             self._prune(parents)
 
     def probe(self) -> Abilities:
         """Return what can be done in the directory: it is there, is ours to write, and keeps user xattrs."""
         with self._translated("probe"), self._staged() as staged:
             _keep(staged.fd, {})
-            os.fsync(staged.fd)
+            fsync(staged.fd)
         return Abilities(
             conditions=self._keeps_what_is_there(), checksums=False, versions=False, copies=True, multipart=True
         )
@@ -208,9 +209,9 @@ class PosixStore:
         with self._translated(_ID), self._private(_STORE) as directory:
             with self._staged() as staged, contextlib.suppress(FileExistsError):
                 os.write(staged.fd, uuid4().hex.encode())
-                os.fsync(staged.fd)
+                fsync(staged.fd)
                 os.link(staged.name, _ID, src_dir_fd=staged.directory, dst_dir_fd=directory, follow_symlinks=False)
-            os.fsync(directory)
+            fsync(directory)
         return self.identity()
 
     def _keeps_what_is_there(self) -> bool:
@@ -250,7 +251,7 @@ class PosixStore:
     ) -> Object:
         """Make a staged file durable, verified and visible. `expected` None: its blocks are another object's."""
         _keep(staged.fd, metadata)
-        os.fsync(staged.fd)
+        fsync(staged.fd)
         if expected is not None and _sum_on_disk(staged.fd) != expected:
             raise Corrupt(f"object {key}: {self.path} does not give back what was written; look at its disk")
         self._publish(key, staged, condition)
@@ -266,12 +267,12 @@ class PosixStore:
     def _publish_at(self, place: Sequence[str], key: str, staged: _Staged, condition: Condition | None) -> None:
         if place == _flat(key):
             os.setxattr(staged.fd, _KEY_XATTR, key.encode())
-            os.fsync(staged.fd)
+            fsync(staged.fd)
         *parents, name = place
         for _ in range(_PRUNED):
             with contextlib.suppress(FileNotFoundError), self._directory(parents, make=True) as directory:
                 self._name(key, staged, condition, directory=directory, name=name)
-                os.fsync(directory)
+                fsync(directory)
                 return
         raise Unavailable(f"object {key}: its directory in {self.path} disappears again and again")
 
@@ -463,7 +464,7 @@ def _enter(directory: int, name: str, *, make: bool) -> int:
             raise
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=directory)
-        os.fsync(directory)
+        fsync(directory)
     return os.open(name, _DIRECTORY, dir_fd=directory)
 
 

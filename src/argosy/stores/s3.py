@@ -32,6 +32,7 @@ from argosy.core.errors import (
     Unavailable,
     Unsupported,
 )
+from argosy.core.turns import left
 from argosy.stores import keys
 from argosy.stores._http.answers import Beyond
 from argosy.stores._http.parts import spans
@@ -420,7 +421,7 @@ class S3Store(HttpStore):
     def _look(self, key: str, version: str) -> Any:
         """Ask for the description only; a HEAD does not say whether it is the object or the bucket that is missing."""
         try:
-            with self.translated(key):
+            with self.translated(key), left():
                 return self._obstore.get(
                     self.name(key), options={"head": True} | ({"version": version} if version else {})
                 )
@@ -437,13 +438,18 @@ class S3Store(HttpStore):
         elif start:
             options["range"] = {"offset": start}
         try:
-            with self.translated(key):
+            with self.translated(key), left():
                 return self._obstore.get(self.name(key), options=options)
         except Beyond:
             return None
 
     def _chunks(self, key: str, reply: Any) -> Iterator[bytes]:
         with self.translated(key):
+            if reply.range[1] - reply.range[0] <= CHUNK // 2:
+                with left():
+                    data = reply.bytes()
+                yield data.to_bytes()
+                return
             for data in reply.stream(CHUNK // 2):
                 for start in range(0, len(data), CHUNK):  # once, as a rule
                     yield data[start : start + CHUNK]

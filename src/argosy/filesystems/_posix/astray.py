@@ -15,6 +15,7 @@ from argosy.filesystems._posix import shelves, versions
 from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import Root, Spot
 from argosy.linux.rename import noreplace
+from argosy.linux.syncing import fsync
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ def named(root: Root, spot: Spot, name: bytes) -> bool:
     try:
         with root.changing(join(root.path, name)) as there:
             _unless_there(spot, there)
-            os.fsync(there.directory)
+            fsync(there.directory)
     except (OSError, ArgosyError):
         return False
     return True

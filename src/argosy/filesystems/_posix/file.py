@@ -20,7 +20,7 @@ from argosy.filesystems.base import Extents
 from argosy.linux import leases
 from argosy.linux.extents import data, extents
 from argosy.linux.handles import handle_of
-from argosy.linux.syncfs import syncfs
+from argosy.linux.syncing import fsync, syncfs
 
 
 class OpenFile:
@@ -140,7 +140,7 @@ class OpenFile:
             if self._left:
                 self._sync_left()
             else:
-                os.fsync(self._descriptor)
+                fsync(self._descriptor)
 
     def leave(self) -> None:
         """Have it open no more: what is left holds the inode and keeps nobody from a lease."""
@@ -249,7 +249,7 @@ class OpenFile:
         """Open it for the moment; where somebody has seized it meanwhile, wait for the whole filesystem instead."""
         try:
             with closing(opening.again(self._descriptor, os.O_RDONLY)) as descriptor:
-                os.fsync(descriptor)
+                fsync(descriptor)
         except BlockingIOError:
             with self._root.top(os.O_RDONLY | os.O_DIRECTORY) as top:
                 syncfs(top)

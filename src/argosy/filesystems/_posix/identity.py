@@ -14,6 +14,7 @@ from argosy.core.ready import ready
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import Root, closing, fresh_name
 from argosy.linux.openat2 import open_beneath
+from argosy.linux.syncing import fsync
 
 NAME: Final = b"identity"
 _LIMIT: Final = 4096
@@ -70,7 +71,7 @@ def write_identity(root: Root, identity: Identity, *, replacing: bool) -> None:
         try:
             with closing(os.open(new, flags, 0o600, dir_fd=home)) as file:
                 os.write(file, msgspec.json.encode(identity))
-                os.fsync(file)
+                fsync(file)
             if replacing:
                 os.rename(new, NAME, src_dir_fd=home, dst_dir_fd=home)
             else:
@@ -79,7 +80,7 @@ def write_identity(root: Root, identity: Identity, *, replacing: bool) -> None:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=home)
-        os.fsync(home)
+        fsync(home)
 
 
 def _decoded(data: bytes, root: Root) -> Identity:

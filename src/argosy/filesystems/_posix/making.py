@@ -24,6 +24,7 @@ from argosy.filesystems._posix.times import times_lock
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
+from argosy.linux.syncing import fsync
 
 
 def make_parents(root: Root, path: bytes) -> None:
@@ -81,7 +82,7 @@ def new_directory(
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     with unnamed_directory(root, attributes, tell) as made, root.keeping_times((spot.directory, above)):
         bring(noreplace, made, spot)
-    os.fsync(spot.directory)
+    fsync(spot.directory)
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def unnamed_directory(root: Root, attributes: Attributes, tell: Callable[[int], 
         with closing(open_beneath(made.directory, made.name, DIRECTORY)) as directory:
             tell(directory)
             dress(directory, attributes)
-            os.fsync(directory)
+            fsync(directory)
         yield made
 
 

@@ -1,7 +1,6 @@
 """Giving entries other names, some by way of `<root>/.argosy/moving`: see `parking`."""
 
 import contextlib
-import os
 from typing import Self
 
 import msgspec
@@ -20,6 +19,7 @@ from argosy.filesystems._posix.root import MOVING, Root, Spot, closing, fresh_na
 from argosy.filesystems.base import Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import exchange, noreplace
+from argosy.linux.syncing import fsync
 
 
 class ParkedEntry:
@@ -76,8 +76,8 @@ class ParkedEntry:
                     self._give_name(parked, spot, path)
                 else:
                     self._take_place(parked, spot, path, replacing)
-                os.fsync(spot.directory)
-                os.fsync(parked.directory)
+                fsync(spot.directory)
+                fsync(parked.directory)
             self.let_go()
 
     def _give_name(self, parked: Spot, spot: Spot, path: bytes) -> None:
@@ -98,7 +98,7 @@ class ParkedEntry:
                 if where := self._swap_back(parked, spot, path):
                     raise Changed(f"{display(path)}: became something else, which is now {where}") from error
                 raise
-            os.fsync(place.directory)
+            fsync(place.directory)
         failpoint("hsm:trash")
 
     def _swap(self, parked: Spot, spot: Spot, path: bytes) -> None:
@@ -166,8 +166,8 @@ def move(root: Root, source: bytes, seen: Entry, path: bytes, replacing: Entry |
             make_parents(root, path)
             with root.spot(path, DIRECTORY) as there:
                 _move(root, (here, source), (there, path), seen)
-                os.fsync(there.directory)
-        os.fsync(here.directory)
+                fsync(there.directory)
+        fsync(here.directory)
 
 
 def _move_by_parking(root: Root, source: bytes, seen: Entry, path: bytes, replacing: Entry) -> None:

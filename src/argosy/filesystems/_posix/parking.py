@@ -20,6 +20,7 @@ from argosy.filesystems._posix.astray import beside, named, rescued
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents
 from argosy.filesystems._posix.root import MOVING, Root, Spot, closing
+from argosy.linux.syncing import fsync
 
 log = structlog.get_logger()
 
@@ -119,13 +120,13 @@ def write(parked: Spot, note: Note) -> None:
         with open(os.open(new, _WRITING, 0o600, dir_fd=parked.directory), "wb") as file:
             file.write(msgspec.json.encode(note))
             file.flush()
-            os.fsync(file.fileno())
+            fsync(file.fileno())
         os.rename(new, name, src_dir_fd=parked.directory, dst_dir_fd=parked.directory)
     except OSError:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new, dir_fd=parked.directory)
         raise
-    os.fsync(parked.directory)
+    fsync(parked.directory)
 
 
 def read(parked: Spot) -> Note | None:

@@ -24,6 +24,7 @@ from argosy.filesystems._posix.root import MOVING, Root, Spot, closing, fresh_na
 from argosy.filesystems.base import Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
+from argosy.linux.syncing import fsync
 
 _IN_THE_WAY: Final = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ELOOP}
 
@@ -55,14 +56,14 @@ def sync(root: Root, path: bytes, together: str) -> None:
     """Return when both directories are on the disk; one that is gone needs not be."""
     with translated(path):
         with contextlib.suppress(FileNotFoundError), root.opened(path, DIRECTORY) as directory:
-            os.fsync(directory)
+            fsync(directory)
         where = join(together.encode(), root.below(path))
         with (
             contextlib.suppress(FileNotFoundError),
             closing(root.private(Shelf.TRASH.encode())) as top,
             closing(open_beneath(top, where, DIRECTORY)) as directory,
         ):
-            os.fsync(directory)
+            fsync(directory)
 
 
 def unlink(root: Root, path: bytes, seen: Entry, *, durable: bool) -> None:
@@ -81,7 +82,7 @@ def unlink(root: Root, path: bytes, seen: Entry, *, durable: bool) -> None:
                 versions.take(spot, taken, seen)
                 _erase(taken, spot, seen)
         if durable:
-            os.fsync(spot.directory)
+            fsync(spot.directory)
 
 
 def _erase(taken: Spot, spot: Spot, seen: Entry) -> None:
@@ -108,8 +109,8 @@ def _remove_other(root: Root, spot: Spot, seen: Entry, ident: str, *, durable: b
         with astray.given_back(root, place, seen.path), _keeping(root, spot, seen.path):
             versions.take(spot, place, seen)
         if durable:
-            os.fsync(place.directory)
-            os.fsync(spot.directory)
+            fsync(place.directory)
+            fsync(spot.directory)
 
 
 def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str, *, durable: bool) -> None:
@@ -123,7 +124,7 @@ def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str, *, durabl
         with shelves.room(root, Shelf.TRASH, root.below(seen.path), beside=ident) as place:
             _shelve(parked.spot, place, seen)
         if durable:
-            os.fsync(spot.directory)
+            fsync(spot.directory)
         parked.let_go()
 
 
@@ -134,8 +135,8 @@ def _shelve(parked: Spot, place: Spot, seen: Entry) -> None:
         try:
             with closing(open_beneath(parked.directory, parked.name, DIRECTORY)) as here:
                 inode.dress(there, inode.read(here))
-            os.fsync(there)
-            os.fsync(place.directory)
+            fsync(there)
+            fsync(place.directory)
             _let_go(parked, seen)
         except BaseException:
             if new:
@@ -144,7 +145,7 @@ def _shelve(parked: Spot, place: Spot, seen: Entry) -> None:
         failpoint("hsm:trash")
         if not new:
             seal.unmark(there)
-            os.fsync(there)
+            fsync(there)
 
 
 def _is_made(place: Spot) -> bool:

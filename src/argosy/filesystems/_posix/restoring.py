@@ -23,6 +23,7 @@ from argosy.filesystems.base import Kept
 from argosy.linux.capabilities import CHOWN, effective
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
+from argosy.linux.syncing import fsync
 
 
 def restore(root: Root, kept: Kept, path: bytes) -> None:
@@ -31,7 +32,7 @@ def restore(root: Root, kept: Kept, path: bytes) -> None:
         try:
             with shelves.spot_of(root, kept) as spot:
                 _restore(root, kept, path, spot, directory=stat.S_ISDIR(spot.stat().st_mode))
-                os.fsync(spot.directory)
+                fsync(spot.directory)
         except FileNotFoundError as error:
             where = f"the {kept.shelf} under {kept.id}"
             raise NotFound(f"{display(kept.entry.path)}: is no longer in {where}") from error
@@ -45,7 +46,7 @@ def _restore(root: Root, kept: Kept, path: bytes, spot: Spot, *, directory: bool
             return
         with root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))):
             bring(noreplace, spot, there)
-        os.fsync(there.directory)
+        fsync(there.directory)
 
 
 def _restore_directory(root: Root, kept: Kept, path: bytes, spot: Spot, there: Spot) -> None:
@@ -59,9 +60,9 @@ def _restore_directory(root: Root, kept: Kept, path: bytes, spot: Spot, there: S
         _expect(made, path, Stood(0, attributes), named=False)
         with times_lock(made):
             adopt(made, attributes, awaited=is_awaited(root, path, made))
-        os.fsync(made)
+        fsync(made)
         stands = Stood.of(made)
-    os.fsync(there.directory)
+    fsync(there.directory)
     with root.keeping_times((spot.directory, shelves.where(root, kept))):
         shelves.remove_directory(spot, stands.written())
 

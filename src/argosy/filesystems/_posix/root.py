@@ -17,6 +17,7 @@ from argosy.core import paths
 from argosy.core.errors import Denied, Unavailable
 from argosy.filesystems._posix import inode, times
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
+from argosy.linux.syncing import fsync
 
 STAGING: Final = b"staging"
 MOVING: Final = b"moving"
@@ -228,7 +229,7 @@ def _make_one(at: int, names: list[bytes], tell: Callable[[int, list[bytes]], No
         with closing(open_beneath(at, name, DIRECTORY)) as made:
             inode.bare(made)
             tell(made, names)
-    os.fsync(at)
+    fsync(at)
     return open_beneath(at, name, DIRECTORY)
 
 

@@ -26,6 +26,7 @@ from argosy.filesystems._posix.stood import Stood
 from argosy.filesystems.base import Kept, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
+from argosy.linux.syncing import fsync
 
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_THERE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
@@ -88,7 +89,7 @@ def rescue(root: Root, spot: Spot, relative: bytes) -> str:
     name = ids.rescued()
     with room(root, Shelf.VERSIONS, relative, beside=name) as place:
         noreplace(spot.directory, spot.name, place.directory, place.name)
-        os.fsync(place.directory)
+        fsync(place.directory)
     return name
 
 

@@ -27,6 +27,7 @@ from argosy.linux.handles import handle_of
 from argosy.linux.openat2 import DIRECTORY
 from argosy.linux.projects import assign, handed_down
 from argosy.linux.rename import exchange, noreplace
+from argosy.linux.syncing import fsync
 
 _OURS: Final = re.compile(rb"[0-9a-f]{32}(\.[0-9a-f]+\.[0-9a-f]+)?")
 """Names in staging."""
@@ -102,7 +103,7 @@ class StagedFile:
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
         with translated(self._path):
-            os.fsync(self._descriptor)
+            fsync(self._descriptor)
 
     def publish(self, path: bytes) -> None:
         """Give it its name, atomically."""

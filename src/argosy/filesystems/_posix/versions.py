@@ -13,6 +13,7 @@ from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import Spot, closing
 from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
+from argosy.linux.syncing import fsync
 
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -90,7 +91,7 @@ def keep(spot: Spot, place: Spot, seen: Entry) -> None:
     except Changed:
         let_go(place)
         raise
-    os.fsync(place.directory)
+    fsync(place.directory)
 
 
 def let_go(place: Spot) -> None:
@@ -107,7 +108,7 @@ def put_aside(spot: Spot, place: Spot, seen: Entry) -> None:
     """
     expect(spot, seen)
     take(spot, place, seen)
-    os.fsync(place.directory)
+    fsync(place.directory)
 
 
 class Astray(Exception):

@@ -13,6 +13,7 @@ from itertools import count
 from typing import TypeVar
 
 from argosy.core.errors import ArgosyError, Changed, Corrupt, Exists, NotFound
+from argosy.core.turns import left
 from argosy.stores._http.patience import Patience
 from argosy.stores.base import Absent, Condition, Object, Source
 
@@ -69,7 +70,7 @@ class HttpStore(ABC):
         """Return what the request returns, tried again while that may help."""
 
         def once() -> T:
-            with self.translated(key):
+            with self.translated(key), left():
                 return request()
 
         return self.waiting.call(once)
@@ -93,7 +94,7 @@ class HttpStore(ABC):
         def once() -> Object:
             again = next(tries) > 0
             try:
-                with self.translated(key):
+                with self.translated(key), left():
                     return request()
             except (Changed, NotFound):
                 if again and (landed := self._landed(key, source, metadata)):
