@@ -42,6 +42,18 @@ def unmounted(point: Path) -> None:
         _run(["umount", "--lazy", str(point)])
 
 
+def another_subvolume(subvolume: Path) -> Path:
+    """Remove a subvolume of a btrfs, and make one beside it that has its device number."""
+    number = subvolume.stat().st_dev
+    _run(["btrfs", "-q", "subvolume", "delete", str(subvolume)])
+    for attempt in range(20):
+        new = subvolume.with_name(f"{subvolume.name}-{attempt}")
+        _run(["btrfs", "-q", "subvolume", "create", str(new)])
+        if new.stat().st_dev == number:
+            return new
+    pytest.fail(f"no other subvolume got the number of {subvolume}")
+
+
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from argosy.core.entry import Stored
 from argosy.core.order import Link, Policy, StoreAccess
@@ -10,12 +10,15 @@ from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem, Pointed
 from argosy.stores.base import Store
 
+UNSEEN: Final = bytes(16)
+"""Stands for the object of a note that only says how to find the inode: nobody looked whether it has its bytes."""
+
 
 class Note(NamedTuple):
     """What a site remembers of an inode beside what the inode says."""
 
     uuid: bytes
-    """The object it points to."""
+    """The object it points to; `UNSEEN` where nobody but its attribute told of it, which may be an old one."""
     ctime_ns: int
     """Its ctime when nobody else could have written to it since its pointer was; 0 where that is not known."""
     stub: bool
@@ -42,6 +45,10 @@ class Site(Protocol):
     @property
     def begun_ns(self) -> int:
         """When the first attempt began, ns since 1970 by the clock of this machine."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the hub began the work for itself: in work of others no object is removed."""
 
     @property
     def policy(self) -> Policy:
@@ -107,6 +114,9 @@ class Site(Protocol):
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object; None where the index does not know it."""
 
+    def datastore_of(self, uuid: bytes) -> str | None:
+        """Return the name of the datastore of an object; None where the index does not know it."""
+
     def unpointed(self) -> Iterator[tuple[bytes, str]]:
         """Yield uuid and key of each object that this site began to write and never came to point to."""
 
@@ -130,6 +140,15 @@ class Site(Protocol):
 
     def held(self, filesystems: Collection[bytes]) -> Iterator[tuple[Binding, Note]]:
         """Yield every inode of the filesystems that was noted with its handle, those of one together."""
+
+    def unheld(self) -> Iterator[Binding]:
+        """Yield every inode that was left as a stub and was noted without its handle."""
+
+    def left_as(self, binding: Binding) -> Collection[bytes]:
+        """Return the objects of which the inode was left as a stub, as far as is remembered.
+
+        Of a filesystem that keeps no birth times, those of all inodes that had this number.
+        """
 
     def leave(self, inodes: Iterable[tuple[Binding, Note]]) -> None:
         """Forget inodes that are no more."""

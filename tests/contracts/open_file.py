@@ -362,6 +362,30 @@ class OpenFileContract:
             assert os.stat(path).st_blocks * 512 <= 4096
         assert os.stat(path).st_atime_ns == 5
 
+    @pytest.mark.parametrize("size", [100, 4096, 70_000])
+    @pytest.mark.parametrize("keep", [0, 4096])
+    def test_what_is_reserved_behind_the_end_goes_with_the_data(self, tree: Filesystem, size: int, keep: int) -> None:
+        path = tree.root + b"/f"
+        content = os.urandom(size)
+        with open(path, "wb") as new:
+            new.write(content)
+        subprocess.run(["fallocate", "-n", "-l", str(MiB), path], check=True)
+        with tree.open(path) as file:
+            file.sync()
+            file.seize()
+            file.punch(keep)
+            assert os.stat(path).st_blocks * 512 <= keep
+            assert file.version()[1] == size
+            assert file.read(0, size) == content[:keep] + bytes(max(0, size - keep))
+
+    def test_what_is_reserved_behind_the_end_stays_where_others_may_write(self, tree: Filesystem) -> None:
+        path = tree.root + b"/f"
+        publish(tree, path, os.urandom(70_000))
+        subprocess.run(["fallocate", "-n", "-l", str(MiB), path], check=True)
+        with tree.open(path, writing=True) as file:
+            file.punch(0)
+        assert os.stat(path).st_blocks * 512 > 512 << 10
+
     def test_what_is_written_is_read(self, tree: Filesystem, path: bytes) -> None:
         with tree.open(path, writing=True) as file:
             file.write(MiB, b"x" * MiB)

@@ -63,7 +63,7 @@ def point(tree: Filesystem, path: bytes) -> bytes:
 
 
 def uuids(tree: Filesystem) -> dict[bytes, bytes]:
-    return {said.uuid: path for path, said in tree.every_pointer()}
+    return {found.pointer.uuid: found.path for found in tree.every_pointer()}
 
 
 class ShelvesContract:

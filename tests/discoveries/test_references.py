@@ -76,13 +76,13 @@ def test_what_the_site_began_to_write_and_never_pointed_to_is_told_without_a_pat
 
 def test_a_root_that_the_agent_does_not_know_is_not_passed_over(london, tmp_path):
     report = london.report("references", Entry(path=bytes(tmp_path / "elsewhere")))
-    assert report.error == "denied"
+    assert report.error == "outside_roots"
 
 
 def test_a_root_that_is_not_served_is_not_passed_over(london):
     london.place.unserved[bytes(london.root)] = "its disk is not mounted"
     report = london.report("references", Entry(path=bytes(london.root)))
-    assert (report.error, report.retry) == ("unavailable", True)
+    assert (report.error, report.retry) == ("root_refused", True)
 
 
 def test_a_disk_that_was_mounted_below_a_root_and_is_gone_is_not_passed_over(london):
@@ -91,7 +91,7 @@ def test_a_disk_that_was_mounted_below_a_root_and_is_gone_is_not_passed_over(lon
     assert not london.report("references", Entry(path=bytes(london.root))).error
     london.place.index.note(gone, Note(b"u" * 16, 0, stub=True))
     report = london.report("references", Entry(path=bytes(london.root)))
-    assert (report.error, report.retry) == ("unavailable", True)
+    assert (report.error, report.retry) == ("root_refused", True)
     assert "66666666-6666-6666-6666-666666666666 (subvolume 5)" in report.reason
 
 
@@ -112,7 +112,7 @@ def test_a_disk_mounted_below_a_root_is_met(london, loop_mount):
         assert not london.report("references", Entry(path=bytes(london.root))).error
     finally:
         subprocess.run(["umount", below], check=True)
-    assert london.report("references", Entry(path=bytes(london.root))).error == "unavailable"
+    assert london.report("references", Entry(path=bytes(london.root))).error == "root_refused"
 
 
 def test_a_disk_that_is_unmounted_meanwhile_is_not_passed_over(london):
@@ -120,7 +120,7 @@ def test_a_disk_that_is_unmounted_meanwhile_is_not_passed_over(london):
     london.root.rename(london.root.with_name("disk"))
     london.root.mkdir()
     report = london.report("references", Entry(path=bytes(london.root)))
-    assert (report.error, report.retry) == ("unavailable", True)
+    assert (report.error, report.retry) == ("root_refused", True)
 
 
 def test_an_attribute_that_cannot_be_read_ends_it(london):
@@ -128,7 +128,7 @@ def test_an_attribute_that_cannot_be_read_ends_it(london):
     name = next(name for name in os.listxattr(london.tree / "a") if "argosy" in name)
     os.setxattr(london.tree / "a", name, b"\x01broken")
     report = london.report("references", Entry(path=bytes(london.root)))
-    assert report.error == "corrupt"
+    assert report.error == "pointer_unreadable"
     assert str(london.tree / "a") in report.reason
 
 
@@ -227,7 +227,7 @@ def test_a_stub_that_was_moved_finds_its_object_and_no_copy_under_its_new_name(l
     moved = (london.tree / "a").rename(london.tree / "moved")
     forgotten(london)
     (outcome,) = london.do("recall", london.entry(moved))
-    assert (outcome.state, outcome.error) == ("failed", "not_found")
+    assert (outcome.state, outcome.error) == ("failed", "key_unknown")
     found(london, "rebuild", bytes(london.root))
     (outcome,) = london.do("recall", london.entry(moved))
     assert (outcome.state, moved.read_bytes()) == ("processed", CONTENT + b"a")
@@ -240,5 +240,5 @@ def test_a_rebuild_names_what_it_does_not_find(london):
     london.hub.batches.clear()
     report = london.report("rebuild", Entry(path=bytes(london.root)))
     (failed,) = [*report.outcomes, *(one for batch in london.hub.batches for one in batch.failed)]
-    assert (failed.entry.path, failed.error) == (bytes(london.tree / "a"), "not_found")
+    assert (failed.entry.path, failed.error) == (bytes(london.tree / "a"), "object_gone")
     assert {entry.path for batch in london.hub.batches for entry in batch.entries} == {bytes(london.tree / "b")}

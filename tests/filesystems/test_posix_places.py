@@ -14,7 +14,7 @@ from argosy.filesystems._posix.errors import ours
 from argosy.filesystems.posix import Posix
 from tests.contracts.filesystem import PLAIN, content_of, publish, replace, staging, versions
 from tests.filesystems.conftest import DirectoryOn
-from tests.loop import LoopMount
+from tests.loop import LoopMount, another_subvolume
 
 MiB = 1 << 20
 
@@ -99,6 +99,18 @@ def test_a_subvolume_is_scanned_but_a_root_of_its_own_to_write_to(directory_on: 
         tree.stage(tree.root + b"/sub/g")
     publish(Posix(root=tree.root + b"/sub"), tree.root + b"/sub/g")
     subprocess.run(["btrfs", "-q", "subvolume", "delete", tree.root + b"/sub"], check=True)
+
+
+def test_a_subvolume_that_has_the_device_number_of_a_removed_one_is_another(directory_on: DirectoryOn) -> None:
+    first = directory_on("btrfs") / "sub"
+    subprocess.run(["btrfs", "-q", "subvolume", "create", first], check=True)
+    numbers = set()
+    for subvolume in (lambda: first, lambda: another_subvolume(first)):
+        tree = Posix(root=os.fsencode(subvolume()))
+        publish(tree, tree.root + b"/f")
+        with tree.open(tree.root + b"/f") as file:
+            numbers.add(file.binding().subvolume)
+    assert len(numbers) == 2
 
 
 def test_a_root_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,10 +13,13 @@ import pytest
 from argosy.core.errors import Changed
 from argosy.core.numbers import Numbers
 from argosy.filesystems._posix import pointers, walk
+from argosy.filesystems.base import Pointed
 from argosy.filesystems.posix import Posix
 from argosy.linux.libc import LIBC, checked
 from tests.contracts.filesystem import publish
 from tests.contracts.shelves import point
+from tests.filesystems.conftest import DirectoryOn
+from tests.loop import another_subvolume
 
 EXCHANGE = 2
 
@@ -38,14 +42,14 @@ def exchange(tree: Posix, one: str, other: str) -> None:
     checked(LIBC.renameat2(-100, first, -100, second, EXCHANGE))
 
 
-def told(found: Iterator[tuple[bytes, object]]) -> set[bytes]:
-    return {said.uuid for _, said in found}
+def told(found: Iterator[Pointed]) -> set[bytes]:
+    return {each.pointer.uuid for each in found}
 
 
 def test_directories_that_change_places_lose_nothing(tree: Posix) -> None:
     expected = pointing(tree, "live/d/1", "live/d/2", "standby/d/1", "standby/d/2")
     found = tree.every_pointer()
-    _, first = next(found)
+    first = next(found).pointer
     exchange(tree, "live", "standby")
     assert {first.uuid} | told(found) == expected
 
@@ -53,7 +57,7 @@ def test_directories_that_change_places_lose_nothing(tree: Posix) -> None:
 def test_a_file_that_goes_where_the_walk_has_been_is_told(tree: Posix) -> None:
     expected = pointing(tree, "a/1", "b/1")
     found = tree.every_pointer()
-    path, first = next(found)
+    path, first, *_ = next(found)
     here, there = (b"a", b"b") if b"/a/" in path else (b"b", b"a")
     os.rename(tree.root + b"/" + there + b"/1", tree.root + b"/" + here + b"/2")
     assert {first.uuid} | told(found) == expected
@@ -62,7 +66,7 @@ def test_a_file_that_goes_where_the_walk_has_been_is_told(tree: Posix) -> None:
 def test_times_that_are_set_back_hide_nothing(tree: Posix) -> None:
     expected = pointing(tree, "live/1", "standby/1")
     found = tree.every_pointer()
-    _, first = next(found)
+    first = next(found).pointer
     exchange(tree, "live", "standby")
     for name in (b"", b"/live", b"/standby"):
         os.utime(tree.root + name, (1e9, 1e9))
@@ -80,9 +84,24 @@ def test_a_tree_that_never_rests_is_not_told_of_as_if_it_did(tree: Posix, monkey
 def test_a_tree_that_rests_is_told_of_once(tree: Posix) -> None:
     expected = pointing(tree, "a/1", "b/2")
     deadline = time.monotonic() + 10
-    while len(found := [said.uuid for _, said in tree.every_pointer()]) > len(expected):
+    while len(found := [each.pointer.uuid for each in tree.every_pointer()]) > len(expected):
         assert time.monotonic() < deadline
     assert set(found) == expected
+
+
+def test_a_subvolume_that_has_the_device_number_of_one_that_was_walked_is_another(directory_on: DirectoryOn) -> None:
+    first = directory_on("btrfs") / "sub"
+    subprocess.run(["btrfs", "-q", "subvolume", "create", first], check=True)
+    pointing(Posix(root=bytes(first)), "f")
+    with Posix(root=bytes(first.parent)).pointer_walk() as passes:
+        passes.begin()
+        assert len(list(passes.pointers(Numbers(), Numbers()))) == 1
+        new = Posix(root=bytes(another_subvolume(first)))
+        pointing(new, "f")
+        passes.begin()
+        (found,) = passes.pointers(Numbers(), Numbers())
+        with new.open(new.root + b"/f") as file:
+            assert found.binding == file.binding()
 
 
 class Told:
@@ -157,7 +176,7 @@ def test_a_directory_that_is_renamed_before_a_pass_comes_to_it_keeps_that_from_b
     with tree.pointer_walk() as passes:
         passes.begin()
         found = set()
-        for one in passes.pointers(Numbers()):
+        for one in passes.pointers(Numbers(), Numbers()):
             found.add(one.pointer.uuid)
             if one.path == bytes(top / team / first / "1"):
                 (top / team / second / "1").rename(top / team / first / "2")
@@ -166,7 +185,7 @@ def test_a_directory_that_is_renamed_before_a_pass_comes_to_it_keeps_that_from_b
         while not passes.is_still:
             time.sleep(passes.pause)
             passes.begin()
-            for one in passes.pointers(Numbers()):
+            for one in passes.pointers(Numbers(), Numbers()):
                 found.add(one.pointer.uuid)
                 if (top / team).exists():
                     (top / team).rename(top / "crew")
@@ -182,12 +201,12 @@ def test_a_file_that_goes_from_tree_to_tree_is_met_by_the_next_pass(tmp_path: Pa
         one, other = (stack.enter_context(tree.pointer_walk()) for tree in trees)
         for passes in (one, other):
             passes.begin()
-        assert not list(one.pointers(Numbers()))
+        assert not list(one.pointers(Numbers(), Numbers()))
         (tmp_path / "other" / "a").rename(tmp_path / "one" / "a")
-        assert not list(other.pointers(Numbers()))
+        assert not list(other.pointers(Numbers(), Numbers()))
         for passes in (one, other):
             passes.begin()
-        assert {found.pointer.uuid for found in one.pointers(Numbers())} == expected
+        assert {found.pointer.uuid for found in one.pointers(Numbers(), Numbers())} == expected
         assert not one.is_still
 
 
@@ -198,4 +217,4 @@ def test_a_file_that_has_the_number_of_one_that_is_known_is_looked_at(tree: Posi
         known = Numbers()
         (place,) = passes.met
         known.add(place, os.stat(tree.root + b"/a").st_ino)
-        assert {found.pointer.uuid for found in passes.pointers(known)} == expected
+        assert {found.pointer.uuid for found in passes.pointers(known, Numbers())} == expected

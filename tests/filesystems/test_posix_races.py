@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from argosy.core.entry import Kind
 from argosy.core.errors import ArgosyError, Changed
-from argosy.filesystems._posix import shelves
+from argosy.filesystems._posix import moving, removing, shelves
 from argosy.filesystems._posix import staged as staged_files
 from argosy.filesystems._posix import versions as version_store
 from argosy.filesystems.posix import Posix
@@ -28,6 +29,12 @@ top = os.open(sys.argv[1], os.O_RDONLY)
 print("swapping", flush=True)
 while True:
     exchange(top, b"d", top, b"evil")
+"""
+
+SWEEP = """
+import os, sys
+from argosy.filesystems.posix import Posix
+Posix(root=os.fsencode(sys.argv[1])).sweep()
 """
 
 
@@ -232,6 +239,53 @@ def test_a_file_that_users_replace_all_the_time_is_never_lost(tmp_path: Path) ->
     assert set(written) <= kept
     assert staging(tree) == []
     assert not stat.S_ISDIR(os.lstat(path).st_mode)
+
+
+def _unlink(tree: Posix, path: bytes) -> None:
+    tree.unlink(path, tree.stat(path))
+
+
+def _park(tree: Posix, path: bytes) -> None:
+    tree.park(path, tree.stat(path), bound_for=path + b".new")
+
+
+def _move_over(tree: Posix, path: bytes) -> None:
+    publish(tree, path + b".new", b"new")
+    tree.move(path, tree.stat(path), path + b".new", replacing=tree.stat(path + b".new"))
+
+
+def _remove_directory(tree: Posix, path: bytes) -> None:
+    tree.make_directory(path + b".d", DIRECTORY)
+    tree.remove(path + b".d", tree.stat(path + b".d"))
+
+
+@pytest.mark.parametrize(
+    ("act", "module", "call"),
+    [
+        (_unlink, version_store, "failpoint"),
+        (_unlink, removing, "_erase"),
+        (_park, version_store, "failpoint"),
+        (_move_over, version_store, "failpoint"),
+        (_move_over, moving, "bring"),
+        (_move_over, moving, "failpoint"),
+        (_remove_directory, version_store, "failpoint"),
+        (_remove_directory, removing, "_shelve"),
+    ],
+)
+def test_what_another_agent_sweeps_away_meanwhile_is_not_said_to_be_where_nothing_is(
+    quiet: Posix, monkeypatch: pytest.MonkeyPatch, act: Callable[[Posix, bytes], None], module: object, call: str
+) -> None:
+    path = quiet.root + b"/f"
+    slip_in(
+        monkeypatch, module, call, {1: lambda: subprocess.run([sys.executable, "-c", SWEEP, quiet.root], check=True)}
+    )
+    with pytest.raises(Changed, match="Another agent") as told:
+        act(quiet, path)
+    assert ".argosy" not in told.value.message
+    found = {content_of(entry.path) for entry in quiet.scan(quiet.root, on_error=print) if entry.kind is Kind.FILE}
+    expected = {b"old", b"new"} if act is _move_over else {b"old"}
+    assert found | set(versions(quiet).values()) == expected
+    assert os.path.isdir(path + b".d") is (act is _remove_directory)
 
 
 def test_what_others_put_there_is_not_discarded_though_no_shelf_has_room(

@@ -75,7 +75,7 @@ def test_a_forged_pointer_is_nobodys_and_hides_no_others(tree: Posix) -> None:
     with _pointed(tree) as file:
         publish(tree, tree.root + b"/e", b"")
         os.setxattr(tree.root + b"/e", "user.argosy", b"junk")
-        said = [path for path, _ in tree.every_pointer(on_forged=lambda path, _: told.append(path))]
+        said = [found.path for found in tree.every_pointer(on_forged=lambda path, _: told.append(path))]
         assert set(said) == {file.entry.path}
         assert set(told) == {tree.root + b"/e"}
 

@@ -9,8 +9,9 @@ import pytest
 
 from argosy.core.pointer import brief, same_filesystem
 from argosy.linux import capabilities
-from argosy.linux.extents import extents, merged
+from argosy.linux.extents import extents, is_mapped, merged
 from argosy.linux.identity import filesystem_id, subvolume_id
+from argosy.linux.space import reserve
 from argosy.linux.statx import Statx, statx
 from argosy.linux.syncing import syncfs
 from tests.filesystems.nobody import as_nobody
@@ -93,6 +94,18 @@ def test_a_file_full_of_data_has_no_extents_to_tell(directory: Path) -> None:
         file.write(b"x" * (MiB + 1))
         file.flush()
         assert extents(file.fileno()) is None
+
+
+def test_blocks_that_hold_no_data_are_not_taken_for_data(directory: Path) -> None:
+    with (directory / "hollow").open("w+b") as file:
+        file.truncate(4096)
+        assert not is_mapped(file.fileno(), 0)
+        reserve(file.fileno(), 4096, MiB)
+        os.fsync(file.fileno())
+        assert os.fstat(file.fileno()).st_blocks * 512 >= 4096
+        assert extents(file.fileno()) == ()
+        assert is_mapped(file.fileno(), 4096)
+        assert not is_mapped(file.fileno(), 4096 + MiB)
 
 
 def test_a_ragged_file_has_a_bounded_number_of_extents_that_cover_its_data(tmp_path: Path) -> None:

@@ -122,13 +122,13 @@ def ended(report: Report) -> tuple[str, str]:
     ("faults", "expected"),
     [
         (["503"], ("processed", "")),
-        (["503"] * 2, ("retry", "unavailable")),
+        (["503"] * 2, ("retry", "store_down")),
         (["hang"], ("processed", "")),
-        (["hang"] * 2, ("retry", "unavailable")),
+        (["hang"] * 2, ("retry", "store_down")),
         (["lost"], ("processed", "")),
-        (["lost", "503"], ("retry", "unavailable")),
+        (["lost", "503"], ("retry", "store_down")),
         (["slow"], ("processed", "")),
-        (["507"], ("failed", "exhausted")),
+        (["507"], ("failed", "store_full")),
         (["flip"], ("failed", "corrupt")),
         (["forge"], ("failed", "corrupt")),
     ],
@@ -167,8 +167,8 @@ def test_a_recall_that_goes_wrong_leaves_the_stub(world: World, fault: str, agai
         assert (state, error) == ("processed", "")
         assert_state(world.file, StubState.PREMIGRATED, CONTENT, mtime_ns=OLD)
         return
-    assert (state, error) in {("retry", "unavailable"), ("failed", "corrupt"), ("failed", "not_found")}
-    assert error == {"forge": "corrupt", "404": "not_found"}.get(fault, "unavailable")
+    assert (state, error) in {("retry", "store_down"), ("failed", "corrupt"), ("failed", "object_gone")}
+    assert error == {"forge": "corrupt", "404": "object_gone"}.get(fault, "store_down")
     assert_state(world.file, StubState.STUB, CONTENT, mtime_ns=OLD)
     assert world.keys() == [world.key]
     assert ended(world.recall()) == ("processed", "")
@@ -185,7 +185,7 @@ def test_a_stub_whose_object_was_replaced_stays_a_stub(world: World) -> None:
 def test_a_stub_whose_object_is_gone_stays_a_stub(world: World) -> None:
     world.migrated()
     world.seaweedfs.client().delete_object(Bucket=world.bucket, Key=world.key)
-    assert ended(world.recall()) == ("failed", "not_found")
+    assert ended(world.recall()) == ("failed", "object_gone")
     assert_state(world.file, StubState.STUB, CONTENT, mtime_ns=OLD)
 
 
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_fetched_does_not_appear(world: World, fault: str)
     state, error = ended(world.send(outcome, hydrate=True))
     world.proxy.always = ""
     world.proxy.released.set()
-    assert error == {"forge": "corrupt", "404": "not_found"}.get(fault, "unavailable")
+    assert error == {"forge": "corrupt", "404": "object_gone"}.get(fault, "store_down")
     assert state == ("failed" if fault in {"forge", "404"} else "retry")
     assert list(world.dublin.tree.iterdir()) == []
     assert list((world.dublin.root / ".argosy" / "staging").iterdir()) == []
@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_fetched_does_not_appear(world: World, fault: str)
 def test_no_stub_appears_for_an_object_that_nobody_sees(world: World, fault: str) -> None:
     outcome = world.migrated(premigrate=True)
     world.proxy.always = fault
-    assert ended(world.send(outcome))[1] == ("not_found" if fault == "404" else "unavailable")
+    assert ended(world.send(outcome))[1] == ("object_gone" if fault == "404" else "store_down")
     world.proxy.always = ""
     world.proxy.released.set()
     assert list(world.dublin.tree.iterdir()) == []

@@ -13,7 +13,22 @@ from argosy.core.states import FileState
 from tests.servers import SeaweedFS
 from tests.verbs.agents import KILLED, Location, Server, call
 from tests.verbs.evidence import assert_state
-from tests.verbs.scenarios import OLD, SCENARIOS, Scenario, write
+from tests.verbs.scenarios import (
+    OLD,
+    SCENARIOS,
+    Adopt,
+    Delete,
+    HydrateOver,
+    Migrate,
+    MoveOver,
+    PremigrateOver,
+    Recall,
+    RecallAndForget,
+    ReverseStubOver,
+    Rotate,
+    Scenario,
+    write,
+)
 
 LIST = {
     "hash", "preserve", "put", "part", "verify", "recheck", "sidecar", "xattr", "lease", "mark", "punch", "fetch",
@@ -27,6 +42,13 @@ CASES = [
     for number in (1, 3)
     if number == 1 or point not in scenario.rare
 ]
+TWICE: list[tuple[type[Scenario], str, str]] = [
+    (PremigrateOver, "put", "xattr"), (Migrate, "put", "verify"), (Migrate, "mark", "mark"), (Migrate, "mark", "punch"),
+    (Recall, "partial_write", "partial_write"), (Recall, "hash_check", "unmark"), (RecallAndForget, "unmark", "forget"),
+    (ReverseStubOver, "publish", "publish"), (HydrateOver, "publish", "trash"), (Delete, "trash", "trash"),
+    (MoveOver, "publish", "trash"), (Rotate, "stage", "publish"), (Adopt, "mark", "punch"),
+]  # fmt: skip
+"""What is left by a kill, met by what is left by another: one of each kind."""
 IDS = [scenario.__name__ for scenario in SCENARIOS]
 
 
@@ -51,6 +73,24 @@ def test_a_verb_killed_at_a_point_loses_nothing_and_ends_well(
     ended = agent.wait()
     assert (ended.status, agent.hits(f"hsm:{point}")) == (KILLED, 1), ended.errors
     case.check_any_instant()
+    case.site.do(call("stat_paths"))
+    case.check_restarted()
+    outcomes = case.site.do(case.verb)
+    assert all(outcome.state.goes_on for outcome in outcomes), outcomes
+    case.check_end()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "point", "again"), TWICE, ids=[f"{scenario.__name__}-{one}-{two}" for scenario, one, two in TWICE]
+)
+def test_a_verb_killed_once_more_when_it_is_run_again_loses_nothing_and_ends_well(
+    agents: Server, tmp_path: Path, scenario: type[Scenario], point: str, again: str
+) -> None:
+    case = scenario(agents, tmp_path, tmp_path)
+    for each in (point, again):
+        ended = case.site.begin(case.verb, failpoints=f"hsm:{each}=kill").wait()
+        assert ended.status == KILLED, (each, ended)
+        case.check_any_instant()
     case.site.do(call("stat_paths"))
     case.check_restarted()
     outcomes = case.site.do(case.verb)

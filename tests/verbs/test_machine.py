@@ -196,11 +196,11 @@ class Machine(RuleBasedStateMachine):
         """Take note of what the outcome says; it must be one that the file's state allows."""
         file = self.names[name]
         self.unneeded += outcome.unneeded
-        if outcome.error == "corrupt":
+        if outcome.error in {"corrupt", "stub_written"}:
             assert file.past is not None, outcome.reason
             assert any(kept.startswith(file.past) for kept in self.kept_beside()), outcome.reason
             file.past = None
-        elif outcome.error == "invalid":
+        elif outcome.error in {"invalid", "not_adopted"}:
             assert file.unbound, outcome.reason
         else:
             assert outcome.state in ALLOWED, outcome

@@ -86,7 +86,7 @@ def check(london: Location, actors: list[Actor], outcomes: list[Outcome]) -> Non
     for actor in actors:
         actor.check()
     for outcome in outcomes:
-        assert outcome.state in ENDS or outcome.error in {"corrupt", "not_found"}, (
+        assert outcome.state in ENDS or outcome.error in {"corrupt", "stub_written", "object_gone", "not_found"}, (
             f"{display(outcome.entry.path)}: {outcome.reason}"
         )
     assert leftovers(london) == []
@@ -99,6 +99,10 @@ def test_nobody_loses_anything_while_a_file_is_migrated(agents: Server, tmp_path
     outcomes = raced(london, verb_on("migrate"), point, actors, closed=point in LEASED)
     states = dict(zip((kind.__name__ for kind in ACTORS), (outcome.state for outcome in outcomes), strict=False))
     assert {states["OpenWriter"], states["Mapper"]} == {FileState.ABORTED}
+    assert states["Remover"] is FileState.ABORTED
+    if point not in LEASED:
+        (newcomer,) = (outcome for outcome in outcomes if b"Newcomer" in outcome.entry.path)
+        assert (newcomer.state, "another file has its name" in newcomer.reason) == (FileState.ABORTED, True)
     if point in {"hash", "put"}:
         assert {states[name] for name in ("LateWriter", "Appender", "Truncater", "Replacer", "Remover")} == {
             FileState.ABORTED
@@ -130,6 +134,9 @@ def test_nobody_loses_anything_while_a_file_is_recalled(agents: Server, tmp_path
     actors = grown(london)
     london.do(call("migrate", *(actor.path for actor in actors)))
     outcomes = raced(london, verb_on("recall"), point, actors, closed=True)
+    states = dict(zip((kind.__name__ for kind in ACTORS), (outcome.state for outcome in outcomes), strict=False))
+    assert states["Remover"] is FileState.ABORTED
+    assert {states[name] for name in ("Renamer", "Newcomer", "Linker")} == {FileState.PROCESSED}
     check(london, actors, outcomes)
 
 
@@ -206,4 +213,26 @@ def test_what_appears_while_a_file_arrives_stays(agents: Server, tmp_path: Path,
     (outcome,) = agent.wait().outcomes
     assert outcome.state is FileState.ABORTED
     assert actor.path.read_bytes() == actor.new()
+    assert leftovers(london) == []
+
+
+@pytest.mark.parametrize(("what", "overwrite"), [("file", True), ("directory", True), ("directory", False)])
+def test_what_is_moved_away_while_a_file_arrives_stays_as_it_is(
+    agents: Server, tmp_path: Path, what: str, overwrite: bool
+) -> None:
+    london, actors, verb = arriving(agents, tmp_path)
+    actor = next(actor for actor in actors if isinstance(actor, Replacer))
+    elsewhere = london.tree / "elsewhere"
+    order = msgspec.structs.replace(verb([actor]), options={"hydrate": True, "overwrite": overwrite})
+    if not overwrite:
+        actor.path.unlink()
+    agent = london.begin(order, failpoints="hsm:unmark=pause")
+    agent.until(lambda: agent.hits("hsm:unmark"))
+    (actor.path if what == "file" else actor.path.parent).rename(elsewhere)
+    agent.go("hsm:unmark")
+    (outcome,) = agent.wait().outcomes
+    assert outcome.state is FileState.ABORTED
+    assert not actor.path.exists()
+    left = [path.read_bytes() for path in (elsewhere, *elsewhere.glob("f")) if path.is_file()]
+    assert left == ([actor.old] if overwrite else [])
     assert leftovers(london) == []

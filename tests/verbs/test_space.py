@@ -78,7 +78,7 @@ def test_a_recall_for_which_there_is_no_room_leaves_a_stub(room: Path, tmp_path:
     assert one(london.do("migrate", london.entry(file))) == (FileState.PROCESSED, "")
     filler = fill(room, but=4 * MiB)
     before = free(room)
-    assert one(london.do("recall", london.entry(file))) == (FileState.FAILED, "exhausted")
+    assert one(london.do("recall", london.entry(file))) == (FileState.FAILED, "disk_full")
     assert_state(file, StubState.STUB, CONTENT, mtime_ns=OLD)
     assert free(room) >= before - MiB
     filler.unlink()
@@ -92,7 +92,7 @@ def test_a_file_for_which_there_is_no_room_does_not_appear(room: Path, tmp_path:
     copied = dublin.do("migrate", dublin.entry(dublin.tree / "f"), premigrate=True)
     entries = carried(copied, dublin, london)
     filler = fill(room, but=4 * MiB)
-    assert one(london.do("reverse_stub", *entries, hydrate=True)) == (FileState.FAILED, "exhausted")
+    assert one(london.do("reverse_stub", *entries, hydrate=True)) == (FileState.FAILED, "disk_full")
     assert list(london.tree.iterdir()) == []
     assert list((london.root / ".argosy" / "staging").iterdir()) == []
     filler.unlink()
@@ -108,7 +108,7 @@ def test_a_recall_keeps_to_a_quota(rationed: tuple[Path, Callable[[int], None]],
     assert one(london.do("migrate", london.entry(file))) == (FileState.PROCESSED, "")
     os.sync()
     allow(4 * MiB)
-    assert one(london.do("recall", london.entry(file))) == (FileState.FAILED, "exhausted")
+    assert one(london.do("recall", london.entry(file))) == (FileState.FAILED, "quota")
     assert_state(file, StubState.STUB, CONTENT, mtime_ns=OLD)
     allow(32 * MiB)
     assert one(london.do("recall", london.entry(file))) == (FileState.PROCESSED, "")
@@ -124,7 +124,7 @@ def test_what_arrives_keeps_to_a_quota(
     write(dublin.tree / "f", CONTENT)
     copied = dublin.do("migrate", dublin.entry(dublin.tree / "f"), premigrate=True)
     allow(4 * MiB)
-    expected = (FileState.FAILED, "exhausted") if hydrate else (FileState.PROCESSED, "")
+    expected = (FileState.FAILED, "quota") if hydrate else (FileState.PROCESSED, "")
     assert one(london.do("reverse_stub", *carried(copied, dublin, london), hydrate=hydrate)) == expected
     assert list((london.root / ".argosy" / "staging").iterdir()) == []
     assert (london.tree / "f").exists() is not hydrate
@@ -149,7 +149,7 @@ def test_an_inode_without_room_for_what_is_said_of_the_copy_keeps_its_bytes(
         except OSError:
             break
     state, error = one(london.do("migrate", london.entry(file)))
-    assert (state, error) == (FileState.FAILED, "exhausted")
+    assert (state, error) == (FileState.FAILED, "disk_full")
     assert_state(file, None, CONTENT, mtime_ns=OLD)
     os.removexattr(file, "user.fills")
     assert one(london.do("migrate", london.entry(file))) == (FileState.PROCESSED, "")

@@ -24,6 +24,7 @@ import structlog
 
 from argosy.core.entry import Stored
 from argosy.core.errors import Exhausted, Unavailable, Unsupported
+from argosy.core.faults import DiskFull
 from argosy.core.pointer import Binding, brief, is_brief
 from argosy.site import Note
 
@@ -84,6 +85,8 @@ SELECT substr(binding, 1, 24), min(CASE WHEN stub THEN length(handle) END), max(
 FROM (SELECT binding, stub, handle FROM inode WHERE binding > ? ORDER BY binding LIMIT ?)
 GROUP BY 1 ORDER BY 1
 """
+_UNHELD: Final = "SELECT binding FROM inode WHERE binding > ? AND stub AND handle = x'' ORDER BY 1 LIMIT ?"
+_LEFT: Final = "SELECT uuid FROM inode WHERE binding > ? AND binding < ? AND stub"
 _RENAME: Final = """
 UPDATE OR REPLACE inode SET binding = CAST(? || substr(binding, 17) AS BLOB) WHERE binding > ? AND binding < ?
 """
@@ -95,6 +98,8 @@ _MANY: Final = 10_000
 _BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PLACE: Final = 24
 """Bytes of an inode's name that tell filesystem and subvolume."""
+_NUMBER: Final = 32
+"""The same, and its number."""
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -246,6 +251,11 @@ class Index:
         known = self._known(uuid)
         return known.key if known and known.path is not None else None
 
+    def datastore_of(self, uuid: bytes) -> str | None:
+        """Return the datastore of an object, None where it is not known."""
+        known = self._known(uuid)
+        return known.datastore if known else None
+
     def path_of(self, uuid: bytes) -> bytes | None:
         """Return the path an object was last met at, None where it is not known."""
         known = self._known(uuid)
@@ -282,6 +292,27 @@ class Index:
         for called, name in wanted.items():
             for binding, note in self._held_on(called):
                 yield (binding if called == name else msgspec.structs.replace(binding, filesystem=name)), note
+
+    def unheld(self) -> Iterator[Binding]:
+        """Yield every inode that was left as a stub and of which there is no handle."""
+        self.flush()
+        last = b""
+        while rows := self._some(_UNHELD, last, _AT_ONCE):
+            yield from (binding_of(name) for (name,) in rows)
+            last = rows[-1][0]
+
+    def left_as(self, binding: Binding) -> set[bytes]:
+        """Return the objects of which the inode was left as a stub: one at most where it tells when it was born.
+
+        A filesystem without birth times may not tell which inode of that number it is: then those of all of them.
+        """
+        if binding.born_ns > 0:
+            noted = self.noted(binding)
+            return {noted.uuid} if noted is not None and noted.stub else set()
+        self.flush()
+        with self._lock:
+            number = self._name(binding)[:_NUMBER]
+            return {uuid for (uuid,) in self._rows(_LEFT, _within(number))}
 
     def _held_on(self, filesystem: bytes) -> Iterator[tuple[Binding, Note]]:
         last, end = filesystem, _behind(filesystem)
@@ -429,7 +460,7 @@ class Index:
                 self._begin_anew(error)
                 act()
         except sqlite3.Error as error:
-            raise Exhausted(f"the index of the site cannot be written ({error}): make room for it") from error
+            raise DiskFull(f"the index of the site cannot be written ({error}): make room for it") from error
 
     def _write(self) -> None:
         objects = [(uuid, *known) for uuid, known in self._objects.items()]

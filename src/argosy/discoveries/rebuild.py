@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from argosy.core.entry import Entry, Stored
 from argosy.core.errors import ArgosyError, Invalid, NotFound
+from argosy.core.faults import ObjectGone
 from argosy.core.order import StoreAccess
 from argosy.core.paths import display, join, relative
 from argosy.core.pointer import Pointer
 from argosy.discoveries.base import DISCOVERIES, in_parallel
-from argosy.filesystems.base import OnError
-from argosy.site import Note, Site
+from argosy.filesystems.base import OnError, Pointed
+from argosy.site import UNSEEN, Note, Site
 from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Store
 
@@ -45,19 +46,19 @@ class Rebuild:
                 yield _remembered(wanted, stored, site)
         yield from _listed(missing, site)
         for wanted in (one for files in missing.values() for one in files):
-            on_error(wanted.path, NotFound(_lost(wanted)))
+            on_error(wanted.path, ObjectGone(_lost(wanted)))
         for top in given:
             site.survey(top.path)
 
 
 def _wanted(given: Iterable[Entry], site: Site, on_error: OnError) -> Iterator[_Wanted]:
     for top in given:
-        for path, pointer in site.tree(top.path).every_pointer(on_forged=on_error):
-            _note(pointer, site)
+        for found in site.tree(top.path).every_pointer(on_forged=on_error):
+            _note(found, site)
             try:
-                yield _Wanted(path, pointer, site.numbered(pointer.datastore))
+                yield _Wanted(found.path, found.pointer, site.numbered(found.pointer.datastore))
             except ArgosyError as error:
-                on_error(path, error)
+                on_error(found.path, error)
 
 
 def _known(wanted: _Wanted, site: Site) -> Stored | None:
@@ -129,10 +130,18 @@ def _remembered(wanted: _Wanted, stored: Stored, site: Site) -> Entry:
     return Entry(path=wanted.path, size=stored.size).learned(stored=stored)
 
 
-def _note(pointer: Pointer, site: Site) -> None:
-    """Remember the inode, whether its object is found or not."""
-    if pointer.state.is_stub or site.noted(pointer.binding) is None:  # an old attribute may say less than was noted
-        site.note(pointer.binding, Note(pointer.uuid, 0, pointer.state.is_stub))
+def _note(found: Pointed, site: Site) -> None:
+    """Remember the inode that has the attribute, whether its object is found or not.
+
+    What was noted of a stub stays: the attribute may be an older one. Of the inode that a copy was made of, which the
+    copy's attribute tells of, nothing is known: that may be whole by now, or on a disk that is gone.
+    """
+    noted, pointer = site.noted(found.binding), found.pointer
+    is_stub = pointer.state.is_stub and pointer.binding == found.binding
+    if noted is None or (is_stub and not noted.stub):
+        site.note(found.binding, Note(pointer.uuid if is_stub else UNSEEN, 0, is_stub, found.handle))
+    elif found.handle and not noted.handle:
+        site.note(found.binding, noted._replace(handle=found.handle))
 
 
 def _lost(wanted: _Wanted) -> str:

@@ -8,12 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Changed, Denied, Unavailable
+from argosy.core.errors import Changed
+from argosy.core.faults import OutsideRoots, RootUnserved
 from argosy.core.numbers import Numbers
 from argosy.core.paths import display
 from argosy.core.pointer import Binding, Pointer, brief
 from argosy.discoveries.base import DISCOVERIES
-from argosy.filesystems.base import Held, OnError, PointerWalk
+from argosy.filesystems.base import Held, OnError, Pointed, PointerWalk, Unmarked
 from argosy.site import Note, Site
 
 PASSES: Final = 10
@@ -40,11 +41,12 @@ class References:
         """
         trees = site.trees()
         if foreign := [root.path for root in given if root.path not in {tree.root for tree in trees}]:
-            raise Denied(f"root {display(foreign[0])} of site {site.name} is not in the configuration of its agent")
+            root = display(foreign[0])
+            raise OutsideRoots(f"root {root} of site {site.name} is not in the configuration of its agent")
         with ExitStack() as stack:
             look = _Look(site, [stack.enter_context(tree.pointer_walk()) for tree in trees])
-            for path, pointer in look.pointers():
-                yield _entry(path, _pointed(pointer, site))
+            for path, stored in look.references():
+                yield _entry(path, stored)
             look.expect_all_met()
         yield from (_entry(b"", Stored(datastore="", key=key, uuid=uuid, size=0)) for uuid, key in site.unpointed())
         site.trees()
@@ -58,6 +60,9 @@ class _Look:
     whatever becomes of them: copied and removed, say. *The walk* finds what nobody noted: copies that people made,
     and what a killed agent had no time to note. What it meets is noted.
 
+    A file that the site left as a stub needs that object whatever its attribute says, or if it has none any more: who
+    copies attributes does not know of it. Where there is no handle of it, the walk meets it by its number.
+
     The walk has come to its end when a pass was still. In trees that never are, it has when handles open all that is
     known, everything was met once when they were still, or ever since the trees were new, and passes meet nothing
     strange: no file that was not noted, and points to what nothing met before does; no directory that is older than the
@@ -70,6 +75,10 @@ class _Look:
         self._site, self._walks = site, walks
         self._known = Numbers()
         """What was opened by its handle, by filesystem and subvolume."""
+        self._left = Numbers()
+        """What was left as a stub and has no handle, by filesystem, as `statfs` calls it, and subvolume."""
+        for binding in site.unheld():
+            self._left.add((brief(binding.filesystem), binding.subvolume), binding.inode)
         self._copied: set[bytes] = set()
         """Objects that were met in files that are copies, or were not noted."""
         self._opened: set[bytes] = set()
@@ -77,8 +86,8 @@ class _Look:
         self._strange = b""
         self._site_is_known = site.knows_all()
 
-    def pointers(self) -> Iterator[tuple[bytes, Pointer]]:
-        """Yield what points to an object.
+    def references(self) -> Iterator[tuple[bytes, Stored]]:
+        """Yield what needs an object, and which.
 
         Raises:
             Changed: it cannot be told what does.
@@ -95,18 +104,29 @@ class _Look:
             time.sleep(max(walk.pause for walk in self._walks))
         raise Changed(self._restless())
 
-    def _pass(self) -> Iterator[tuple[bytes, Pointer]]:
+    def _pass(self) -> Iterator[tuple[bytes, Stored]]:
         self._strange = b""
         for walk in self._walks:
             walk.begin()
         yield from self._by_handle()
         for walk in self._walks:
-            for found in walk.pointers(self._known):
-                if not self._site.meet(found) and self._is_new(found.pointer):
-                    self._strange = found.path
-                yield found.path, found.pointer
+            for found in walk.pointers(self._known, self._left):
+                yield from self._met(found)
             self._strange = self._strange or walk.strange
         yield from self._by_handle()  # of filesystems that this pass was the first to come to
+
+    def _met(self, found: Pointed | Unmarked) -> Iterator[tuple[bytes, Stored]]:
+        """Yield what the file tells of, and what else it was left as a stub of."""
+        told = found.pointer if isinstance(found, Pointed) else None
+        if isinstance(found, Pointed):
+            if not self._site.meet(found) and self._is_new(found.pointer):
+                self._strange = found.path
+            yield found.path, _pointed(found.pointer, self._site)
+        elif found.handle and (noted := self._site.noted(found.binding)) is not None:
+            self._site.note(found.binding, noted._replace(handle=found.handle))
+        for uuid in self._site.left_as(found.binding):
+            if told is None or told.uuid != uuid:
+                yield found.path, _noted(uuid, self._site)
 
     def _is_new(self, pointer: Pointer) -> bool:
         """Say whether nothing was met before that says the same: not this file's own other name, nor what it copies."""
@@ -117,26 +137,33 @@ class _Look:
             self._copied.add(pointer.uuid)
         return True
 
-    def _by_handle(self) -> Iterator[tuple[bytes, Pointer]]:
-        """Yield what inodes say that were noted; those that are gone are forgotten."""
+    def _by_handle(self) -> Iterator[tuple[bytes, Stored]]:
+        """Yield what inodes say that were noted, and what they were left as; those that are gone are forgotten."""
         new = self._lasting() - self._opened
         gone: list[tuple[Binding, Note]] = []
         for binding, note in self._site.held(new) if new else ():
             if binding.filesystem not in new:
                 continue
             held = self._find(binding.filesystem, note.handle)
-            if held is not None and held.pointer is not None:
-                self._known.add((binding.filesystem, binding.subvolume), binding.inode)
-                if held.pointer.binding != binding:
-                    self._copied.add(held.pointer.uuid)
-                yield held.path, held.pointer
-            elif held is None or not note.stub:
+            if held is None or (held.pointer is None and not note.stub):
                 gone.append((binding, note))
+            else:
+                yield from self._held(held, binding, note)
             if len(gone) >= _AT_ONCE:
                 self._site.leave(gone)
                 gone = []
         self._site.leave(gone)
         self._opened |= new
+
+    def _held(self, held: Held, binding: Binding, note: Note) -> Iterator[tuple[bytes, Stored]]:
+        told = held.pointer
+        if told is not None:
+            self._known.add((binding.filesystem, binding.subvolume), binding.inode)
+            if told.binding != binding:
+                self._copied.add(told.uuid)
+            yield held.path, _pointed(told, self._site)
+        if note.stub and (told is None or told.uuid != note.uuid):
+            yield held.path, _noted(note.uuid, self._site)
 
     def _find(self, filesystem: bytes, handle: bytes) -> Held | None:
         """Look for it on every filesystem of that name: there may be two, of which one is a copy of the disk."""
@@ -185,7 +212,7 @@ class _Look:
             if (brief(filesystem), number) not in met and not self._does(filesystem, held=held)
         }
         if missing:
-            raise Unavailable(_not_met(sorted(missing), self._site))
+            raise RootUnserved(_not_met(sorted(missing), self._site))
 
     def _does(self, filesystem: bytes, *, held: bool) -> bool:
         return held and filesystem in self._opened
@@ -204,6 +231,10 @@ def _pointed(pointer: Pointer, site: Site) -> Stored:
         datastore=str(pointer.datastore), key=site.key_of(pointer.uuid) or "", uuid=pointer.uuid, etag=pointer.etag,
         version=pointer.version, size=pointer.size,
     )  # fmt: skip
+
+
+def _noted(uuid: bytes, site: Site) -> Stored:
+    return Stored(datastore="", key=site.key_of(uuid) or "", uuid=uuid, size=0)
 
 
 def _entry(path: bytes, stored: Stored) -> Entry:

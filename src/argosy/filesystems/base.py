@@ -152,6 +152,9 @@ class File(Protocol):
     def leave(self) -> None:
         """Have it open no more, so that others can seize it; harmless when repeated. It can still be synced."""
 
+    def is_fixed(self) -> bool:
+        """Say whether it is marked immutable or append-only: nothing can be noted on it, nor blocks of it freed."""
+
     def changed_ns(self) -> int:
         """Return its ctime as it is now."""
 
@@ -191,7 +194,8 @@ class File(Protocol):
     def punch(self, keep: int, *, upto: int | None = None) -> None:
         """Free the blocks from `keep`, rounded up to a block, to `upto` or the end. The size stays; mtime changes.
 
-        A block that ends behind `upto` is left as it is, unless the file ends within it.
+        A block that ends behind `upto` is left as it is, unless the file ends within it. To the end of a file that is
+        seized, what is reserved behind that goes as well, where it can.
 
         Raises:
             Busy: it was seized, all to the end is to be freed, and somebody waits for it: nothing was freed.
@@ -318,6 +322,15 @@ class Pointed(NamedTuple):
     """What opens it under any name; b"" where nothing does."""
 
 
+class Unmarked(NamedTuple):
+    """A file without that attribute which was left as a stub, for all that its number tells."""
+
+    path: bytes
+    binding: Binding
+    handle: bytes
+    """What opens it under any name; b"" where nothing does."""
+
+
 class Held(NamedTuple):
     """An inode that was found without its name."""
 
@@ -353,10 +366,11 @@ class PointerWalk(Protocol):
     def begin(self) -> None:
         """Begin the next pass."""
 
-    def pointers(self, known: Numbers) -> Iterator[Pointed]:
+    def pointers(self, known: Numbers, left: Numbers) -> Iterator[Pointed | Unmarked]:
         """Yield what the pass meets; some more than once, under several names.
 
-        `known`: inodes, by filesystem and subvolume, that need not be looked at.
+        `known`: inodes, by filesystem and subvolume, that need not be looked at. `left`: those that are yielded without
+        the attribute as well, by `core.pointer.brief` of the filesystem and the subvolume.
 
         Raises:
             Denied, Corrupt, Unavailable: there is something that cannot be told; what was yielded is not all.
@@ -531,6 +545,13 @@ class Filesystem(Protocol):
             Protected: it is the root, a mount point or subvolume or in one, or marked immutable or append-only.
         """
 
+    def refuse_protected(self, path: bytes) -> None:
+        """Return where `remove` and `park` would not refuse what is at the path for what it is.
+
+        Raises:
+            Protected: they would.
+        """
+
     def sync_removed(self, path: bytes, together: str) -> None:
         """Return when what was removed from the directory `path` under that id is durably in the trash."""
 
@@ -586,7 +607,7 @@ class Filesystem(Protocol):
     def freed_by(self, kept: Kept) -> int:
         """Return the bytes that its purge makes free: 0 of a stub, a directory, and what has further names."""
 
-    def every_pointer(self, *, on_forged: OnError = lambda *_: None) -> Iterator[tuple[bytes, Pointer]]:
+    def every_pointer(self, *, on_forged: OnError = lambda *_: None) -> Iterator[Pointed]:
         """Yield each file that has an attribute, and what it says whichever inode it says it of.
 
         In the tree, on the shelves and in what is being made or moved. A file that cannot be read ends it. `on_forged`

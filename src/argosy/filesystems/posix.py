@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import absolute, display
-from argosy.core.pointer import Binding, Pointer
+from argosy.core.pointer import Binding
 from argosy.filesystems._posix import (
     astray,
     inode,
@@ -21,6 +21,7 @@ from argosy.filesystems._posix import (
     naming,
     parking,
     pointers,
+    protected,
     removing,
     resolve,
     restoring,
@@ -36,7 +37,7 @@ from argosy.filesystems._posix.identity import Identity, read_identity, write_id
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
-from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Shelf
+from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Pointed, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.syncing import fsync
 
@@ -178,6 +179,11 @@ class Posix:
         """Move what `seen` describes to the trash; the parent's mtime stays as it was."""
         return removing.remove(self._root, path, seen, together, durable=durable)
 
+    def refuse_protected(self, path: bytes) -> None:
+        """Return where what is at the path may be removed or moved."""
+        with translated(path), self._root.spot(path, DIRECTORY) as spot:
+            protected.refuse_protected(self._root, spot, path)
+
     def sync_removed(self, path: bytes, together: str) -> None:
         """Return when what was removed from the directory is durably in the trash."""
         removing.sync(self._root, path, together)
@@ -215,7 +221,7 @@ class Posix:
         with translated(kept.entry.path):
             return shelves.freed_by(self._root, kept, self._seal)
 
-    def every_pointer(self, *, on_forged: OnError = lambda *_: None) -> Iterator[tuple[bytes, Pointer]]:
+    def every_pointer(self, *, on_forged: OnError = lambda *_: None) -> Iterator[Pointed]:
         """Yield each file that has an attribute, and what that says; no file is opened, what is mounted below is in."""
         with translated(self.root):
             yield from pointers.every_pointer(self._root, self._seal, on_forged)

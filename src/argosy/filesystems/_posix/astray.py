@@ -1,4 +1,8 @@
-"""What was displaced and nobody asked to remove: it gets a name beside the one it had, or the version store has it."""
+"""What was displaced and nobody asked to remove: it gets a name beside the one it had, or the version store has it.
+
+What is under way may also be taken away: by a user, or out of sight by another agent that is started, which takes it
+for what a killed one left. It loses nothing by that; but things are no longer where we put them.
+"""
 
 import contextlib
 import os
@@ -29,14 +33,31 @@ def given_back(root: Root, place: Spot, path: bytes) -> Iterator[None]:
     """Find a name for what a `versions.take` in the block took and could not put back; the error says which.
 
     Raises:
-        Changed: that was so.
+        Changed: that was so, or somebody else took it away.
     """
     try:
         yield
     except versions.Astray as error:
+        if is_gone(place):
+            raise _taken_away(path) from error
         where = settle(root, place, root.below(path))
         message = f"{display(path)}: became something else just as it was taken, and the name was given again"
         raise Changed(f"{message}: what it was is now {where}") from error
+
+
+@contextmanager
+def not_taken_away(taken: Spot, path: bytes) -> Iterator[None]:
+    """Do something with what was taken, which is to be there still.
+
+    Raises:
+        Changed: somebody else took it away.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if is_gone(taken):
+            raise _taken_away(path) from error
+        raise
 
 
 def settle(root: Root, spot: Spot, relative: bytes) -> str:
@@ -56,9 +77,28 @@ def rescued(root: Root, spot: Spot, relative: bytes) -> str:
     try:
         return f"{path}@{shelves.rescue(root, spot, relative)} in the version store"
     except (OSError, ArgosyError) as error:
+        if is_gone(spot):
+            return "where somebody else put it meanwhile"
         there = display(join(os.readlink(b"/proc/self/fd/%d" % spot.directory), spot.name))
         log.warning("what was displaced found no better place", path=path, where=there, reason=str(error))
         return f"{there}, for want of another place"
+
+
+def is_gone(spot: Spot) -> bool:
+    """Say whether nothing is there any more."""
+    try:
+        spot.stat()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _taken_away(path: bytes) -> Changed:
+    return Changed(
+        f"{display(path)}: somebody else took it away while it was under way. Another agent that is started does so, "
+        "and gives it a name that it had or was to have, or has the version store keep it: look there, and have one "
+        "agent serve a root"
+    )
 
 
 def beside(relative: bytes) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """What of an open file lies on the disk: data put there within its owner's limits, blocks reserved and freed."""
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -34,6 +35,14 @@ def punch(descriptor: int, keep: int, upto: int | None, look: Callable[[], None]
     if start < end:
         look()
         space.punch(descriptor, start, end - start)
+
+
+def trim(descriptor: int) -> None:
+    """Free what is reserved behind the end, if that can be; the mtime changes. Nobody must be able to write."""
+    size = os.fstat(descriptor).st_size
+    if extents.is_mapped(descriptor, _up(size, block_of(descriptor))):
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, size)
 
 
 def reserve(descriptor: int, size: int) -> None:

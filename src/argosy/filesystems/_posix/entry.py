@@ -63,9 +63,10 @@ def binding_of(descriptor: int) -> Binding:
 
 
 def _place_of(descriptor: int, known: Statx) -> tuple[bytes, int]:
-    """Return filesystem and subvolume; of a mount that no other is called as, they are asked for once in a while.
+    """Return filesystem and subvolume; of a mount that no other is called as, that is asked for once in a while.
 
-    A device number alone would not do: the next disk that is mounted may have it.
+    A device number alone would not do: the next disk that is mounted may have it, or the next subvolume that is made.
+    So which subvolume it is is asked for each time, where there are any.
     """
     now, key = time.monotonic(), (*known.device, known.mount)
     found = _PLACES.get(key) if known.lasting else None
@@ -74,7 +75,8 @@ def _place_of(descriptor: int, known: Statx) -> tuple[bytes, int]:
             _PLACES.clear()
         place = (filesystem_id(descriptor), subvolume_id(descriptor, known))
         _PLACES[key] = found = (now + _PLACE_KEPT_FOR, place)
-    return found[1]
+    filesystem, subvolume = found[1]
+    return filesystem, subvolume_id(descriptor, known) if subvolume else 0
 
 
 def binding_at(descriptor: int, place: tuple[bytes, int]) -> Binding:

@@ -20,6 +20,7 @@ from argosy.filesystems.base import Extents
 from argosy.linux import leases
 from argosy.linux.extents import data, extents
 from argosy.linux.handles import handle_of
+from argosy.linux.statx import statx
 from argosy.linux.syncing import fsync, syncfs
 
 
@@ -162,6 +163,11 @@ class OpenFile:
         with translated(self._path):
             return inode.loses_rights(self._descriptor)
 
+    def is_fixed(self) -> bool:
+        """Say whether it is marked immutable or append-only."""
+        with translated(self._path):
+            return statx(self._descriptor).fixed
+
     def changed_ns(self) -> int:
         """Return its ctime as it is now."""
         with translated(self._path):
@@ -210,6 +216,8 @@ class OpenFile:
         """Free the blocks from `keep` to `upto` (both inwards to a block), or to the end. The size and atime stay."""
         with translated(self._path):
             blocks.punch(self._descriptor, keep, upto, self._expect_nobody if upto is None else lambda: None)
+            if upto is None and self.is_seized():
+                blocks.trim(self._descriptor)
 
     def truncate(self, size: int) -> None:
         """Give it another size."""

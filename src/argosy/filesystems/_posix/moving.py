@@ -6,8 +6,9 @@ from typing import Self
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import ArgosyError, Changed, Denied, Exists, Invalid
+from argosy.core.errors import ArgosyError, Changed, Denied, Invalid
 from argosy.core.failpoints import failpoint
+from argosy.core.faults import NotEmpty
 from argosy.core.paths import below, display
 from argosy.filesystems._posix import astray, parking, shelves, versions
 from argosy.filesystems._posix.entry import entry_of
@@ -72,10 +73,11 @@ class ParkedEntry:
         with translated(path):
             make_parents(self._root, path)
             with self._root.spot(path, DIRECTORY) as spot:
-                if replacing is None:
-                    self._give_name(parked, spot, path)
-                else:
-                    self._take_place(parked, spot, path, replacing)
+                with astray.not_taken_away(parked, path):
+                    if replacing is None:
+                        self._give_name(parked, spot, path)
+                    else:
+                        self._take_place(parked, spot, path, replacing)
                 fsync(spot.directory)
                 fsync(parked.directory)
             self.let_go()
@@ -106,6 +108,8 @@ class ParkedEntry:
             try:
                 bring(exchange, parked, spot)
             except FileNotFoundError as error:
+                if astray.is_gone(parked):
+                    raise
                 raise Changed(f"{display(path)}: is gone") from error
             failpoint("hsm:publish")
 
@@ -206,4 +210,4 @@ def refuse_full(spot: Spot, seen: Entry) -> None:
     if seen.kind is Kind.DIRECTORY:
         with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
             if not shelves.is_empty(directory):
-                raise Exists(f"{display(seen.path)}: is a directory that holds something: move it away, or empty it")
+                raise NotEmpty(f"{display(seen.path)}: is a directory that holds something: move it away, or empty it")

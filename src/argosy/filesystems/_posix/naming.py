@@ -10,6 +10,7 @@ import msgspec
 
 from argosy.core.entry import Attributes, Entry, Kind
 from argosy.core.errors import Changed, Exists
+from argosy.core.faults import NotEmpty
 from argosy.core.paths import display
 from argosy.core.ready import ready
 from argosy.filesystems._posix import astray, seal, shelves, times, versions
@@ -147,7 +148,7 @@ def _displace(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
             versions.expect_any(spot, seen)
             refuse_protected(root, spot, path)
             if not _gives_way(spot, seen):
-                raise Exists(f"{display(path)}: is a directory that holds something: move it away, or empty it")
+                raise NotEmpty(f"{display(path)}: is a directory that holds something: move it away, or empty it")
             if not _swapped(telling, spot, seen):
                 raise _changed(path)
             _give_times(spot, before)

@@ -22,13 +22,13 @@ from typing import Final, NamedTuple, Self
 from argosy.core.errors import Changed, Corrupt, Unsupported
 from argosy.core.numbers import Numbers
 from argosy.core.paths import PRIVATE, below, display, join
-from argosy.core.pointer import Binding, Pointer, same_filesystem
+from argosy.core.pointer import Binding, Pointer, brief, same_filesystem
 from argosy.filesystems._posix import walk
 from argosy.filesystems._posix.entry import binding_at
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import MOVING, STAGING, Root, Spot, closing
 from argosy.filesystems._posix.seal import Forged, Seal
-from argosy.filesystems.base import Held, OnError, Pointed, Shelf
+from argosy.filesystems.base import Held, OnError, Pointed, Shelf, Unmarked
 from argosy.linux.capabilities import DAC_READ_SEARCH, effective
 from argosy.linux.handles import are_lasting, handle_of, open_handle
 from argosy.linux.identity import filesystem_id, subvolume_id
@@ -48,7 +48,7 @@ _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLACES: Final = tuple(join(PRIVATE, name) for name in (STAGING, MOVING, *(shelf.encode() for shelf in Shelf)))
 
 
-def every_pointer(root: Root, seal: Seal, on_forged: OnError) -> Iterator[tuple[bytes, Pointer]]:
+def every_pointer(root: Root, seal: Seal, on_forged: OnError) -> Iterator[Pointed]:
     """Yield each file that has an attribute, and what that says; some more than once, under several names.
 
     Whatever had one from the beginning to the end has been yielded, however often it changed its name.
@@ -56,11 +56,12 @@ def every_pointer(root: Root, seal: Seal, on_forged: OnError) -> Iterator[tuple[
     Raises:
         Changed: directories change too fast for that to be told.
     """
-    with PointerWalk(root, seal, on_forged, handles=False) as passes:
+    with PointerWalk(root, seal, on_forged) as passes:
         for _ in range(PASSES + 1):
             passes.begin()
-            for found in passes.pointers(Numbers()):
-                yield found.path, found.pointer
+            for found in passes.pointers(Numbers(), Numbers()):
+                if isinstance(found, Pointed):
+                    yield found
             if passes.is_still:
                 return
             time.sleep(passes.pause)
@@ -74,7 +75,7 @@ class _Device(NamedTuple):
     """A filesystem, or a subvolume of one, that a walk came to."""
 
     descriptor: int
-    """A directory of it, held open: nothing else is called so meanwhile."""
+    """A directory of it, held open: no other filesystem has its number meanwhile, but another subvolume may."""
     place: tuple[bytes, int]
     lasting: bool
 
@@ -82,11 +83,11 @@ class _Device(NamedTuple):
 class PointerWalk:
     """`argosy.filesystems.base.PointerWalk` of any Linux filesystem."""
 
-    def __init__(self, root: Root, seal: Seal, on_forged: OnError, *, handles: bool = True) -> None:
+    def __init__(self, root: Root, seal: Seal, on_forged: OnError) -> None:
         self._root, self._seal, self._on_forged = root, seal, on_forged
         self._top = -1
-        self._handles = handles and effective(DAC_READ_SEARCH)
-        self._devices: dict[int, _Device] = {}
+        self._handles = effective(DAC_READ_SEARCH)
+        self._devices: dict[tuple[int, int], _Device] = {}
         self._first: int | None = None
         self._since: int | None = None
         self._began: int | None = None
@@ -140,14 +141,14 @@ class PointerWalk:
         self._before, self._now = self._now, Numbers()
         self.changed = self.strange = b""
 
-    def pointers(self, known: Numbers) -> Iterator[Pointed]:
+    def pointers(self, known: Numbers, left: Numbers) -> Iterator[Pointed | Unmarked]:
         """Yield what points to an object, of the directories that changed since the last pass began."""
         for place in (*_PLACES, b""):
             without = b"" if place else PRIVATE
             for directory in walk.directories(self._top, place, self, shown=self._root.path, without=without):
                 device = self._device_of(directory.descriptor)
                 if self._is_due(directory):
-                    yield from self._in(directory, device, known)
+                    yield from self._in(directory, device, known, left)
                 self._now.add(*directory.inode)
 
     @property
@@ -199,25 +200,27 @@ class PointerWalk:
         return young or new
 
     def _device_of(self, directory: int) -> _Device:
-        number = os.fstat(directory).st_dev
+        number = os.fstat(directory).st_dev, subvolume_id(directory)
         if number not in self._devices:
             descriptor = os.dup(directory)
             try:
-                place = (filesystem_id(descriptor), subvolume_id(descriptor))
+                place = (filesystem_id(descriptor), number[1])
                 self._devices[number] = _Device(descriptor, place, are_lasting(descriptor))
             except BaseException:
                 os.close(descriptor)
                 raise
         return self._devices[number]
 
-    def _in(self, directory: walk.Directory, device: _Device, known: Numbers) -> Iterator[Pointed]:
-        at = join(self._root.path, directory.path)
+    def _in(
+        self, directory: walk.Directory, device: _Device, known: Numbers, left: Numbers
+    ) -> Iterator[Pointed | Unmarked]:
+        at, called = join(self._root.path, directory.path), (brief(device.place[0]), device.place[1])
         with translated(at):
             for name, inode in directory.files():
                 spot = Spot(directory.descriptor, name)
                 if known.holds(device.place, inode) and self._is_old(spot, inode):
                     continue
-                found = self._look(spot, join(at, name), device, inode)
+                found = self._look(spot, join(at, name), device, inode, was_left=left.holds(called, inode))
                 if found is not None:
                     yield found
 
@@ -228,7 +231,9 @@ class PointerWalk:
             return found.st_ino == inode and found.st_ctime_ns < _sure(self._first or 0)
         return True
 
-    def _look(self, spot: Spot, path: bytes, device: _Device, inode: int) -> Pointed | None:
+    def _look(
+        self, spot: Spot, path: bytes, device: _Device, inode: int, *, was_left: bool
+    ) -> Pointed | Unmarked | None:
         """Read the attribute without opening the file: that might break a lease, or wait for one."""
         with translated(path):
             try:
@@ -237,9 +242,11 @@ class PointerWalk:
                 return None
             with closing(looked):
                 pointer = self._said(looked, path)
-                if pointer is None:
+                if pointer is None and not was_left:
                     return None
                 handle = handle_of(looked) if self._handles and device.lasting else b""
+                if pointer is None:
+                    return Unmarked(path, binding_at(looked, device.place), handle)
                 return Pointed(path, pointer, _own(pointer, looked, device, inode), handle)
 
     def _said(self, looked: int, path: bytes) -> Pointer | None:

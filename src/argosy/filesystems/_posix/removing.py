@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Exists
 from argosy.core.failpoints import failpoint
+from argosy.core.faults import NotEmpty
 from argosy.core.paths import display, join
 from argosy.filesystems import ids
 from argosy.filesystems._posix import astray, inode, seal, shelves, versions
@@ -80,7 +80,8 @@ def unlink(root: Root, path: bytes, seen: Entry, *, durable: bool) -> None:
             taken = Spot(moving, fresh_name())
             with astray.given_back(root, taken, path), _keeping(root, spot, path):
                 versions.take(spot, taken, seen)
-                _erase(taken, spot, seen)
+                with astray.not_taken_away(taken, path):
+                    _erase(taken, spot, seen)
         if durable:
             fsync(spot.directory)
 
@@ -119,7 +120,7 @@ def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str, *, durabl
     Whoever is in it, or has it open, can put nothing into the trash by that; of a killed agent's work it comes back.
     """
     _refuse_full(spot, seen)
-    with ParkedEntry(root, seen.path, seen) as parked:
+    with ParkedEntry(root, seen.path, seen) as parked, astray.not_taken_away(parked.spot, seen.path):
         _refuse_full(parked.spot, seen)
         with shelves.room(root, Shelf.TRASH, root.below(seen.path), beside=ident) as place:
             _shelve(parked.spot, place, seen)
@@ -168,4 +169,4 @@ def _let_go(parked: Spot, seen: Entry) -> None:
 def _refuse_full(spot: Spot, seen: Entry) -> None:
     with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
         if not shelves.is_empty(directory):
-            raise Exists(f"{display(seen.path)}: is a directory that holds something")
+            raise NotEmpty(f"{display(seen.path)}: is a directory that holds something")

@@ -5,7 +5,8 @@ import os
 from typing import Final
 
 from argosy.core import paths
-from argosy.core.errors import Denied, NotFound
+from argosy.core.errors import NotFound
+from argosy.core.faults import BehindSymlink
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import Root, closing
 from argosy.linux.openat2 import LOOKUP, open_beneath
@@ -38,7 +39,7 @@ def _follow(root: Root, top: int, path: bytes, parent: bytes) -> list[bytes]:
             continue
         links += 1
         if links > _MOST_LINKS:
-            raise Denied(f"{paths.display(path)}: its symlinks go round in circles")
+            raise BehindSymlink(f"{paths.display(path)}: its symlinks go round in circles")
         if target.startswith(b"/"):
             done, target = [], _beneath(root, target, path)
         coming += _reversed(target)
@@ -86,5 +87,6 @@ def _joined(names: list[bytes], name: bytes) -> bytes:
     return b"/".join([*names, name])
 
 
-def _outside(path: bytes) -> Denied:
-    return Denied(f"{paths.display(path)}: leads outside the root through a symlink; name a path beneath the root")
+def _outside(path: bytes) -> BehindSymlink:
+    said = "leads outside the root through a symlink; name a path beneath the root"
+    return BehindSymlink(f"{paths.display(path)}: {said}")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from argosy.core import paths
-from argosy.core.errors import Denied, Unavailable
+from argosy.core.errors import Denied
+from argosy.core.faults import RootUnserved
 from argosy.filesystems._posix import inode, times
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.syncing import fsync
@@ -69,7 +70,7 @@ class Root:
             found = os.fstat(descriptor)
             if (found.st_dev, found.st_ino) != self.only:
                 os.close(descriptor)
-                raise Unavailable(
+                raise RootUnserved(
                     f"root {paths.display(self.path)} is not served: another directory lies there than before: mount "
                     "its disk"
                 )

@@ -25,6 +25,8 @@ _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE}
 class Forged(Corrupt):
     """The MAC of an attribute does not fit: anybody may have written it, and no agent of this site has."""
 
+    code = "forged"
+
 
 @dataclass(frozen=True, slots=True)
 class Seal:

@@ -65,10 +65,13 @@ def _is_one(found: os.stat_result, seen: Entry) -> bool:
 def _came_later(spot: Spot, found: os.stat_result, seen: Entry) -> bool:
     """Say whether it was born after the last change of what was seen, and so has no more of it than its number.
 
-    Filesystems give the number of what was removed to what is made next.
+    Filesystems give the number of what was removed to what is made next. Nor is it believed to be what was seen if it
+    was changed before that was: the clock was set back, and nobody can tell what was born when.
     """
     if seen.ctime_ns in {0, found.st_ctime_ns}:
         return False
+    if found.st_ctime_ns < seen.ctime_ns:
+        return True
     with closing(os.open(spot.name, _LOOK, dir_fd=spot.directory)) as looked:
         known = statx(looked)
     return known.inode != found.st_ino or known.born_ns > seen.ctime_ns

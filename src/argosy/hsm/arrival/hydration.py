@@ -47,7 +47,7 @@ class Hydration:
         tree = site.tree(entry.path)
         site.check_lease()
         granting = True
-        if not _is_known(entry):
+        if not is_known(entry):
             entry, granting = described_at(entry, site, endpoint=self.endpoint, owners=self.owners)
         if entry.kind is Kind.DIRECTORY:
             return self._directory(entry, tree, granting=granting)
@@ -56,21 +56,25 @@ class Hydration:
         return self._arrival(entry, site, tree, granting=granting).prepare()
 
     def _arrival(self, entry: Entry, site: Site, tree: Filesystem, *, granting: bool) -> Arrival:
-        stored = _stored(entry)
+        stored = stored_of(entry)
         return Arrival(
             entry=entry,
-            attributes=_attributes(entry),
+            attributes=attributes_of(entry),
             granting=granting,
             stored=stored,
-            whole=self.hydrate or stored.size <= self.stub_size or stored.size < site.policy.min_stub_size,
+            whole=self.is_whole(stored.size, site),
             mtime_ns=time.time_ns() if self.update_mtime else None,
             preferred=self.preferred,
             site=site,
             tree=tree,
         )
 
+    def is_whole(self, size: int, site: Site) -> bool:
+        """Say whether a file of this size has its bytes from the first moment."""
+        return self.hydrate or size <= self.stub_size or size < site.policy.min_stub_size
+
     def _directory(self, entry: Entry, tree: Filesystem, *, granting: bool) -> Outcome:
-        there, attributes = present(tree, entry.path), _attributes(entry)
+        there, attributes = present(tree, entry.path), attributes_of(entry)
         if there is not None and there.kind is Kind.DIRECTORY:
             self.preferred.check(entry, tree.attributes(entry.path), attributes)
         prevails = there is not None and self.preferred.prevails(there, attributes)
@@ -88,25 +92,35 @@ class Hydration:
             if there.kind is Kind.SYMLINK and tree.readlink(entry.path) == link_target:
                 tree.sync_directory(entry.path)  # whoever made it may have been killed before he did
                 return Outcome.skipped(entry, "already there")
-            if not self.preferred.takes_place_of(there, _attributes(entry)):
+            if not self.preferred.takes_place_of(there, attributes_of(entry)):
                 return self.preferred.stays(entry)
-        tree.make_symlink(entry.path, link_target, _attributes(entry), replacing=there)
+        tree.make_symlink(entry.path, link_target, attributes_of(entry), replacing=there)
         tree.sync_directory(entry.path)
         return Outcome.processed(entry)
 
 
-def _is_known(entry: Entry) -> bool:
+def is_known(entry: Entry) -> bool:
     """Say whether an earlier link learned what is to be made."""
     return entry.facts.attributes is not None and (entry.kind is not Kind.FILE or entry.facts.stored is not None)
 
 
-def _stored(entry: Entry) -> Stored:
+def stored_of(entry: Entry) -> Stored:
+    """Return where the bytes of the entry are.
+
+    Raises:
+        Invalid: nothing says that.
+    """
     if entry.facts.stored is None:
         raise Invalid(f"{display(entry.path)}: nothing says where its bytes are; send it from its site")
     return entry.facts.stored
 
 
-def _attributes(entry: Entry) -> Attributes:
+def attributes_of(entry: Entry) -> Attributes:
+    """Return what attributes the entry is to have.
+
+    Raises:
+        Invalid: nothing says that.
+    """
     if entry.facts.attributes is None:
         raise Invalid(f"{display(entry.path)}: nothing says what its attributes are; send it from its site")
     return entry.facts.attributes

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from argosy.core.entry import Attributes, Entry, Kind
 from argosy.core.errors import Exists
+from argosy.core.faults import Differs
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.hsm.object.trust import same_but_names
@@ -47,7 +48,7 @@ class Preferred:
             raise Exists(f"{display(there.path)} exists and differs, which fail_on_mismatch forbids")
         prevails = self.prevails(there, arriving)
         if not prevails and self.preference is None:
-            raise Exists(f"{display(there.path)} exists and differs; use overwrite")
+            raise Differs(f"{display(there.path)} exists and differs; use overwrite")
         return prevails
 
     def stays(self, entry: Entry) -> Outcome:

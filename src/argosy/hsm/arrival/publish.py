@@ -40,14 +40,18 @@ class Made:
         # A stub is never taken for a file of zeros then, should its attribute be lost; and what points is found.
         self.site.note(self.pointer.binding, Note(self.stored.uuid, 0, stub=hollow, handle=self.staged.handle()))
         if self.there is None:
-            try:
-                self.staged.publish(self.entry.path)
-            except Exists as error:
-                raise Changed(f"{display(self.entry.path)} appeared while it was made; it was left alone") from error
+            self._publish(self.entry.path)
         else:
             self._replace(self.there)
         self.site.remember(self.stored, self.entry.path)
         return Named(Outcome.processed(self.entry, moved=0 if hollow else self.stored.size), self.tree)
+
+    def _publish(self, path: bytes) -> None:
+        with _staying(path):
+            try:
+                self.staged.publish(path)
+            except Exists as error:
+                raise Changed(f"{display(path)} appeared while it was made; it was left alone") from error
 
     def _replace(self, there: Entry) -> None:
         """Take the place of what is there, unless somebody has it open for writing: his next bytes would be missed."""

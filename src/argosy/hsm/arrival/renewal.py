@@ -23,7 +23,7 @@ from argosy.hsm.object.located import located
 from argosy.hsm.object.stored import expect, is_place_of, pinned
 from argosy.hsm.object.trust import grants, same_but_names
 from argosy.hsm.repair.leftovers import is_released
-from argosy.site import Site
+from argosy.site import Note, Site
 
 _POINTED: Final = HOLLOW | {State.PREMIGRATED, State.DIRTY}
 """States in which the pointer tells of a copy of the file."""
@@ -117,6 +117,7 @@ def _repointed(local: Local, stored: Stored, site: Site) -> bool:
     site.check_lease()
     place = {"datastore": datastore, "uuid": stored.uuid, "etag": stored.etag, "version": stored.version}
     file.point(msgspec.structs.replace(pointer, **place))
+    site.note(file.binding(), Note(stored.uuid, 0, stub=True, handle=file.handle()))
     site.remember(stored, path)
     return True
 

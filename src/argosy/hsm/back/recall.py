@@ -9,6 +9,7 @@ import msgspec
 
 from argosy.core.entry import Attributes, Entry, Kind, Stored
 from argosy.core.errors import Busy, Denied, Exists, Invalid, NotFound, Unsupported
+from argosy.core.faults import NotAdopted, PointerGone
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
@@ -16,8 +17,9 @@ from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.back.filling import Filling
 from argosy.hsm.back.placing import written_to
 from argosy.hsm.file.copied import Recorded, forget, settled, unchanged
-from argosy.hsm.file.local import as_opened
-from argosy.hsm.file.state import Seen, State, look
+from argosy.hsm.file.local import as_opened, expect_named
+from argosy.hsm.file.remembered import besides
+from argosy.hsm.file.state import UNCLEAN, Seen, State, look
 from argosy.hsm.object.described import said_by
 from argosy.hsm.object.located import confirmed, located, pointed
 from argosy.hsm.object.stored import expect, lost
@@ -30,7 +32,6 @@ _WHOLE: Final = {
     State.PREMIGRATED: "all its bytes are here",
     State.DIRTY: "its bytes are here, and newer than their copy",
 }
-_UNCLEAN: Final = {State.RELEASING, State.RECALLING, State.STUB_DIRTY}
 _HOLLOW: Final = {State.STUB, State.RECALLING}
 MOMENT: Final = 1.0
 """Seconds that a recall waits for whoever has the file open."""
@@ -73,11 +74,11 @@ class Recall:
         with ExitStack() as held:
             file = held.enter_context(tree.open(entry.path, inode=inode))
             seen = look(file, site)
-            if seen.state in _UNCLEAN:
+            if seen.state in UNCLEAN:
                 seen = _cleaned(file, seen, site)
             if seen.state in _WHOLE:
                 return self._whole(entry, file, seen, site)
-            filling = self._filling(entry, file, _pointer_of(seen, entry.path), site)
+            filling = self._filling(entry, file, _pointer_of(file, seen, site), site)
             if seen.state is State.STUB and _seized(file):
                 done = self._done(entry, file, filling.fill(file, alone=True), site)
                 if isinstance(done, Recorded):
@@ -91,7 +92,7 @@ class Recall:
     def _filling(self, entry: Entry, file: File, pointer: Pointer, site: Site) -> Filling:
         stored = pointed(pointer, entry.path, site, endpoint=self.endpoint)
         if self.fail_on_mismatch:
-            _refuse_other_attributes(file.attributes(), stored, entry.path, site)
+            refuse_other_attributes(file.attributes(), stored, entry.path, site)
         return Filling(
             path=entry.path,
             stored=stored,
@@ -102,7 +103,7 @@ class Recall:
         )
 
     def _done(self, entry: Entry, file: File, stored: Stored, site: Site) -> Outcome | Recorded:
-        file.look()
+        expect_named(file, "recalled")
         entry = as_opened(entry, file)
         site.remember(stored, entry.path)
         if not self.delete_remote:
@@ -150,20 +151,30 @@ def _cleaned(file: File, seen: Seen, site: Site) -> Seen:
     return look(file, site)
 
 
-def _pointer_of(seen: Seen, path: bytes) -> Pointer:
+def _pointer_of(file: File, seen: Seen, site: Site) -> Pointer:
+    path = file.entry.path
     if seen.state in _HOLLOW and seen.pointer is not None:
         return seen.pointer
     if seen.state is State.UNBOUND:
-        raise Invalid(f"{display(path)} is a copy of a stub: adopt it with `argosy adopt` before it is recalled")
+        raise NotAdopted(
+            f"{display(path)} is a copy of a stub: adopt it with `argosy adopt` before it is recalled"
+            f"{besides(file, seen, site)}"
+        )
     if seen.state is State.LOST:
-        raise NotFound(
+        raise PointerGone(
             f"lost: {display(path)} was left as a stub, and nothing on it says where its bytes are. Restore its "
-            "attribute from a backup, or make it again from its object with reverse_stub and overwrite"
+            f"attribute from a backup, or make it again from its object with reverse_stub and overwrite"
+            f"{besides(file, seen, site)}"
         )
     raise written_to(path)
 
 
-def _refuse_other_attributes(ours: Attributes, stored: Stored, path: bytes, site: Site) -> None:
+def refuse_other_attributes(ours: Attributes, stored: Stored, path: bytes, site: Site) -> None:
+    """Return where the object tells of the attributes that the file has, or of none.
+
+    Raises:
+        Exists: it tells of others.
+    """
     with lost(path):
         said = said_by(site.store(stored.datastore), expect(stored, site))
     if said is not None and not (said.kind is Kind.FILE and same_but_names(said.attributes, ours)):

@@ -20,6 +20,7 @@ MEANINGS: Final = {
     State.STUB_DIRTY: "somebody wrote to it while it was a stub; its bytes are in the object, and others here",
     State.UNBOUND: "a copy of a stub that was not adopted; its bytes are in the object alone",
     State.LOST: "it was left as a stub, and nothing on it says where its bytes are",
+    State.DISPUTED: "it says that its bytes are in one object, and was left as a stub of another: verify names both",
 }
 _COPY: Final = "all its bytes are here; the attribute that came with them says it is another file"
 

@@ -17,7 +17,7 @@ from argosy.hsm.object.content import digest_of
 from argosy.hsm.object.stored import same_object
 from argosy.site import Site
 
-_NOBODY_KNOWS: Final = {State.STUB_DIRTY, State.UNBOUND, State.LOST}
+_NOBODY_KNOWS: Final = {State.STUB_DIRTY, State.UNBOUND, State.LOST, State.DISPUTED}
 
 
 class Local(NamedTuple):
@@ -33,6 +33,17 @@ def present(tree: Filesystem, path: bytes) -> Entry | None:
         return tree.stat(path)
     except NotFound:
         return None
+
+
+def expect_named(file: File, done: str) -> None:
+    """Return where the file has a name still; `done`: what was done with it meanwhile.
+
+    Raises:
+        Changed: it has none.
+    """
+    file.look()
+    if not file.entry.facts.links:
+        raise Changed(f"{display(file.entry.path)}: no such file: it was removed while it was {done}")
 
 
 def as_opened(entry: Entry, file: File) -> Entry:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Protocol
 import blake3
 import msgspec
 
-from argosy.core.errors import Unsupported
+from argosy.core.faults import NoGuard
 from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.filesystems.base import File
 from argosy.site import Note, Site
@@ -36,9 +36,14 @@ class State(StrEnum):
     """
     LOST = "lost"
     """It was left as a stub, and its attribute is gone."""
+    DISPUTED = "disputed"
+    """Its attribute tells of one object, and it was left as a stub of another: one of the two is old.
+
+    A backup program put an attribute back, or the index is behind. Neither is to be forgotten before it is settled.
+    """
 
 
-UNCLEAN: Final = {State.RELEASING, State.RECALLING, State.STUB_DIRTY}
+UNCLEAN: Final = {State.RELEASING, State.RECALLING, State.STUB_DIRTY, State.DISPUTED}
 """States that `recover` brings to an end."""
 HOLLOW: Final = {State.STUB, State.RELEASING, State.RECALLING}
 """States in which a file's content is the object's, whatever lies on the disk."""
@@ -73,12 +78,20 @@ def look(file: File, notes: Notes) -> Seen:
         return _unmarked(file, notes)
     if not pointer.state.is_stub:
         return _told_whole(file, pointer, notes)
+    if left_as(file, notes) not in {None, pointer.uuid}:
+        return Seen(State.DISPUTED, pointer)
     _, size = file.version()
     if size != pointer.size:
         return Seen(State.STUB_DIRTY, pointer)
     if pointer.state is not StubState.STUB:
         return Seen(State(pointer.state.name.lower()), pointer)
     return Seen(State.STUB_DIRTY if _has_data(file, pointer) else State.STUB, pointer)
+
+
+def left_as(file: File, notes: Notes) -> bytes | None:
+    """Return the object of which the file was left as a stub, as far as the site remembers, whatever it says itself."""
+    noted = notes.noted(file.binding())
+    return noted.uuid if noted is not None and noted.stub else None
 
 
 def refuse_unguarded(site: Site) -> None:
@@ -88,7 +101,7 @@ def refuse_unguarded(site: Site) -> None:
         Unsupported: nothing here would keep a program that reads a stub from reading zeros.
     """
     if not site.policy.unguarded_stubs:
-        raise Unsupported(
+        raise NoGuard(
             f"site {site.name} has no recall guard: a program that reads a stub there would read zeros. "
             "Use premigrate (or send with hydrate), or set unguarded_stubs = true for the site to take that risk"
         )
@@ -107,7 +120,10 @@ def _told_whole(file: File, pointer: Pointer, notes: Notes) -> Seen:
         return told
     noted = notes.noted(file.binding())
     left_hollow = noted is not None and noted.stub
-    if not left_hollow and not (_is_emptied(file, pointer) and (same or noted is None)):
+    known = noted is not None and noted.uuid == pointer.uuid
+    if left_hollow and not known:
+        return Seen(State.DISPUTED, pointer)
+    if not left_hollow and not (_is_emptied(file, pointer) and (same or not known)):
         return told
     surely = size == pointer.size and (same or left_hollow)
     marked = msgspec.structs.replace(pointer, state=StubState.RELEASING)
@@ -119,8 +135,8 @@ def _unmarked(file: File, notes: Notes) -> Seen:
     stray = file.stray()
     if size and stray is not None and (stray.state.is_stub or _is_emptied(file, stray)):
         return Seen(State.UNBOUND, stray)
-    noted = notes.noted(file.binding()) if has_holes(file) else None
-    return Seen(State.LOST if noted is not None and noted.stub else State.RESIDENT, None)
+    is_lost = has_holes(file) and left_as(file, notes) is not None
+    return Seen(State.LOST if is_lost else State.RESIDENT, None)
 
 
 def has_holes(file: File) -> bool:

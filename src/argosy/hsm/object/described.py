@@ -6,6 +6,7 @@ import msgspec
 
 from argosy.core.entry import Entry, Facts, Kind, Stored
 from argosy.core.errors import Busy, Invalid, NotFound
+from argosy.core.faults import ObjectGone
 from argosy.core.paths import display
 from argosy.hsm.object.target import Target, is_doomed, target, uuid_of
 from argosy.hsm.object.trust import Owners, believed, foreign, is_believed
@@ -60,7 +61,7 @@ def marked(place: Target, path: bytes) -> tuple[Object, Kind]:
     try:
         return place.store.head(place.marker(b"")), Kind.DIRECTORY
     except NotFound as error:
-        raise NotFound(f"datastore {place.access.name} has nothing under the name of {display(path)}") from error
+        raise ObjectGone(f"datastore {place.access.name} has nothing under the name of {display(path)}") from error
 
 
 def said_by(store: Store, found: Object) -> metadata.Described | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from uuid import UUID
 
 import msgspec
 
 from argosy.core.entry import Stored
-from argosy.core.errors import Invalid, NotFound
+from argosy.core.errors import Corrupt, Invalid, NotFound
+from argosy.core.faults import ObjectGone
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.hsm.object.described import said_by, stored_from
@@ -15,6 +17,7 @@ from argosy.hsm.object.target import Target, target
 from argosy.site import Site
 from argosy.stores import keys
 from argosy.stores.base import Store
+from argosy.stores.metadata import Described
 
 _UNKNOWN = bytes(32)
 
@@ -72,7 +75,41 @@ def confirmed(pointer: Pointer, path: bytes, site: Site) -> Stored:
 def searched(pointer: Pointer, path: bytes, datastore: str, site: Site) -> str | None:
     """Return the key under which the object lies, of those that the path and the uuid give; None: under none."""
     store = site.store(datastore)
-    return next((name for name in _names(pointer, path, datastore, site) if _lies_under(store, name, pointer)), None)
+    names = _names(pointer.uuid, path, datastore, site)
+    return next((name for name in names if _lies_under(store, name, pointer)), None)
+
+
+def found_by_uuid(uuid: bytes, path: bytes, datastore: str, site: Site) -> tuple[Stored, Described] | None:
+    """Return an object of which only the uuid is known, and what it says of itself; None where it is not found.
+
+    It is looked for in the datastore where the index has it, or in the one that is named. One that does not say what
+    its bytes hash to is not found: nothing would tell whether they are the right ones.
+
+    Raises:
+        Invalid: the site is not linked to the datastore.
+    """
+    access, known = site.access(site.datastore_of(uuid) or datastore), site.key_of(uuid)
+    store = site.store(access.name)
+    for key in (*([] if known is None else [known]), *_names(uuid, path, access.name, site)):
+        with suppress(NotFound, Corrupt):
+            found = store.head(key)
+            said = said_by(store, found)
+            if said is not None and said.uuid == uuid and said.digest not in {b"", _UNKNOWN}:
+                stored = Stored(
+                    datastore=access.name, key=key, uuid=uuid, etag=found.etag, version=found.version,
+                    size=found.size, digest=said.digest,
+                )  # fmt: skip
+                site.remember(stored, path)
+                return stored, said
+    return None
+
+
+def named(uuid: bytes, site: Site) -> str:
+    """Return what people are told of an object of which only the uuid is known: where it is, if the index knows."""
+    key, datastore = site.key_of(uuid), site.datastore_of(uuid)
+    if key is None or datastore is None:
+        return f"the object of uuid {UUID(bytes=uuid)}"
+    return f"object {key} of datastore {datastore}"
 
 
 def stored_as(pointer: Pointer, datastore: str, key: str) -> Stored:
@@ -96,23 +133,25 @@ def _elsewhere(pointer: Pointer, place: Target, path: bytes) -> Stored:
         known = stored_as(pointer, place.access.name, found.key).digest
         if said is not None and said.digest == known != b"":
             return stored_from(found, place, said)
-    raise NotFound(f"datastore {place.access.name} has no object with the bytes of {display(path)}: leave out endpoint")
+    raise ObjectGone(
+        f"datastore {place.access.name} has no object with the bytes of {display(path)}: leave out endpoint"
+    )
 
 
 def _found(stored: Stored, site: Site) -> Stored:
     return msgspec.structs.replace(stored, key=expect(stored, site).key)
 
 
-def _names(pointer: Pointer, path: bytes, datastore: str, site: Site) -> Iterator[str]:
+def _names(uuid: bytes, path: bytes, datastore: str, site: Site) -> Iterator[str]:
     try:
         place = target(site, path, endpoint=datastore)
     except Invalid:  # it was moved to where no sitelink leads to this datastore
         pass
     else:
-        key = place.key(pointer.uuid)
+        key = place.key(uuid)
         yield key
-        yield keys.instance(key, pointer.uuid)
-    yield keys.version_key(pointer.uuid)
+        yield keys.instance(key, uuid)
+    yield keys.version_key(uuid)
 
 
 def _lies_under(store: Store, key: str, pointer: Pointer) -> bool:

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 
 from argosy.core.entry import Stored
 from argosy.core.errors import Changed, NotFound
+from argosy.core.faults import ObjectGone
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.hsm.object.target import uuid_of
@@ -15,6 +16,8 @@ from argosy.stores.base import Object, Store
 
 class KeyUnknown(NotFound):
     """Nobody has looked for the object everywhere yet: it may well be there."""
+
+    code = "key_unknown"
 
 
 def is_pinned(found: Object, pointer: Pointer) -> bool:
@@ -83,7 +86,7 @@ def lost(path: bytes) -> Iterator[None]:
     except KeyUnknown:
         raise
     except NotFound as error:
-        raise NotFound(
+        raise ObjectGone(
             f"lost: the only bytes of {display(path)} are an object that is gone or was replaced; it stays as it is "
             f"({error.message}). If the object has another name now, `argosy rebuild` finds it; else look for it in "
             "the versions and backups of its store, and at other sites that have the file"
@@ -113,4 +116,4 @@ def _preserved(store: Store, stored: Stored) -> Object:
         found = store.head(keys.version_key(stored.uuid))
         if found.size == stored.size:
             return found
-    raise NotFound(f"object {stored.key} of datastore {stored.datastore} is gone, or others replaced it")
+    raise ObjectGone(f"object {stored.key} of datastore {stored.datastore} is gone, or others replaced it")

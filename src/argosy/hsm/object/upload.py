@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import blake3
 
-from argosy.core.entry import Attributes, Facts, Kind, Stored
+from argosy.core.entry import Attributes, Entry, Facts, Kind, Stored
 from argosy.core.errors import Busy, Corrupt, Exists, Invalid, NotFound, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.hsm.object.content import Bytes
@@ -75,6 +75,25 @@ class Upload:
             self.site.forgo(uuid)
             raise Exists(f"object {key} of datastore {self.target.access.name} exists and differs")
         return self._beside(key, present, described, uuid, content), True
+
+    def has_marker(self, entry: Entry) -> bool:
+        """Say whether the store has what stands for a directory or symlink just as it is; nothing is sent.
+
+        Raises:
+            Exists: an object that differs holds the key, and `refuse_mismatch` is set.
+        """
+        content = Content(source=EMPTY, kind=entry.kind, digest=b"", facts=entry.facts)
+        key = self.target.marker(b"") if entry.kind is Kind.DIRECTORY else self.target.key(b"")
+        try:
+            present = self.target.store.head(key)
+        except NotFound:
+            return False
+        described = self._described(present)
+        if described is not None and self._same(present, described, content):
+            return True
+        if self.refuse_mismatch:
+            raise Exists(f"object {key} of datastore {self.target.access.name} exists and differs")
+        return False
 
     def _leave(self, key: str, uuid: bytes, content: Content) -> Stored:
         """Put the content beside an object that is about to be removed, and with it whatever had its key by then."""

@@ -6,14 +6,16 @@ from typing import Final
 import msgspec
 
 from argosy.core.entry import Attributes, Entry, Kind, Stored
-from argosy.core.errors import Changed, Corrupt, Exists, Invalid, NotFound
+from argosy.core.errors import Changed, Exists, NotFound
 from argosy.core.failpoints import failpoint
+from argosy.core.faults import NotAdopted, PointerUnreadable
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.file.copied import Recorded, is_settled, pointer_to, unchanged
-from argosy.hsm.file.local import as_opened
+from argosy.hsm.file.local import as_opened, expect_named
+from argosy.hsm.file.remembered import besides
 from argosy.hsm.file.state import UNCLEAN, Seen, State, look
 from argosy.hsm.object.content import hashed
 from argosy.hsm.object.located import located, stored_as
@@ -53,7 +55,8 @@ class Premigration:
                 return self._file(entry, site, tree, place, inode)
         return self._marker(entry, site, tree, place)
 
-    def _upload(self, site: Site, place: Target) -> Upload:
+    def upload(self, site: Site, place: Target) -> Upload:
+        """Return how an object comes to its place in a store."""
         return Upload(site=site, target=place, overwrite=self.overwrite, refuse_mismatch=self.fail_on_mismatch)
 
     def _file(self, entry: Entry, site: Site, tree: Filesystem, place: Target, inode: int) -> "Recorded | Outcome":
@@ -66,7 +69,7 @@ class Premigration:
             entry = as_opened(entry, file)
             if seen.state in _WHOLE:
                 return Recorded(self._whole(seen, entry, file, site, place), file)
-            outcome = _without_its_bytes(seen, entry, site, recovered=seen != found)
+            outcome = _without_its_bytes(file, seen, entry, site, recovered=seen != found)
         except BaseException:
             file.close()
             raise
@@ -78,7 +81,7 @@ class Premigration:
         if known is None or (self.overwrite and place.stands_beside(known)):
             return self._send(entry, file, site, place)
         if self.fail_on_mismatch:
-            _refuse_other_metadata(entry, known, place)
+            refuse_other_metadata(entry, known, place)
         site.remember(known, entry.path)
         return Outcome.skipped(entry.learned(stored=known), "already premigrated")
 
@@ -88,9 +91,9 @@ class Premigration:
             source = hashed(file)
             failpoint("hsm:hash")
             content = Content(source=source, kind=Kind.FILE, digest=source.digest, facts=entry.facts)
-            stored, sent = self._upload(site, place).place(place.key, content)
+            stored, sent = self.upload(site, place).place(place.key, content)
             if self.fail_on_mismatch and not sent:
-                _refuse_other_metadata(entry, stored, place)
+                refuse_other_metadata(entry, stored, place)
             clean = unwritten()
             _recheck(entry, file)
             failpoint("hsm:recheck")
@@ -111,7 +114,7 @@ class Premigration:
             return Outcome.processed(entry)
         content = Content(source=EMPTY, kind=entry.kind, digest=b"", facts=entry.facts)
         key = place.marker if entry.kind is Kind.DIRECTORY else place.key
-        stored, sent = self._upload(site, place).place(key, content)
+        stored, sent = self.upload(site, place).place(key, content)
         if entry.kind is Kind.DIRECTORY:
             site.remember(stored, entry.path)
         entry = entry.learned(stored=stored)
@@ -122,6 +125,11 @@ def known_copy(file: File, pointer: Pointer, site: Site, place: Target) -> Store
     """Return the copy that the inode records, if the file has not changed since and the object is still the one."""
     if pointer.datastore != place.access.id or not unchanged(file, pointer, site):
         return None
+    return recorded_copy(pointer, site, place)
+
+
+def recorded_copy(pointer: Pointer, site: Site, place: Target) -> Stored | None:
+    """Return the copy that a pointer into the datastore records, if the object is still the one."""
     key = site.key_of(pointer.uuid) or place.key(pointer.uuid)
     found = _head(place, key)
     if found is None or not is_pinned(found, pointer):
@@ -130,29 +138,36 @@ def known_copy(file: File, pointer: Pointer, site: Site, place: Target) -> Store
 
 
 def _recheck(entry: Entry, file: File) -> None:
-    file.look()
+    expect_named(file, "sent")
     if (file.entry.mtime_ns, file.size) != (entry.mtime_ns, entry.size):
         raise Changed(f"{display(entry.path)}: the file changed while it was sent: the next run sends it again")
-    if not file.entry.facts.links:
-        raise Changed(f"{display(entry.path)}: no such file: it was removed while it was sent")
 
 
-def _without_its_bytes(seen: Seen, entry: Entry, site: Site, *, recovered: bool) -> Outcome:
+def _without_its_bytes(file: File, seen: Seen, entry: Entry, site: Site, *, recovered: bool) -> Outcome:
     """Return what is to be said of a file that cannot be copied; `recovered`: it is a clean stub only now."""
     path = entry.path
     if seen.pointer is None:
-        raise Corrupt(
+        raise PointerUnreadable(
             f"{display(path)} is lost: it was left as a stub, and nothing on it says where its bytes are. Restore its "
-            "attribute from a backup, or make it again from its object with reverse_stub and overwrite"
+            f"attribute from a backup, or make it again from its object with reverse_stub and overwrite"
+            f"{besides(file, seen, site)}"
         )
     if seen.state is State.UNBOUND:
-        raise Invalid(f"{display(path)} is a copy of a stub and may lack its bytes: adopt it with `argosy adopt`")
+        raise NotAdopted(
+            f"{display(path)} is a copy of a stub and may lack its bytes: adopt it with `argosy adopt`"
+            f"{besides(file, seen, site)}"
+        )
     entry = entry.learned(extents=None)  # what it had when it had its bytes is not known
     entry = entry.learned(stored=located(seen.pointer, path, site))
     return Outcome.processed(entry) if recovered else Outcome.skipped(entry, "is a stub already")
 
 
-def _refuse_other_metadata(entry: Entry, stored: Stored, place: Target) -> None:
+def refuse_other_metadata(entry: Entry, stored: Stored, place: Target) -> None:
+    """Return where the object says of the entry what the entry has.
+
+    Raises:
+        Exists: it says something else.
+    """
     found = place.store.head(stored.key)
     said = metadata.described(found.metadata, metadata.fetch_sidecar(place.store, found.metadata))
     ours = entry.facts.attributes

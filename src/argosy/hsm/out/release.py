@@ -19,6 +19,7 @@ from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.file.alone import digest_alone, expect_alone
 from argosy.hsm.file.copied import SETTLED_NS, Recorded
+from argosy.hsm.file.local import expect_named
 from argosy.hsm.file.state import State, look, refuse_unguarded
 from argosy.hsm.out.premigrate import Premigration
 from argosy.hsm.repair.recovery import become_stub, give_back, kept_whole
@@ -47,14 +48,21 @@ class Release:
         copied = self.premigration.prepare(entry, site)
         if isinstance(copied, Outcome):
             return copied
-        kept = -(-self.stub_size // copied.file.block) * copied.file.block
-        if copied.file.size <= kept or copied.file.size < site.policy.min_stub_size:
+        if self.is_too_small(copied.file, site):
             return copied
         if copied.file.loses_rights():
             reason = "stays premigrated: a stub would lose its capabilities, or the bits that have it run as its owner"
             return Recorded(msgspec.structs.replace(copied.outcome, reason=reason), copied.file)
+        kept = self._kept(copied.file)
         copied.close()
         return Releasable(copied.outcome, kept, site, tree)
+
+    def is_too_small(self, file: File, site: Site) -> bool:
+        """Say whether a stub of the file would keep all its bytes, or the site makes none of files like it."""
+        return file.size <= self._kept(file) or file.size < site.policy.min_stub_size
+
+    def _kept(self, file: File) -> int:
+        return -(-self.stub_size // file.block) * file.block
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,8 @@ class Releasable:
         path = self.copied.entry.path
         try:
             with self.tree.locked(path) as inode:
+                if inode != self.copied.entry.inode:
+                    raise Changed(f"{display(path)}: another file has its name since it was copied; both stay")
                 file = self.tree.open(path, inode=inode)
                 try:
                     return Recorded(self._release_or_sync(file), file)
@@ -109,7 +119,7 @@ class Releasable:
     def _release(self, file: File) -> Outcome:
         entry = self.copied.entry.learned(extents=None)
         if look(file, self.site).state is State.STUB:  # by another name, or by somebody else
-            return Outcome.skipped(entry, "is a stub already")
+            return msgspec.structs.replace(Outcome.skipped(entry, "is a stub already"), moved=self.copied.moved)
         file.seize()
         try:
             failpoint("hsm:lease")
@@ -118,6 +128,7 @@ class Releasable:
             self._free(file, msgspec.structs.replace(pointer, kept=self.kept))
         finally:
             file.let_go()
+        expect_named(file, "made a stub")
         return Outcome.processed(entry, moved=self.copied.moved)
 
     def _proved(self, file: File) -> Pointer:

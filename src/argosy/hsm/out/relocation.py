@@ -11,7 +11,8 @@ import msgspec
 
 from argosy.core.entry import Attributes, Entry, Facts, Kind, Stored
 from argosy.core.errors import Changed, Corrupt, Invalid, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.foreseen import Cost
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
@@ -24,11 +25,14 @@ from argosy.hsm.object.stored import expect, pinned
 from argosy.hsm.object.target import Target, target
 from argosy.hsm.object.trust import Owners, believed, foreign, is_believed
 from argosy.hsm.object.upload import Content, Upload
+from argosy.hsm.repair.recovery import recover
 from argosy.site import Note, Site
 from argosy.stores import keys
 from argosy.stores.base import Store
 
 _SETTLED = {State.PREMIGRATED, State.DIRTY, State.STUB}
+_DONE = "was moved already"
+_NAMELESS = "objects are called by their uuids there, whatever their paths"
 _POINTS_NOWHERE = {State.RESIDENT, State.UNBOUND, State.LOST}
 
 
@@ -59,15 +63,47 @@ class Relocation:
         """
         path = self._entry.path
         if self._now.access.layout != "native":
-            return Outcome.skipped(self._entry, "objects are called by their uuids there, whatever their paths")
+            return Outcome.skipped(self._entry, _NAMELESS)
         tree = self._site.tree(path)
         there = present(tree, path)
         if there is not None and there.kind is Kind.FILE:
             with tree.locked(path) as inode, tree.open(path, inode=inode) as file:
+                if look(file, self._site).state is State.DISPUTED:  # killed before the index knew, among others
+                    recover(file, self._site)
                 pointer = self._recorded(file)
                 if pointer is not None:
                     return self._with_its_file(file, pointer)
         return self._alone()
+
+    def foreseen(self) -> Planned:
+        """Say what `move` would do; nothing is done.
+
+        Raises:
+            NotFound, Changed: as `move`.
+        """
+        if self._now.access.layout != "native":
+            return Planned.nothing(self._entry, _NAMELESS)
+        tree, path = self._site.tree(self._entry.path), self._entry.path
+        there = present(tree, path)
+        if there is not None and there.kind is Kind.FILE:
+            with tree.open(path) as file:
+                pointer = self._recorded(file)
+            if pointer is not None:
+                old = self._located(pointer)
+                return self._foreseen_of(old, moved=self._is_moved(old))
+        try:
+            found, _ = marked(self._before, self._entry.source or b"")
+        except NotFound as error:
+            return self._foreseen_of(self._expect_moved(error), moved=True)
+        return self._foreseen_of(stored_at(self._before, found), moved=False)
+
+    def _foreseen_of(self, old: Stored, *, moved: bool) -> Planned:
+        if moved:
+            return Planned.nothing(self._entry.learned(stored=old), _DONE, requests=1)
+        expect(old, self._site)
+        new = Stored(datastore=self._now.access.name, key=self._now.key(b""), uuid=b"", size=old.size)
+        says = "would copy its object to the key of its new path; the old one goes once nothing refers to it"
+        return Planned(entry=self._entry.learned(stored=new), says=says, cost=Cost(bytes=old.size, requests=4))
 
     def _recorded(self, file: File) -> Pointer | None:
         seen = look(file, self._site)
@@ -79,9 +115,8 @@ class Relocation:
 
     def _with_its_file(self, file: File, pointer: Pointer) -> Outcome:
         old = self._located(pointer)
-        key = self._now.key(old.uuid)
-        if old.datastore == self._now.access.name and old.key in {key, keys.instance(key, old.uuid)}:
-            return Outcome.skipped(self._entry.learned(stored=old), "was moved already")
+        if self._is_moved(old):
+            return Outcome.skipped(self._entry.learned(stored=old), _DONE)
         facts, ours = self._facts_of(file, pointer, old)
         new = self._made(old, Kind.FILE, facts, seal=ours)
         self._site.check_lease()
@@ -92,6 +127,10 @@ class Relocation:
         file.sync()
         self._site.note(file.binding(), Note(new.uuid, 0, stub=pointer.state.is_stub))
         return self._done(old, new)
+
+    def _is_moved(self, old: Stored) -> bool:
+        key = self._now.key(old.uuid)
+        return old.datastore == self._now.access.name and old.key in {key, keys.instance(key, old.uuid)}
 
     def _located(self, pointer: Pointer) -> Stored:
         try:
@@ -113,19 +152,20 @@ class Relocation:
         try:
             found, kind = marked(self._before, self._entry.source or b"")
         except NotFound as error:
-            return self._moved_already(error)
+            return Outcome.skipped(self._entry.learned(stored=self._expect_moved(error)), _DONE)
         old = stored_at(self._before, found)
         said = said_by(self._before.store, found)
         facts, sealed = self._said(old, kind)
         new = self._made(old, kind if said is None else said.kind, facts, seal=sealed)
         return self._done(old, new)
 
-    def _moved_already(self, error: NotFound) -> Outcome:
+    def _expect_moved(self, error: NotFound) -> Stored:
+        """Return what lies under the new name, since nothing does under the old one."""
         try:
             found, _ = marked(self._now, self._entry.path)
         except NotFound:
             raise error from None
-        return Outcome.skipped(self._entry.learned(stored=stored_at(self._now, found)), "was moved already")
+        return stored_at(self._now, found)
 
     def _said(self, old: Stored, kind: Kind) -> tuple[Facts, bool]:
         """Return what the object itself says, as far as it is believed, and whether its seal makes it so."""

@@ -7,7 +7,8 @@ import msgspec
 from argosy.core.entry import Entry
 from argosy.core.errors import Busy, Corrupt, Invalid
 from argosy.core.failpoints import failpoint
-from argosy.core.outcome import Outcome
+from argosy.core.foreseen import Cost, Leaves
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
 from argosy.core.states import FileState
@@ -15,6 +16,7 @@ from argosy.filesystems.base import File
 from argosy.hsm.file.state import State, look
 from argosy.hsm.object.located import confirmed, located
 from argosy.hsm.object.target import is_doomed
+from argosy.hsm.repair.dispute import chosen
 from argosy.hsm.repair.leftovers import differs, lacks_bytes
 from argosy.hsm.repair.recovery import free, give_back, has_all, recover
 from argosy.site import Note, Site
@@ -34,7 +36,8 @@ def adopt(file: File, entry: Entry, site: Site) -> Outcome:
 
     Raises:
         NotFound: the object is gone, or is another; nothing was changed.
-        Corrupt: the copy has bytes that its object has not; nothing was changed.
+        Corrupt: the copy has bytes that its object has not, or was put in the place of a stub, and nothing tells which
+            of the two it is; nothing was changed.
         Invalid: it has not the size of the object, and zeros where that has bytes; nothing was changed.
         Busy: somebody has it open; or its object is about to be removed.
     """
@@ -45,14 +48,52 @@ def adopt(file: File, entry: Entry, site: Site) -> Outcome:
         return Outcome.processed(entry.learned(stored=stored, extents=None))
     stray = file.stray() if seen.state in {State.RESIDENT, State.UNBOUND} else None
     if stray is None:
-        return Outcome.skipped(
-            entry, _ITS_OWN.get(seen.state, f"is no copy of a stub: it is {seen.state.value} itself")
-        )
+        return Outcome.skipped(entry, _why_not(seen.state))
     if seen.state is State.UNBOUND:
         if stray.size == file.version()[1]:
             return _bound(file, stray, entry, site)
         _refuse_hollow(file, stray, entry.path, site)
     return forget_copy(file, entry, site)
+
+
+def _why_not(state: State) -> str:
+    return _ITS_OWN.get(state, f"is no copy of a stub: it is {state.value} itself")
+
+
+def foreseen(file: File, entry: Entry, site: Site) -> Planned:
+    """Say what `adopt` would do; nothing is done, and no byte is compared.
+
+    Raises:
+        NotFound, Busy: as `adopt`.
+    """
+    seen = look(file, site)
+    if seen.state in _UNDER_WAY and seen.pointer is not None:
+        found = entry.learned(stored=located(seen.pointer, entry.path, site), extents=None)
+        says = "would finish what was begun on it before"
+        return Planned(entry=found, says=says, cost=Cost(requests=1, unknown=True))
+    stray = file.stray() if seen.state in {State.RESIDENT, State.UNBOUND} else None
+    if stray is None:
+        return Planned.nothing(entry, _why_not(seen.state))
+    if seen.state is State.RESIDENT:
+        says = "would lose the attribute that came with it: it has bytes of its own"
+        return Planned(entry=entry, says=says, leaves=Leaves.WITHOUT_COPY)
+    return _foreseen_hollow(file, stray, entry, site)
+
+
+def _foreseen_hollow(file: File, stray: Pointer, entry: Entry, site: Site) -> Planned:
+    stored = confirmed(stray, entry.path, site)
+    compared = sum(length for _, length in file.data())
+    if stray.size != file.version()[1]:
+        says = "would lose the attribute that came with it, if it has bytes wherever its object has"
+        return Planned(entry=entry, says=says, cost=Cost(bytes=compared, requests=2, unknown=True))
+    if is_doomed(site.store(stored.datastore), stored.key, stored.uuid):
+        raise Busy(f"{display(entry.path)}: object {stored.key} is being removed: nothing comes to refer to it")
+    if file.is_being_written():
+        raise Busy(f"{display(entry.path)}: somebody has it open for writing")
+    told = ", if its bytes are the object's" if compared else ""
+    says = f"would become one more file of its object in datastore {stored.datastore}{told}"
+    found = entry.learned(stored=stored, extents=None)
+    return Planned(entry=found, says=says, cost=Cost(bytes=compared, requests=3 if compared else 2))
 
 
 def forget_copy(file: File, entry: Entry, site: Site) -> Outcome:
@@ -80,6 +121,7 @@ def _refuse_hollow(file: File, stray: Pointer, path: bytes, site: Site) -> None:
 def _bound(file: File, stray: Pointer, entry: Entry, site: Site) -> Outcome:
     file.seize()
     try:
+        stray = chosen(file, stray, site)
         stored = confirmed(stray, entry.path, site)
         store = site.store(stored.datastore)
         if differs(file, store, stored, stray.kept):

@@ -11,7 +11,8 @@ from typing import Final, NoReturn
 import msgspec
 
 from argosy.core.entry import Stored
-from argosy.core.errors import Corrupt, Exists
+from argosy.core.errors import Exists
+from argosy.core.faults import StubWritten
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File, Staged
@@ -36,7 +37,7 @@ def quarantine(file: File, pointer: Pointer, stored: Stored, site: Site) -> NoRe
     file.look()
     beside = _kept_beside(path, file, site)
     _clean(file, pointer, site)
-    raise Corrupt(
+    raise StubWritten(
         f"{display(path)} was written to while it was a stub: what was written is in {display(beside)}, what it held "
         f"before is object {stored.key} of datastore {stored.datastore}. The file is a stub of that again: compare "
         "the two, and remove the one that is not wanted"

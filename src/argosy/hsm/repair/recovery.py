@@ -17,7 +17,8 @@ from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems.base import File
 from argosy.hsm.file.alone import digest_alone, expect_alone
 from argosy.hsm.file.state import UNCLEAN, State, look
-from argosy.hsm.object.located import located
+from argosy.hsm.object.located import confirmed, located
+from argosy.hsm.repair.dispute import settle
 from argosy.hsm.repair.leftovers import differs, is_released, is_whole
 from argosy.hsm.repair.quarantine import quarantine
 from argosy.site import Note, Site
@@ -31,24 +32,57 @@ def recover(file: File, site: Site) -> None:
         Changed: it is no longer what it was when it was looked at, or somebody has it open (`Busy`): it was left alone;
             or somebody had written to it before anything was freed: all its bytes are here, and it is dirty now.
         NotFound: nothing says which object it is, or it is gone; what is left of the file was left alone.
+        Corrupt: its attribute and the index tell of two objects, and nothing says which it is; it was left alone.
     """
-    path = file.entry.path
+    if _is_settled(file, site):
+        return
     file.seize()
     try:
         file.look()
-        seen = look(file, site)
-        if seen.pointer is None or seen.state not in UNCLEAN:
-            raise Changed(f"{display(path)} is not what it was a moment ago; it was left alone")
-        if not kept_whole(file, seen.pointer, site):
-            stored = located(seen.pointer, path, site)
-            if seen.state is State.STUB_DIRTY or _was_written(file, seen.pointer, stored, site):
-                _keep(file, seen.pointer, stored, site)
-            _mark(file, seen.pointer, site)
-            free(file, seen.pointer, site)
-            file.sync()
+        _finish(file, site)
         file.look()
     finally:
         file.let_go()
+
+
+def _is_settled(file: File, site: Site) -> bool:
+    """Say whether the file is a clean stub now that was disputed: where there is no data, nobody need be kept out."""
+    if look(file, site).state is not State.DISPUTED or file.data():
+        return False
+    settle(file, site)
+    return look(file, site).state is State.STUB
+
+
+def _finish(file: File, site: Site) -> None:
+    state, pointer = look(file, site)
+    if pointer is None or state not in UNCLEAN:
+        raise Changed(f"{display(file.entry.path)} is not what it was a moment ago; it was left alone")
+    if kept_whole(file, pointer, site):
+        return
+    if state is State.DISPUTED:
+        settle(file, site)
+        if look(file, site).state is not State.STUB:
+            _finish(file, site)
+        return
+    find = confirmed if state is State.STUB_DIRTY else located  # nothing of the file is freed for an object unseen
+    stored = find(pointer, file.entry.path, site)
+    if state is State.STUB_DIRTY or _was_written(file, pointer, stored, site):
+        _keep(file, pointer, stored, site)
+    pointer = _as_touched(file, pointer)
+    _mark(file, pointer, site)
+    free(file, pointer, site)
+    file.sync()
+
+
+def _as_touched(file: File, pointer: Pointer) -> Pointer:
+    """Return what to say of a file to which nobody wrote: it keeps an mtime that it was given, and that is not ours.
+
+    So it is where its attribute has no stub mark: that is an old one, or the index was behind.
+    """
+    told = file.pointer()
+    if told is None or told.state.is_stub:
+        return pointer
+    return msgspec.structs.replace(pointer, mtime_ns=file.version()[0])
 
 
 def kept_whole(file: File, pointer: Pointer, site: Site) -> bool:
@@ -61,6 +95,7 @@ def kept_whole(file: File, pointer: Pointer, site: Site) -> bool:
         return False
     site.check_lease()
     expect_alone(file)
+    pointer = _as_touched(file, pointer)
     file.stamp(pointer.mtime_ns)
     file.sync()  # before the mark goes: a recall may have been killed before its bytes were on the disk
     give_back(file, pointer, site, clean=True)

@@ -16,7 +16,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.states import FileState, TaskState
 from argosy.discoveries.objects import Objects
 from argosy.hub.catalogue.models import Unneeded
-from argosy.hub.gc.counted import counted
+from argosy.hub.gc.counted import counted, now_by_kernel
 from argosy.hub.gc.models import Run
 from argosy.hub.gc.notes import Due, Notes, Working, noticed
 from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
@@ -59,7 +59,7 @@ def _directory() -> Path:
 def now_counted(now: datetime) -> float:
     """Return the time by which waits are counted; to be asked often, since what passes unasked hardly counts."""
     _directory().mkdir(mode=0o700, parents=True, exist_ok=True)
-    return counted(noticed(_directory()), now.timestamp())
+    return counted(noticed(_directory()), now.timestamp(), now_by_kernel())
 
 
 def begin(run: Run) -> None:
