@@ -1,16 +1,20 @@
 """What a plan may do with a site: look, and nothing else, whatever its step tries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from argosy.agent.looking import Looking
+from argosy.agent.runner import run
 from argosy.core.entry import Entry, Stored
 from argosy.core.errors import Unsupported
 from argosy.core.outcome import Outcome, Planned
 from argosy.core.states import FileState
+from argosy.discoveries.base import DISCOVERIES
+from argosy.filesystems.base import OnError
 from argosy.site import Note, Site
 from argosy.steps.base import STEPS
 from tests.sites import Side
@@ -86,3 +90,24 @@ def test_a_step_that_acts_while_it_plans_is_stopped(london: Side, monkeypatch: p
     (outcome,) = london.planned("sly", london.entry(file))
     assert (outcome.state, outcome.error) == (FileState.FAILED, "unsupported")
     assert file.exists()
+
+
+@dataclass(frozen=True)
+class Tidying:
+    """A discovery that does more than look."""
+
+    def find(self, given: Sequence[Entry], site: Site, *, on_error: OnError, after: bytes | None) -> Iterator[Entry]:
+        for top in given:
+            for entry in list(site.tree(top.path).scan(top.path, on_error=on_error)):
+                if entry.path != top.path:
+                    site.tree(entry.path).unlink(entry.path, entry)
+                yield entry
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_discovery_of_a_plan_only_looks_too(london: Side, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool) -> None:
+    monkeypatch.setattr(DISCOVERIES, "get", lambda _: Tidying)
+    order = london.order("recursive_action", Entry(path=bytes(london.tree)))
+    order = msgspec.structs.replace(order, dry_run=dry_run)
+    report = run(order, london.site(order), london.hub, london.pool)
+    assert (report.error, (london.tree / "f").exists()) == (("unsupported", True) if dry_run else ("", False))

@@ -7,7 +7,8 @@ from typing import Any, Final, Self, cast
 
 from argosy.agent.place import OrderSite
 from argosy.core.entry import Stored
-from argosy.core.errors import Unsupported
+from argosy.core.errors import ArgosyError, Unsupported
+from argosy.core.foreseen import Foretold, Leaves
 from argosy.core.order import Link, Policy, StoreAccess
 from argosy.core.pointer import Binding
 from argosy.filesystems.base import File, Filesystem, Pointed
@@ -16,15 +17,32 @@ from argosy.stores.base import Store
 
 _OF_A_STORE: Final = frozenset({"head", "get", "list"})
 _OF_A_TREE: Final = frozenset(
-    {"root", "stat", "names", "scan", "resolve", "attributes", "readlink", "kept", "freed_by", "free"}
+    {
+        "root",
+        "stat",
+        "names",
+        "scan",
+        "resolve",
+        "attributes",
+        "readlink",
+        "origin",
+        "kept",
+        "freed_by",
+        "free",
+        "refuse_protected",
+    }
 )
 _OF_A_FILE: Final = frozenset(
     {
         "entry", "size", "block", "look", "version", "attributes", "has_capabilities", "loses_rights", "binding",
-        "pointer", "stray", "is_being_written", "changed_ns", "data", "close",
+        "pointer", "stray", "is_being_written", "is_fixed", "changed_ns", "data", "close",
     }
 )  # fmt: skip
 """Its content is not read: that would show in its atime, and take as long as the work itself."""
+
+
+class Depends(ArgosyError):
+    """What is there now does not tell what the step would meet: a link before it would have changed that."""
 
 
 class _Only:
@@ -48,32 +66,55 @@ class _File(_Only):
         self.close()
 
 
+class _Uncopied(_File):
+    """A file that would have forgotten its copy by then."""
+
+    def pointer(self) -> None:
+        return None
+
+    def stray(self) -> None:
+        return None
+
+
 class _Tree(_Only):
+    def __init__(self, real: Filesystem, allowed: frozenset[str], *, file: type[_File]) -> None:
+        super().__init__(real, allowed)
+        self._file = file
+
     def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> File:
         if writing:
             raise Unsupported("a plan changes nothing, and writing would: this step cannot be planned")
-        return cast("File", _File(cast("Filesystem", self._real).open(path, inode=inode), _OF_A_FILE))
+        return cast("File", self._file(cast("Filesystem", self._real).open(path, inode=inode), _OF_A_FILE))
 
 
 class _Store:
     """A store that is opened when it is first looked into."""
 
-    def __init__(self, opened: Callable[[], Store]) -> None:
+    def __init__(self, opened: Callable[[], Store], *, settled: bool) -> None:
         self._opened = opened
+        self._settled = settled
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OF_A_STORE and not self._settled:
+            raise Depends("a step before it would have changed what the store has")
         return getattr(_Only(self._opened() if name in _OF_A_STORE else None, _OF_A_STORE), name)
 
 
 class Looking:
     """`argosy.site.Site` for plans. What is only remembered of a look is forgotten."""
 
-    def __init__(self, site: OrderSite) -> None:
+    def __init__(self, site: OrderSite, before: Sequence[Foretold] = ()) -> None:
+        """`before`: what links before would have done with the only entry that is looked at."""
+        changing = [link for link in before if link.changes]
+        uncopied = any(link.leaves is Leaves.WITHOUT_COPY and link.site == site.name for link in changing)
+        self._file = _Uncopied if uncopied else _File
+        self._settled = all(link.leaves is Leaves.WITHOUT_COPY for link in changing)
         self._site = site
         self.name = site.name
         self.task = site.task
         self.attempt = site.attempt
         self.begun_ns = site.begun_ns
+        self.own = False
 
     @property
     def policy(self) -> Policy:
@@ -85,13 +126,20 @@ class Looking:
         """Raise `LeaseLost` when called after the task was lost."""
         return self._site.check_lease
 
+    def after(self, before: Sequence[Foretold]) -> "Looking":
+        """Return the site as it would be after these links, as far as that is known."""
+        return Looking(self._site, before) if before else self
+
     def tree(self, path: bytes) -> Filesystem:
         """Return the tree that holds the path, to be looked at."""
-        return cast("Filesystem", _Tree(self._site.tree(path), _OF_A_TREE))
+        return self._looked_at(self._site.tree(path))
 
     def trees(self) -> Sequence[Filesystem]:
         """Return all trees of the site, to be looked at."""
-        return [cast("Filesystem", _Tree(tree, _OF_A_TREE)) for tree in self._site.trees()]
+        return [self._looked_at(tree) for tree in self._site.trees()]
+
+    def _looked_at(self, tree: Filesystem) -> Filesystem:
+        return cast("Filesystem", _Tree(tree, _OF_A_TREE, file=self._file))
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
         """Return the sitelink with the longest site path."""
@@ -107,7 +155,7 @@ class Looking:
 
     def store(self, datastore: str) -> Store:
         """Return the linked datastore, to be looked at; it is opened where somebody does, since that leaves traces."""
-        return cast("Store", _Store(partial(self._site.store, datastore)))
+        return cast("Store", _Store(partial(self._site.store, datastore), settled=self._settled))
 
     def intend(self, uuid: bytes, key: str) -> None:  # noqa: ARG002 - as a site has it
         """Refuse: nothing is written."""
@@ -126,6 +174,10 @@ class Looking:
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object."""
         return self._site.key_of(uuid)
+
+    def datastore_of(self, uuid: bytes) -> str | None:
+        """Return the datastore of an object."""
+        return self._site.datastore_of(uuid)
 
     def unpointed(self) -> Iterator[tuple[bytes, str]]:
         """Yield objects that nothing here came to point to."""
@@ -149,6 +201,14 @@ class Looking:
     def held(self, filesystems: Collection[bytes]) -> Iterator[tuple[Binding, Note]]:
         """Yield every inode of the filesystems that was noted with its handle."""
         return self._site.held(filesystems)
+
+    def unheld(self) -> Iterator[Binding]:
+        """Yield every inode that was left as a stub and noted without its handle."""
+        return self._site.unheld()
+
+    def left_as(self, binding: Binding) -> Collection[bytes]:
+        """Return the objects of which the inode was left as a stub."""
+        return self._site.left_as(binding)
 
     def leave(self, inodes: Iterable[tuple[Binding, Note]]) -> None:
         """Do nothing: what is remembered stays."""

@@ -1,92 +1,70 @@
-"""Plans: what a step would do with an entry, and whether what a plan was made for is still so."""
+"""Plans: what a step would do with an entry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from argosy.agent.looking import Looking
-from argosy.core.entry import Entry, Expected, Kind, Seen
-from argosy.core.errors import Changed, NotFound
-from argosy.core.outcome import Cost, Outcome, Planned
-from argosy.core.paths import display
+from argosy.agent.drift import seen_at
+from argosy.agent.looking import Depends, Looking
+from argosy.core.entry import Entry, Expected, Seen
+from argosy.core.foreseen import Cost, Foretold, Leaves
+from argosy.core.outcome import Outcome, Planned
 from argosy.site import Site
 from argosy.steps.base import Batched, Planning, Step
-from argosy.steps.foresight import held_by
+from argosy.steps.foresight import is_kept
 
 WOULD_RUN: Final = "would run: this step cannot say what it would do"
+DEPENDS: Final = "depends on what the steps before it leave"
 
 
 def foreseen(step: Step | Batched, entry: Entry, site: Looking) -> Outcome:
     """Return what the step would make of the entry, with what was seen of it on the way; nothing is changed."""
-    planned = step.plan(entry, site) if isinstance(step, Planning) else _would_run(entry)
-    before = entry.facts.expected or Expected(found=entry, seen=())
-    seen = before.seen
-    if all(known.site != site.name for known in seen):  # what comes after the first link here is that link's doing
-        seen = (*seen, *_looked(entry, site, planned.holds))
-    expected = Expected(found=before.found, seen=seen)
-    return Outcome.planned(msgspec.structs.replace(planned, entry=planned.entry.learned(expected=expected)))
+    before = entry.facts.foreseen
+    planned = _planned(step, entry, site, before)
+    expected = entry.facts.expected or Expected(found=entry, seen=())
+    if not any(link.site == site.name and link.changes for link in before):  # else what is here will not be so then
+        expected = msgspec.structs.replace(expected, seen=_added(expected.seen, _looked(entry, site, planned)))
+    link = Foretold(site=site.name, says=planned.says, acts=planned.acts, cost=planned.cost, leaves=planned.leaves)
+    found = planned.entry.learned(expected=expected, foreseen=(*before, link))
+    return Outcome.planned(msgspec.structs.replace(planned, entry=found))
 
 
-def _would_run(entry: Entry) -> Planned:
-    return Planned(entry=entry, says=WOULD_RUN, cost=Cost(bytes=0))
-
-
-def _looked(entry: Entry, site: Site, holds: bytes) -> Iterator[Seen]:
-    yield _seen(entry.path, site, holds)
-    if entry.source is not None and entry.source != entry.path:
-        yield _seen(entry.source, site, holds)
-
-
-def _seen(path: bytes, site: Site, holds: bytes) -> Seen:
+def _planned(step: Step | Batched, entry: Entry, site: Looking, before: Sequence[Foretold]) -> Planned:
+    if any(_is_open(link, site.name) for link in before):
+        return _unknown(entry, DEPENDS)
+    if not isinstance(step, Planning):
+        return _unknown(entry, WOULD_RUN)
     try:
-        now = site.tree(path).stat(path)
-    except NotFound:
-        return Seen(site=site.name, path=path)
-    return Seen(
-        site=site.name,
-        path=path,
-        kind=now.kind,
-        inode=now.inode,
-        size=now.size,
-        mtime_ns=now.mtime_ns,
-        ctime_ns=now.ctime_ns,
-        holds=holds,
-    )
+        return step.plan(entry, site.after(before))
+    except Depends:
+        return _unknown(entry, DEPENDS)
 
 
-def as_planned(entry: Entry, site: Site) -> Entry:
-    """Return the entry without what was expected of it at this site, now that it is still so.
-
-    Raises:
-        Changed: it is not: nothing is to be done to it.
-    """
-    expected = entry.facts.expected
-    if expected is None:
-        return entry
-    for seen in expected.seen:
-        if seen.site == site.name:
-            _expect(seen, site)
-    rest = tuple(seen for seen in expected.seen if seen.site != site.name)
-    return entry.learned(expected=msgspec.structs.replace(expected, seen=rest) if rest else None)
+def _is_open(link: Foretold, site: str) -> bool:
+    """Say whether nobody knows how the link would leave the entry at the site."""
+    if not link.changes or link.leaves is Leaves.WITHOUT_COPY:
+        return False
+    return link.site == site or link.leaves is Leaves.UNKNOWN
 
 
-def _expect(seen: Seen, site: Site) -> None:
-    now = _seen(seen.path, site, b"")
-    if seen.kind is None:
-        if now.kind is not None:
-            raise Changed(f"{display(seen.path)}: appeared since it was planned: plan again")
-        return
-    if now.kind is None:
-        raise Changed(f"{display(seen.path)}: is gone since it was planned: plan again")
-    if _version(now) != _version(seen):
-        raise Changed(f"{display(seen.path)}: has changed since it was planned: plan again")
-    if seen.holds and held_by(seen.path, site.tree(seen.path)).digest != seen.holds:
-        raise Changed(f"{display(seen.path)}: what it holds has changed since it was planned: plan again")
+def _unknown(entry: Entry, says: str) -> Planned:
+    return Planned(entry=entry, says=says, cost=Cost(unknown=True), leaves=Leaves.UNKNOWN)
 
 
-def _version(seen: Seen) -> tuple[object, ...]:
-    """Return what tells that it was changed: of a directory not the times, which change with what lies in it."""
-    if seen.kind is Kind.DIRECTORY:
-        return (seen.kind, seen.inode)
-    return (seen.kind, seen.inode, seen.size, seen.mtime_ns, seen.ctime_ns)
+def _added(seen: Sequence[Seen], new: Iterable[Seen]) -> tuple[Seen, ...]:
+    """Add what no link before saw; of what one did, what it holds, if only now somebody asked for that."""
+    known = {(each.site, each.path): each for each in seen}
+    for each in new:
+        first = known.setdefault((each.site, each.path), each)
+        if each.holds and not first.holds:
+            known[each.site, each.path] = msgspec.structs.replace(first, holds=each.holds)
+    return tuple(known.values())
+
+
+def _looked(entry: Entry, site: Site, planned: Planned) -> Iterator[Seen]:
+    paths = planned.looks
+    if paths is None:
+        paths = (entry.path,) if entry.source is None or is_kept(entry, site) else (entry.path, entry.source)
+    for path in dict.fromkeys(paths):
+        yield seen_at(path, site, planned.holds if path == (planned.holds_at or entry.path) else b"")

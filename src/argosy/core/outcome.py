@@ -4,18 +4,9 @@ import msgspec
 
 from argosy.core.entry import Entry, Stored
 from argosy.core.errors import ArgosyError, Changed
+from argosy.core.foreseen import Cost, Leaves
+from argosy.core.paths import SAID, sayable
 from argosy.core.states import FileState
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What doing something to one entry would take."""
-
-    bytes: int = 0
-    """Of content that would cross between filesystem and store."""
-    requests: int = 0
-    """To a store, about."""
-    along: int = 0
-    """Entries that would be taken along, with a directory that holds them."""
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +18,14 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """What it would do, or why nothing: the same words for all entries alike, so that they can be counted."""
     acts: bool = True
     cost: Cost = Cost()
+    leaves: Leaves = Leaves.CHANGED
+    """What the links after this one would meet, where it acts."""
     holds: bytes = b""
     """BLAKE3 of the listing of all that would be taken along with a directory."""
+    holds_at: bytes = b""
+    """Path of that directory; b"": the entry's own."""
+    looks: tuple[bytes, ...] | None = None
+    """Paths that are to be as they are now when it is done; None: the entry's own, and its source."""
 
     @classmethod
     def nothing(cls, entry: Entry, says: str, *, requests: int = 0) -> "Planned":
@@ -50,6 +47,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Objects the entry needs no more; the hub has them deleted once it knows that nothing else refers to them."""
     cost: Cost | None = None
     """Of an outcome that was only planned: what it would take."""
+
+    def __post_init__(self) -> None:
+        """Make the reason one that can be told: it may have been made of the bytes of a name."""
+        if not self.reason.isascii() or len(self.reason) > SAID:
+            msgspec.structs.force_setattr(self, "reason", sayable(self.reason))
 
     @classmethod
     def processed(cls, entry: Entry, *, moved: int = 0) -> "Outcome":

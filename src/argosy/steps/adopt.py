@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.states import FileState
 from argosy.hsm.file.copied import Recorded
-from argosy.hsm.repair.adoption import adopt
+from argosy.hsm.repair.adoption import adopt, foreseen
 from argosy.site import Site
 from argosy.steps.base import STEPS, Settling
+from argosy.steps.foresight import refuse_fixed
 
 
 @STEPS.register
@@ -37,3 +38,13 @@ class Adopt:
             return Recorded(outcome, file)
         file.close()
         return outcome
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say whether one file would be adopted."""
+        if entry.kind is not Kind.FILE:
+            return Planned.nothing(entry, "is no file")
+        with site.tree(entry.path).open(entry.path) as file:
+            planned = foreseen(file, entry, site)
+            if planned.acts:
+                refuse_fixed(file, entry.path)
+        return planned

@@ -1,8 +1,10 @@
 """What a step is: one verb with options, applied to one entry, harmless when repeated."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Final, NewType, Protocol, runtime_checkable
 
 from argosy.core.entry import Entry
+from argosy.core.errors import Invalid
 from argosy.core.outcome import Outcome, Planned
 from argosy.core.room import Room
 from argosy.site import Site
@@ -67,7 +69,46 @@ class Planning(Protocol):
         """
 
 
+CUSTOM: Final = "dynamo.custom."
+"""Beginning of the names of steps of other distributions."""
 STEPS: Room[Step | Batched] = Room(
-    "argosy.steps", noun="step", prefix="dynamo.tasks.", custom="dynamo.custom.", contract=(Step, Batched)
+    "argosy.steps", noun="step", prefix="dynamo.tasks.", custom=CUSTOM, contract=(Step, Batched)
 )
 """By documented name: `dynamo.tasks.migrate`; those of other distributions as `dynamo.custom.NAME`."""
+
+HUBS: Room[Step] = Room("argosy.steps", noun="step of the hub's own", prefix="dynamo.tasks.", custom=None)
+"""Steps that remove objects: in orders that the hub made for itself, and nowhere else. `STEPS` does not know them."""
+
+
+Signature = NewType("Signature", dict[str, Any])
+"""Type of an option that names a step: `{"name": ..., OPTION: ...}`, or `{"task": ..., "kwargs": {...}}`."""
+
+
+def signed(signature: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of the step that a signature names, and its options.
+
+    Raises:
+        Invalid: it names none, or its options are no object.
+    """
+    options = dict(signature)
+    name = options.pop("name", None) or options.pop("task", None)
+    if not isinstance(name, str):
+        raise Invalid("this names no step: give its `name`, and its options beside it")
+    more = options.pop("kwargs", None) or {}
+    if not isinstance(more, Mapping):
+        raise Invalid("`kwargs` is an object: the names of options and their values")
+    return name, options | dict(more)
+
+
+def step_named(name: str) -> type[Step | Batched]:
+    """Return the step that a workflow, an option of another step or an order names.
+
+    Raises:
+        Invalid: there is none of the name, or it is for the hub alone.
+    """
+    try:
+        return STEPS.get(name)
+    except Invalid as error:
+        if name in HUBS.names():
+            raise Invalid(f"{name} is not for workflows: garbage collection alone removes objects") from error
+        raise

@@ -10,8 +10,8 @@ from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.hsm.object.target import uuid_of
 from argosy.site import Site
-from argosy.steps.base import STEPS
-from argosy.steps.doom_objects import mark, said
+from argosy.steps.base import HUBS
+from argosy.steps.doom_objects import expect_own, mark, said
 from argosy.stores import keys, metadata
 from argosy.stores.base import Object, Store
 
@@ -19,7 +19,7 @@ _REPLACED: Final = "it was replaced since"
 _ANOTHERS: Final = "it does not bear the seal of this hub"
 
 
-@STEPS.register
+@HUBS.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteObjects:
     """Remove objects of which the hub found that nothing refers to them. What others put there is never removed.
@@ -37,6 +37,7 @@ class DeleteObjects:
 
     def apply(self, entry: Entry, site: Site) -> Outcome:
         """Remove the object of the entry, if it still is what was found, and then the mark that it was to go."""
+        expect_own(site)
         stored = entry.facts.stored
         if stored is None:
             raise Invalid("an object is to be removed, and it is not said which")

@@ -1,17 +1,21 @@
 """`dynamo.tasks.delete_paths_from_gpfs`."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Changed, Exists, NotFound
-from argosy.core.outcome import Cost, Outcome, Planned
+from argosy.core.errors import Changed, Exists, NotFound, Protected
+from argosy.core.faults import NotEmpty
+from argosy.core.foreseen import Cost
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
 from argosy.hsm.tree.removal import expect_older, remove, remove_tree
 from argosy.site import Site
 from argosy.steps.base import STEPS
-from argosy.steps.foresight import held_by
+from argosy.steps.foresight import held_by, holds_something
+
+_REMEDY: Final = ": set recursive to remove it with that, or empty it first"
 
 
 @STEPS.register
@@ -43,15 +47,12 @@ class DeletePathsFromGpfs:
         if entry.inode and not tree.names(entry.path, entry):
             raise Changed(f"{display(entry.path)}: is not what was listed; it would stay as it is")
         where = "to the trash" if site.policy.trash_days > 0 else "for good: the site keeps no trash"
-        if now.kind is not Kind.DIRECTORY:
-            return Planned(entry=entry, says=f"would go {where}")
-        if entry.path == tree.root:
-            return Planned.nothing(entry, "is a fileset or protected: it stays")
-        if not self.recursive:
-            return Planned(entry=entry, says=f"would go {where}, if it is empty by then")
-        held = held_by(entry.path, tree)
-        says = f"would go {where} with all that it holds"
-        return Planned(entry=entry, says=says, holds=held.digest, cost=Cost(along=held.entries - 1))
+        if self.recursive and now.kind is Kind.DIRECTORY:
+            return _planned_tree(entry, tree, where)
+        tree.refuse_protected(entry.path)
+        if now.kind is Kind.DIRECTORY and holds_something(entry.path, tree):
+            raise NotEmpty(f"{display(entry.path)}: is a directory that holds something{_REMEDY}")
+        return Planned(entry=entry, says=f"would go {where}")
 
     def _removed(self, entry: Entry, seen: Entry, tree: Filesystem, site: Site) -> Outcome:
         if self.recursive and seen.kind is Kind.DIRECTORY:
@@ -61,8 +62,18 @@ class DeletePathsFromGpfs:
         try:
             remove(seen, tree, site)
         except Exists as error:
-            raise Exists(f"{error.message}: set recursive to remove it with that, or empty it first") from error
+            raise type(error)(f"{error.message}{_REMEDY}") from error
         return Outcome.processed(entry)
+
+
+def _planned_tree(entry: Entry, tree: Filesystem, where: str) -> Planned:
+    try:
+        tree.refuse_protected(entry.path)
+    except Protected:
+        return Planned.nothing(entry, "is a fileset or protected: it stays")
+    held = held_by(entry.path, tree)
+    says = f"would go {where} with all that it holds"
+    return Planned(entry=entry, says=says, holds=held.digest, cost=Cost(along=held.entries - 1))
 
 
 def _listed(entry: Entry, tree: Filesystem, site: Site) -> Entry:

@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Exists, Invalid, NotFound
+from argosy.core.errors import Denied, Exists, Invalid, NotFound
 from argosy.core.outcome import Outcome
 from argosy.hsm.object.content import Bytes
 from argosy.site import Site
-from argosy.steps.base import STEPS
+from argosy.steps.base import HUBS
 from argosy.stores import keys
 from argosy.stores.base import Absent, Object, Store
 
 _SAYS: Final = "argosymark"
 
 
-@STEPS.register
+@HUBS.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoomObjects:
     """Mark objects that are about to be removed, so that no step comes to refer to one that is there already."""
@@ -24,6 +24,7 @@ class DoomObjects:
 
     def apply(self, entry: Entry, site: Site) -> Outcome:
         """Mark the object of the entry, by a mark beside it; the step that removes it removes the mark."""
+        expect_own(site)
         stored = entry.facts.stored
         if stored is None:
             raise Invalid("an object is to be marked, and it is not said which")
@@ -38,6 +39,16 @@ class DoomObjects:
                 return Outcome.skipped(entry, "it is marked already")
             store.put(key, content, metadata=says)  # a run that came to no end left one
         return Outcome.processed(entry)
+
+
+def expect_own(site: Site) -> None:
+    """Return where the hub began the work for itself: it has seen to it that nothing refers to the objects.
+
+    Raises:
+        Denied: somebody else did, whichever way the step was come by.
+    """
+    if not site.own:
+        raise Denied("objects are removed by garbage collection alone, and this is other work: nothing was done")
 
 
 def mark(store: Store, stored: Stored) -> Object | None:

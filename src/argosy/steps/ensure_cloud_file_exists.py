@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.foreseen import Cost, Leaves
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.pointer import Pointer
 from argosy.hsm.file.local import present
 from argosy.hsm.object.described import marked, stored_at
@@ -35,13 +36,22 @@ class EnsureCloudFileExists:
         """Look for the object of one entry."""
         for _ in range(self.LOOKS - 1):
             try:
-                return Outcome.processed(entry.learned(stored=self._object(entry, site)))
+                return Outcome.processed(entry.learned(stored=self._object(entry, _pointer(entry.path, site), site)))
             except NotFound:
                 time.sleep(self.PAUSE)
-        return Outcome.processed(entry.learned(stored=self._object(entry, site)))
+        return Outcome.processed(entry.learned(stored=self._object(entry, _pointer(entry.path, site), site)))
 
-    def _object(self, entry: Entry, site: Site) -> Stored:
-        pointer = _pointer(entry.path, site)
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Look once for the object of one entry, which is all that is done."""
+        there = present(site.tree(entry.path), entry.path)
+        pointer = None
+        if there is not None and there.kind is Kind.FILE:
+            with site.tree(entry.path).open(entry.path) as file:
+                pointer = file.pointer()
+        found = entry.learned(stored=self._object(entry, pointer, site))
+        return Planned(entry=found, says="its object is there", cost=Cost(requests=1), leaves=Leaves.AS_IT_WAS)
+
+    def _object(self, entry: Entry, pointer: Pointer | None, site: Site) -> Stored:
         if pointer is None:
             place = target(site, entry.path, endpoint=self.endpoint)
             found, _ = marked(place, entry.path)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from argosy.core.entry import Entry
-from argosy.core.outcome import Outcome
+from argosy.core.foreseen import Leaves
+from argosy.core.outcome import Outcome, Planned
 from argosy.hsm.tree.shelves import shelved
 from argosy.site import Site
 from argosy.steps.base import STEPS
@@ -20,3 +21,8 @@ class ListKept:
         """Tell of one entry; nothing is done."""
         _, kept = shelved(entry, site)
         return msgspec.structs.replace(Outcome.processed(entry), reason=kept.id)
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say that one entry would be told of."""
+        shelved(entry, site)
+        return Planned(entry=entry, says="would be listed", leaves=Leaves.AS_IT_WAS, looks=())

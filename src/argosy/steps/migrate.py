@@ -7,14 +7,18 @@ import msgspec
 
 from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
-from argosy.core.outcome import Cost, Outcome, Planned
-from argosy.hsm.file.state import State, refuse_unguarded
+from argosy.core.foreseen import Cost, Leaves
+from argosy.core.outcome import Outcome, Planned
+from argosy.filesystems.base import File
+from argosy.hsm.file.local import as_opened
+from argosy.hsm.file.state import Seen, State, look, refuse_unguarded
+from argosy.hsm.object.located import located
 from argosy.hsm.object.target import Target, target
-from argosy.hsm.out.premigrate import Premigration
+from argosy.hsm.out.premigrate import Premigration, recorded_copy, refuse_other_metadata
 from argosy.hsm.out.release import Release
 from argosy.site import Site
 from argosy.steps.base import STEPS, Settling, Work
-from argosy.steps.foresight import WHOLE, pointer_of, refuse_written, seen_at, sending
+from argosy.steps.foresight import WHOLE, pointer_of, refuse_fixed, refuse_written, sending
 
 
 @STEPS.register
@@ -41,13 +45,8 @@ class Migrate:
 
     def prepare(self, entry: Entry, site: Site) -> Work | Settling | Outcome:
         """Copy one entry; the inode's record of it, and that it is a stub, becomes durable with the batch."""
-        copying = (
-            self._premigration()
-            if self.premigrate
-            else Release(premigration=self._premigration(), stub_size=self.stub_size)
-        )
         try:
-            return copying.prepare(entry, site)
+            return (self._premigration() if self.premigrate else self._copying()).prepare(entry, site)
         except NotFound as error:
             if self.abort_missing and _is_gone(entry, site):
                 raise Changed(error.message) from error
@@ -60,35 +59,85 @@ class Migrate:
             return self._planned_marker(entry, site, place)
         if not self.premigrate:
             refuse_unguarded(site)
-        seen, now, written = seen_at(entry, site)
-        if seen.state not in WHOLE:
-            pointer_of(seen, entry.path)
-            return Planned.nothing(now, "is a stub already", requests=1)
-        if not self.premigrate:
-            refuse_written(entry, written=written)
-        copied = seen.state is State.PREMIGRATED and seen.pointer is not None
-        to = f"datastore {place.access.name}"
-        now = now.learned(stored=Stored(datastore=place.access.name, key=place.key(b""), uuid=b"", size=now.size))
-        if self.premigrate or now.size <= self.stub_size or now.size < site.policy.min_stub_size:
-            why = "" if self.premigrate else ", and keep its bytes: it is too small for a stub"
-            if copied:
-                return Planned.nothing(now, "is premigrated already" + why.replace("and keep", "and keeps"), requests=1)
-            return Planned(entry=now, says=f"would copy it to {to}{why}", cost=sending(now.size))
-        if copied:
-            return Planned(entry=now, says="would free its blocks: its copy is there", cost=Cost(requests=1))
-        return Planned(entry=now, says=f"would copy it to {to} and free its blocks", cost=sending(now.size))
+        try:
+            with site.tree(entry.path).open(entry.path) as file:
+                seen, now = look(file, site), as_opened(entry, file)
+                if seen.state in WHOLE:
+                    return self._planned_whole(file, seen, now, site, place)
+                return _planned_hollow(seen, now, site)
+        except NotFound as error:
+            if self.abort_missing and _is_gone(entry, site):
+                raise Changed(error.message) from error
+            raise
+
+    def _planned_whole(self, file: File, seen: Seen, now: Entry, site: Site, place: Target) -> Planned:
+        known, stays = self._known(seen, site, place), self._stays(file, site)
+        if known is not None and self.fail_on_mismatch:
+            refuse_other_metadata(now, known, place)
+        if known is not None and stays is not None:
+            keeps = stays.replace("and keep", "and keeps")
+            return Planned.nothing(now.learned(stored=known), f"is premigrated already{keeps}", requests=1)
+        if stays is None:
+            refuse_written(now, written=file.is_being_written())
+        refuse_fixed(file, now.path)
+        if known is not None:
+            says, cost = "would free its blocks: its copy is there", Cost(requests=1)
+            return Planned(entry=now.learned(stored=known), says=says, cost=cost)
+        stored = Stored(datastore=place.access.name, key=place.key(b""), uuid=b"", size=now.size)
+        says = f"would copy it to datastore {place.access.name}{_if_other(seen, now)}"
+        says += stays if stays is not None else " and free its blocks"
+        return Planned(entry=now.learned(stored=stored), says=says, cost=sending(now.size))
+
+    def _known(self, seen: Seen, site: Site, place: Target) -> Stored | None:
+        """Return the copy that counts as the file's, if the file was not written to since."""
+        pointer = seen.pointer
+        if seen.state is not State.PREMIGRATED or pointer is None or pointer.datastore != place.access.id:
+            return None
+        known = recorded_copy(pointer, site, place)
+        return None if known is None or (self.overwrite and place.stands_beside(known)) else known
+
+    def _stays(self, file: File, site: Site) -> str | None:
+        """Return why a file keeps its bytes, "" where nobody wants anything else; None where it would not."""
+        if self.premigrate:
+            return ""
+        if self._copying().is_too_small(file, site):
+            return ", and keep its bytes: it is too small for a stub"
+        if file.loses_rights():
+            return ", and keep its bytes: a stub would lose rights that it gives those who run it"
+        return None
 
     def _planned_marker(self, entry: Entry, site: Site, place: Target) -> Planned:
         tree = site.tree(entry.path)
         link_target = tree.readlink(entry.path) if entry.kind is Kind.SYMLINK else None
         entry = entry.learned(attributes=tree.attributes(entry.path), target=link_target)
         if place.access.layout != "native" or not place.name:
-            return Planned(entry=entry, says=f"would note what the {entry.kind} is")
-        says = f"would record the {entry.kind} in datastore {place.access.name}, if it is not there"
-        return Planned(entry=entry, says=says, cost=Cost(requests=1))
+            return Planned(entry=entry, says=f"would note what the {entry.kind} is", leaves=Leaves.AS_IT_WAS)
+        upload = self._premigration().upload(site, place)
+        if upload.has_marker(entry):
+            return Planned.nothing(entry, f"the {entry.kind} is recorded already", requests=1)
+        says = f"would record the {entry.kind} in datastore {place.access.name}"
+        return Planned(entry=entry, says=says, cost=Cost(requests=2))
+
+    def _copying(self) -> Release:
+        return Release(premigration=self._premigration(), stub_size=self.stub_size)
 
     def _premigration(self) -> Premigration:
         return Premigration(overwrite=self.overwrite, fail_on_mismatch=self.fail_on_mismatch, endpoint=self.endpoint)
+
+
+def _planned_hollow(seen: Seen, now: Entry, site: Site) -> Planned:
+    stored = located(pointer_of(seen, now.path), now.path, site)
+    found = now.learned(stored=stored, extents=None)
+    if seen.state is State.STUB:
+        return Planned.nothing(found, "is a stub already")
+    says = "would finish what a killed migrate or recall left of it"
+    return Planned(entry=found, says=says, cost=Cost(requests=1, unknown=True))
+
+
+def _if_other(seen: Seen, now: Entry) -> str:
+    if seen.state is State.DIRTY and seen.pointer is not None and seen.pointer.size == now.size:
+        return ", if its bytes are no longer those that were copied"
+    return ""
 
 
 def _is_gone(entry: Entry, site: Site) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from argosy.core.entry import Entry
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Outcome, Planned
 from argosy.hsm.out.relocation import Relocation
 from argosy.site import Site
 from argosy.steps.base import STEPS
@@ -24,3 +24,7 @@ class MoveInCloud:
     def apply(self, entry: Entry, site: Site) -> Outcome:
         """Move the object of one entry from `source` to `path`."""
         return Relocation(entry, site, endpoint=self.endpoint).move()
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say which object would get another key."""
+        return Relocation(entry, site, endpoint=self.endpoint).foreseen()

@@ -1,18 +1,29 @@
 """`dynamo.tasks.move_paths_on_gpfs`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from argosy.core.entry import Entry
-from argosy.core.errors import Changed, Invalid, NotFound
+from argosy.core.entry import Entry, Kind
+from argosy.core.errors import Changed, NotFound
+from argosy.core.foreseen import Cost, Leaves
 from argosy.core.options import parse
 from argosy.core.outcome import Outcome, Planned
 from argosy.filesystems.base import Parked
 from argosy.hsm.file.local import present
 from argosy.hsm.tree.move import Move, applied, forget_locations
 from argosy.site import Site
-from argosy.steps.base import STEPS, Batched, Planning, Settling, Step, Work
+from argosy.steps.base import (
+    STEPS,
+    Batched,
+    Planning,
+    Settling,
+    Signature,
+    Step,
+    Work,
+    signed,
+    step_named,
+)
+from argosy.steps.foresight import held_by, holds_something
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +34,7 @@ class Moving:
         bool, "Let what was moved forget its copy, so that it is copied under its new name; stubs keep theirs"
     ] = False
     source_missing_signature: Annotated[
-        dict[str, Any] | None, "Step to hand paths to whose source is missing: its `name`, and its options beside it"
+        Signature | None, "Step to hand paths to whose source is missing: its `name`, and its options beside it"
     ] = None
     target_max_age: Annotated[
         int | None, "Seconds since 1970: a target with a later ctime stays, and the source is removed"
@@ -67,14 +78,19 @@ class Moving:
             if self.abort_missing:
                 raise Changed(error.message) from error
             raise
+        site.tree(move.source).refuse_protected(move.source)
         there = present(site.tree(entry.path), entry.path)
         if there is not None and self._is_newer(there):
             return Planned(entry=entry, says="what has the name is newer: the source would go to the trash")
         how = (
             "would be copied to the other root, compared and removed here" if move.across else "would get its new name"
         )
-        over = "" if there is None else "; what has it goes to the version store"
-        return Planned(entry=entry, says=how + over)
+        says = how + _over(there, site)
+        if not move.holds_others:
+            return Planned(entry=entry, says=says)
+        held = held_by(move.source, site.tree(move.source))
+        cost = Cost(along=held.entries - 1)
+        return Planned(entry=entry, says=says, cost=cost, holds=held.digest, holds_at=move.source)
 
     def _is_newer(self, there: Entry) -> bool:
         return self.target_max_age is not None and there.ctime_ns // 10**9 > self.target_max_age
@@ -173,20 +189,28 @@ class _Moved:
         """Hold nothing."""
 
 
-def _named(signature: Mapping[str, Any]) -> Step | Batched:
-    """Return the step a signature names, as rules do or as `{"task": ..., "kwargs": {...}}`."""
-    options = dict(signature)
-    name = options.pop("name", None) or options.pop("task", None)
-    if not isinstance(name, str):
-        raise Invalid("source_missing_signature names no step: give its `name`, and its options beside it")
-    options |= options.pop("kwargs", None) or {}
-    return parse(STEPS.get(name), options, noun=f"step {name}")
+def _named(signature: Signature) -> Step | Batched:
+    """Return the step a signature names."""
+    name, options = signed(signature)
+    return parse(step_named(name), options, noun=f"step {name}")
+
+
+def _over(there: Entry | None, site: Site) -> str:
+    """Say what becomes of what has the name: it may be moved away itself by then."""
+    if there is None:
+        return ""
+    tree = site.tree(there.path)
+    if there.kind is Kind.DIRECTORY and holds_something(there.path, tree):
+        return ", if that is free by then: what has it is a directory that holds something"
+    tree.refuse_protected(there.path)
+    return "; what has it goes to the version store"
 
 
 def _planned(step: Step | Batched, entry: Entry, site: Site) -> Planned:
     if isinstance(step, Planning):
         return step.plan(entry, site)
-    return Planned(entry=entry, says="its source is missing: another step would run")
+    says, cost = "its source is missing: another step would run", Cost(unknown=True)
+    return Planned(entry=entry, says=says, cost=cost, leaves=Leaves.UNKNOWN)
 
 
 def _done(step: Step | Batched, entry: Entry, site: Site) -> Outcome:

@@ -3,20 +3,26 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
+
 from argosy.core.entry import Attributes, Entry, Kind
 from argosy.core.errors import Exists, Invalid, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.foreseen import Cost
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
 from argosy.hsm.arrival.renewal import renewed
 from argosy.hsm.file.local import has_content, held
+from argosy.hsm.file.state import look
 from argosy.hsm.object.described import marked, said_by, stored_from
 from argosy.hsm.object.located import pointed
 from argosy.hsm.object.stored import expect
 from argosy.hsm.object.target import Target, target
-from argosy.hsm.object.trust import Owners, followed, given, is_believed, unproved
+from argosy.hsm.object.trust import Owners, followed, given, is_believed, same_but_names, unproved
 from argosy.site import Site
 from argosy.steps.base import STEPS
+from argosy.steps.foresight import has_content as told_content
+from argosy.steps.foresight import refuse_fixed
 from argosy.stores.base import Object
 from argosy.stores.metadata import Described
 
@@ -47,12 +53,52 @@ class NgeneaSyncMetadata:
             return Outcome.skipped(entry, "has no attributes that could be brought into line")
         return self._file(entry, there, site, place)
 
-    def _directory(self, entry: Entry, there: Entry, site: Site, place: Target) -> Outcome:
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say whether one entry would get other attributes."""
         tree = site.tree(entry.path)
+        there = tree.stat(entry.path)
+        place = target(site, entry.path, endpoint=self.endpoint)
+        if there.kind is Kind.DIRECTORY:
+            found, said = self._marker(entry, place)
+            ours = tree.attributes(entry.path)
+            return _planned(entry, ours, self._attributes(place, found, said, ours))
+        if there.kind is not Kind.FILE:
+            return Planned.nothing(entry, "has no attributes that could be brought into line")
+        return self._planned_file(entry, there, site, place)
+
+    def _planned_file(self, entry: Entry, there: Entry, site: Site, place: Target) -> Planned:
+        tree = site.tree(entry.path)
+        found = self._object(entry, tree, site, place)
+        said = said_by(place.store, found)
+        stored = stored_from(found, place, said)
+        with tree.open(entry.path) as file:
+            same = self._may_be(there, found) or told_content(file, look(file, site), stored)
+            if same is False:
+                raise _other_content(found, entry, place)
+            ours = file.attributes()
+            attributes = self._attributes(place, found, said, ours)
+            planned = _planned(
+                entry.learned(stored=stored), ours, unproved(attributes, ours) if self.skip_hash else attributes
+            )
+            if planned.acts:
+                refuse_fixed(file, entry.path)
+        told = "" if same else ", if it has the content of its object"
+        return msgspec.structs.replace(planned, says=planned.says + told)
+
+    def _marker(self, entry: Entry, place: Target) -> tuple[Object, Described | None]:
+        """Return what stands for a directory, and what it says.
+
+        Raises:
+            Exists: it stands for something else.
+        """
         found, kind = marked(place, entry.path)
         if kind is not Kind.DIRECTORY:
             raise Exists(f"{display(entry.path)} is a directory here, and a file in datastore {place.access.name}")
-        said = said_by(place.store, found)
+        return found, said_by(place.store, found)
+
+    def _directory(self, entry: Entry, there: Entry, site: Site, place: Target) -> Outcome:
+        tree = site.tree(entry.path)
+        found, said = self._marker(entry, place)
         attributes = self._attributes(place, found, said, tree.attributes(entry.path))
         granting = said is None or is_believed(place, found, said)
         site.check_lease()
@@ -66,10 +112,7 @@ class NgeneaSyncMetadata:
         said = said_by(place.store, found)  # before the file is held: nobody waits for it, and no write goes unseen
         stored = stored_from(found, place, said)
         if not (self._may_be(there, found) or has_content(tree, entry.path, stored, site)):
-            raise Exists(
-                f"object {found.key} of datastore {place.access.name} has another content than {display(entry.path)}, "
-                "and its attributes are those of that content: migrate the file or replace it (reverse_stub) first"
-            )
+            raise _other_content(found, entry, place)
         with held(tree, there, site) as local:
             ours = local.file.attributes()
             attributes = self._attributes(place, found, said, ours)
@@ -100,6 +143,20 @@ class NgeneaSyncMetadata:
         if said is None:
             return given(ours, Owners.named(self.default_uid, self.default_gid))
         return followed(place, found, said, ours)
+
+
+def _other_content(found: Object, entry: Entry, place: Target) -> Exists:
+    return Exists(
+        f"object {found.key} of datastore {place.access.name} has another content than {display(entry.path)}, "
+        "and its attributes are those of that content: migrate the file or replace it (reverse_stub) first"
+    )
+
+
+def _planned(entry: Entry, ours: Attributes, attributes: Attributes) -> Planned:
+    if same_but_names(ours, attributes):
+        return Planned.nothing(entry.learned(attributes=attributes), "already in line", requests=1)
+    says = "would get the attributes that its object tells of"
+    return Planned(entry=entry.learned(attributes=attributes), says=says, cost=Cost(requests=1))
 
 
 def _outcome(entry: Entry, attributes: Attributes, *, changed: bool) -> Outcome:

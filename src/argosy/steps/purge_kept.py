@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from argosy.core.entry import Entry
-from argosy.core.outcome import Outcome
+from argosy.core.outcome import Outcome, Planned
+from argosy.filesystems.base import Shelf
 from argosy.hsm.tree.shelves import shelved
 from argosy.site import Site
 from argosy.steps.base import STEPS
@@ -20,3 +21,9 @@ class PurgeKept:
         site.check_lease()
         tree.purge(kept)
         return Outcome.processed(entry)
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say that one entry would be removed; whatever has its path by then has nothing to do with that."""
+        _, kept = shelved(entry, site)
+        shelf = "trash" if kept.shelf is Shelf.TRASH else "version store"
+        return Planned(entry=entry, says=f"would be removed from the {shelf} for good", looks=())

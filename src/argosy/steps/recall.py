@@ -5,22 +5,28 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Changed, Exhausted
-from argosy.core.outcome import Cost, Outcome, Planned
+from argosy.core.entry import Entry, Kind, Stored
+from argosy.core.errors import Changed, Invalid, NotFound
+from argosy.core.foreseen import Cost
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
+from argosy.core.pointer import Pointer
+from argosy.filesystems.base import File
 from argosy.hsm.arrival.hydration import Hydration
 from argosy.hsm.arrival.preference import Preferred
 from argosy.hsm.arrival.publish import finished
 from argosy.hsm.back.recall import Recall as Recalling
+from argosy.hsm.back.recall import refuse_other_attributes
 from argosy.hsm.file.copied import settled
-from argosy.hsm.file.local import present
+from argosy.hsm.file.local import as_opened, present
+from argosy.hsm.file.state import Seen, State, look
 from argosy.hsm.object.described import described_at
-from argosy.hsm.object.located import pointed
+from argosy.hsm.object.located import confirmed, located, pointed
+from argosy.hsm.object.stored import lost
 from argosy.hsm.object.trust import Owners
 from argosy.site import Site
 from argosy.steps.base import STEPS, Settling
-from argosy.steps.foresight import WHOLE, expect_bytes, pointer_of, refuse_written, seen_at
+from argosy.steps.foresight import WHOLE, expect_room, pointer_of, refuse_fixed, refuse_written
 
 
 @STEPS.register
@@ -63,20 +69,57 @@ class Recall:
         """Say whether one file would get its bytes, and from which datastore."""
         there = present(site.tree(entry.path), entry.path)
         if there is None:
-            found, _ = described_at(entry, site, endpoint=self.endpoint, owners=self._owners())
-            says = "would make what is not there of the object under its path"
-            return Planned(entry=found, says=says, cost=Cost(bytes=found.size, requests=3))
+            return self._planned_anew(entry, site)
         if there.kind is not Kind.FILE:
             return Planned.nothing(entry, "has no stub")
-        seen, now, written = seen_at(entry, site)
-        if seen.state in WHOLE:
-            return Planned.nothing(now, "its bytes are here")
-        stored = pointed(pointer_of(seen, entry.path), entry.path, site, endpoint=self.endpoint)
-        refuse_written(entry, written=written)
-        expect_bytes(stored, entry.path, site)
-        _expect_room(stored.size, entry.path, site)
+        with site.tree(entry.path).open(entry.path) as file:
+            seen, now = look(file, site), as_opened(entry, file)
+            if seen.state in WHOLE:
+                return self._planned_whole(file, seen, now, site)
+            stored = self._confirmed(pointer_of(seen, entry.path), entry.path, site)
+            if self.fail_on_mismatch:
+                refuse_other_attributes(file.attributes(), stored, entry.path, site)
+            refuse_written(entry, written=file.is_being_written())
+            refuse_fixed(file, entry.path)
+        expect_room(stored.size, entry.path, site)
         says = f"would bring its bytes back from datastore {stored.datastore}"
         return Planned(entry=now.learned(stored=stored), says=says, cost=Cost(bytes=stored.size, requests=2))
+
+    def _planned_anew(self, entry: Entry, site: Site) -> Planned:
+        """Say what would become of what is not there.
+
+        Raises:
+            Changed: a discovery found it.
+        """
+        if entry.inode:
+            raise Changed(f"{display(entry.path)} was moved or removed since it was found; it would be left alone")
+        found, _ = described_at(entry, site, endpoint=self.endpoint, owners=self._owners())
+        expect_room(found.size, entry.path, site)
+        says = "would make what is not there of the object under its path"
+        return Planned(entry=found, says=says, cost=Cost(bytes=found.size, requests=3))
+
+    def _planned_whole(self, file: File, seen: Seen, now: Entry, site: Site) -> Planned:
+        if seen.pointer is None or seen.state is not State.PREMIGRATED:
+            return Planned.nothing(now, "its bytes are here")
+        try:
+            stored = located(seen.pointer, now.path, site)
+        except (NotFound, Invalid):
+            return Planned.nothing(now, "its bytes are here")
+        if not self.delete_remote:
+            return Planned.nothing(now.learned(stored=stored), "its bytes are here")
+        refuse_fixed(file, now.path)
+        return Planned(entry=now.learned(stored=None), says="would forget its copy: its bytes are here")
+
+    def _confirmed(self, pointer: Pointer, path: bytes, site: Site) -> Stored:
+        """Return where the bytes are, and are now.
+
+        Raises:
+            NotFound: they are lost.
+        """
+        if self.endpoint is not None and site.access(self.endpoint).id != pointer.datastore:
+            return pointed(pointer, path, site, endpoint=self.endpoint)
+        with lost(path):
+            return confirmed(pointer, path, site)
 
     def _recalling(self) -> Recalling:
         return Recalling(
@@ -100,14 +143,3 @@ class Recall:
 
     def _owners(self) -> Owners:
         return Owners.named(self.default_uid, self.default_gid)
-
-
-def _expect_room(size: int, path: bytes, site: Site) -> None:
-    """Return where the disk has room for one file; that it has room for all of them nobody can say before.
-
-    Raises:
-        Exhausted: it has not.
-    """
-    free, _ = site.tree(path).free()
-    if size > free:
-        raise Exhausted(f"{display(path)}: the disk is full: {size} bytes would come, and {free} are free")

@@ -6,10 +6,13 @@ from typing import Annotated
 import msgspec
 
 from argosy.core.entry import Entry, Kind, Stored
-from argosy.core.errors import Denied, Invalid, NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.errors import Invalid, NotFound
+from argosy.core.faults import OnlyCopy
+from argosy.core.foreseen import Cost, Leaves
+from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
+from argosy.core.states import FileState
 from argosy.filesystems.base import File
 from argosy.hsm.file.copied import drop_pointer, forget
 from argosy.hsm.file.local import present
@@ -19,6 +22,7 @@ from argosy.hsm.object.located import located
 from argosy.hsm.object.target import target
 from argosy.site import Site
 from argosy.steps.base import STEPS
+from argosy.steps.foresight import refuse_fixed
 
 _WHOLE = {State.RESIDENT, State.PREMIGRATED, State.DIRTY}
 
@@ -45,6 +49,21 @@ class RemoveFromCloud:
                     return _forgotten(entry, file, pointer, site)
         return self._under_its_name(entry, None if there is None else there.kind, site)
 
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Say which object the entry would need no more."""
+        there = present(site.tree(entry.path), entry.path)
+        if there is not None and there.kind is Kind.FILE:
+            with site.tree(entry.path).open(entry.path) as file:
+                pointer = self._recorded(file, entry.path, site)
+                if pointer is not None:
+                    refuse_fixed(file, entry.path)
+                    return _planned_forgotten(entry, pointer, site)
+        outcome = self._under_its_name(entry, None if there is None else there.kind, site)
+        if outcome.state is FileState.SKIPPED:
+            return Planned.nothing(entry, "nothing in the store stands for it", requests=1)
+        says = "would have the object under its name removed, once nothing else refers to it"
+        return Planned(entry=outcome.entry, says=says, cost=Cost(requests=2))
+
     def _recorded(self, file: File, path: bytes, site: Site) -> Pointer | None:
         """Return what the file says of its copy, if that is in the datastore that was asked for.
 
@@ -56,7 +75,7 @@ class RemoveFromCloud:
         if pointer is not None and self.endpoint is not None and pointer.datastore != site.access(self.endpoint).id:
             return None
         if seen.state not in _WHOLE:
-            raise Denied(
+            raise OnlyCopy(
                 f"{display(path)} is a stub ({seen.state}): its object is its only copy; recall or delete it first"
             )
         return pointer
@@ -70,6 +89,17 @@ class RemoveFromCloud:
         if kind is not None and (kind is Kind.DIRECTORY) != (stands_for is Kind.DIRECTORY):
             return Outcome.skipped(entry, f"object {found.key} stands for a {stands_for}, and here is a {kind}")
         return _needed_no_more(entry, stored_at(place, found))
+
+
+def _planned_forgotten(entry: Entry, pointer: Pointer, site: Site) -> Planned:
+    entry = entry.learned(stored=None)
+    try:
+        located(pointer, entry.path, site)
+    except NotFound:
+        says = "would forget its copy, which is gone"
+        return Planned(entry=entry, says=says, leaves=Leaves.WITHOUT_COPY)
+    says = "would forget its copy, which is removed once nothing else refers to it"
+    return Planned(entry=entry, says=says, cost=Cost(requests=1))
 
 
 def _forgotten(entry: Entry, file: File, pointer: Pointer, site: Site) -> Outcome:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Denied, Invalid, NotFound
+from argosy.core.foreseen import Leaves
 from argosy.core.outcome import Outcome, Planned
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File
@@ -12,6 +13,7 @@ from argosy.hsm.file.state import State, look
 from argosy.hsm.object.target import target
 from argosy.site import Site
 from argosy.steps.base import STEPS
+from argosy.steps.foresight import refuse_fixed
 from argosy.stores import keys, metadata
 from argosy.stores.base import Store
 
@@ -42,9 +44,11 @@ class RemoveLocationXattrsForMoved:
             return Planned.nothing(entry, "has no location")
         with site.tree(entry.path).open(entry.path) as file:
             judged = _judged(file, entry.path, site)
-        if isinstance(judged, str):
-            return Planned.nothing(entry, judged)
-        return Planned(entry=entry, says="would forget its copy: it was moved since that was made")
+            if isinstance(judged, str):
+                return Planned.nothing(entry, judged)
+            refuse_fixed(file, entry.path)
+        says = "would forget its copy: it was moved since that was made"
+        return Planned(entry=entry, says=says, leaves=Leaves.WITHOUT_COPY)
 
 
 def _judged(file: File, path: bytes, site: Site) -> Pointer | str:

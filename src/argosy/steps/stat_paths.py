@@ -7,7 +7,8 @@ import msgspec
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import NotFound
-from argosy.core.outcome import Outcome
+from argosy.core.foreseen import Leaves
+from argosy.core.outcome import Outcome, Planned
 from argosy.site import Site
 from argosy.steps.base import STEPS
 
@@ -27,6 +28,10 @@ class StatPaths:
             if not self.skip_missing and entry.source is None:
                 raise
         return Outcome.processed(entry)
+
+    def plan(self, entry: Entry, site: Site) -> Planned:
+        """Look at one entry, which is all that is done with it."""
+        return Planned(entry=self.apply(entry, site).entry, says="would look at it", leaves=Leaves.AS_IT_WAS)
 
 
 def _described(entry: Entry, site: Site) -> Entry:

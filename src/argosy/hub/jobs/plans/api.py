@@ -53,6 +53,7 @@ class PlanSerializer(serializers.Serializer[Any]):
     unable = serializers.IntegerField()
     bytes = serializers.IntegerField()
     requests = serializers.IntegerField()
+    uncounted = serializers.IntegerField(help_text="How often a step takes more than that, nobody can say how much.")
 
 
 class AppliedSerializer(serializers.Serializer[Any]):
@@ -66,6 +67,7 @@ class PlanView(generics.GenericAPIView[Plan]):
     """What a plan says."""
 
     queryset = Plan.objects.filter(job__removed=False).select_related("job__site")
+    lookup_field = "job__id"  # of a number beyond what the database holds this finds nothing, as `pk` would not
     lookup_url_kwarg = "id"
 
     @extend_schema(responses=PlanSerializer)

@@ -1,11 +1,13 @@
 """A plan is applied: what it said would be done is done, to the entries as they were seen, and to nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import datetime
-from itertools import islice
+from itertools import groupby
+from operator import attrgetter
 from uuid import uuid4
 
+import msgspec
 import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -13,15 +15,17 @@ from django.utils import timezone
 
 from argosy.core.entry import Expected
 from argosy.core.errors import Invalid, NotFound
+from argosy.core.ready import ready
 from argosy.core.states import JOB_ENDED, JOB_OPEN, FileState, JobState
 from argosy.hub.common.errors import Conflict
 from argosy.hub.jobs.blobs import Carried, Noted
 from argosy.hub.jobs.files import noted
-from argosy.hub.jobs.known import rules_of
 from argosy.hub.jobs.ledger import Ledger, chunks
 from argosy.hub.jobs.models import Job, Plan, Queue, Result, Submission, Task
 from argosy.hub.jobs.plans.kept import settings_of
 from argosy.hub.sites.models import Site
+from argosy.hub.workflows.rules import Rule
+from argosy.hub.workflows.services import runnable
 
 AT_ONCE = 20_000
 """Entries whose tasks are written together, so that memory stays flat."""
@@ -37,14 +41,15 @@ def apply(pk: int, *, owner: User | None) -> tuple[Job, bool]:
 
     Raises:
         NotFound: there is no such plan.
-        Conflict: it is not complete, or made under other settings.
+        Conflict: it is not complete, or made under other settings, or nobody may run its workflow any more.
         Invalid: there is nothing to do.
     """
-    plan = Plan.objects.select_for_update().filter(job=pk, job__removed=False).first()
+    plan = Plan.objects.select_for_update().filter(job__id=pk, job__removed=False).first()
     if plan is None:
         raise NotFound(f"job {pk} is no plan, or not there: make one with `argosy plan`, or submit with dry_run")
     _expect_complete(plan.job)
     _expect_settled(plan)
+    _expect_allowed(plan.job)
     if plan.applied is not None and plan.applied.state in JOB_OPEN:
         return plan.applied, False
     plan.applied = _applied(plan.job, owner)
@@ -61,13 +66,26 @@ def _expect_complete(job: Job) -> None:
 
 
 def _expect_settled(plan: Plan) -> None:
-    rules = [rule for submission in plan.job.submissions.all() for rule in rules_of(submission.pk)]
+    rules = [rule for submission in plan.job.submissions.all() for rule in _rules(submission)]
     if settings_of(plan.job, rules) != plan.settings:
         raise Conflict(f"settings or sitelinks of the sites have changed since plan {plan.job_id} was made: plan again")
 
 
+def _expect_allowed(job: Job) -> None:
+    """Return where whoever submitted the same now would not be refused; what the workflow says may have changed."""
+    for submission in job.submissions.all():
+        try:
+            runnable(submission.asked.get("workflow", job.jobtype))
+        except Invalid as error:
+            raise Conflict(f"plan {job.pk} is not applied: {error.message}") from error
+
+
+def _rules(submission: Submission) -> list[Rule]:
+    return msgspec.convert(submission.rules, ready(list[Rule]))
+
+
 def _applied(planned: Job, owner: User | None) -> Job:
-    now = timezone.now()
+    now, application = timezone.now(), uuid4().bytes
     job = Job.objects.create(
         jobtype=planned.jobtype,
         site=planned.site,
@@ -76,13 +94,14 @@ def _applied(planned: Job, owner: User | None) -> Job:
         fields=planned.fields,
         discovery=planned.discovery,
         dir_walk_complete=True,
+        applies=planned.pk,
     )
     for submission in Submission.objects.filter(job=planned).select_related("site"):
         made = _copied(submission, job)
-        for chain, rule in enumerate(rules_of(submission.pk)):
+        for chain, rule in enumerate(_rules(submission)):
             task = Task(job=job, submission=made, tasktype=rule.chain[0].step, queue=Queue.TRANSFER, chain=chain)
             task.site = Site.objects.get(pk=rule.chain[0].site)
-            _spawn(now, task, _planned(submission, chain))
+            _spawn(now, task, _planned(submission, chain, application))
     job.refresh_from_db()
     if not job.numopen:
         raise Invalid(f"plan {planned.pk} has nothing to do")
@@ -96,30 +115,44 @@ def _copied(submission: Submission, job: Job) -> Submission:
     return Submission.objects.create(job=job, asked=asked, **kept)
 
 
-def _planned(submission: Submission, chain: int) -> Iterator[Carried]:
-    """Yield what the plan would do something to in a chain, as it came to the first link."""
+def _planned(submission: Submission, chain: int, application: bytes) -> Iterator[list[Carried]]:
+    """Yield what the plan would do something to in a chain, as it came to the first link: what one task had together.
+
+    Apart, what is to get another name could be in the way of what gets its own.
+    """
     rows = Result.objects.filter(job=submission.job_id, final=FileState.PROCESSED, late=False)
-    for row in rows.filter(task__submission=submission, task__chain=chain).order_by("id").iterator(chunk_size=200):
-        yield from filter(None, map(_carried, noted(row)))
+    rows = rows.filter(task__submission=submission, task__chain=chain).order_by("id")
+    for _, some in groupby(rows.iterator(chunk_size=200), key=attrgetter("task_id")):
+        yield [carried for row in some for each in noted(row) if (carried := _carried(each, application)) is not None]
 
 
-def _carried(each: Noted) -> Carried | None:
+def _carried(each: Noted, application: bytes) -> Carried | None:
     outcome = each.outcome
     expected = outcome.entry.facts.expected
     if expected is None or expected.found is None:
         return None
-    found = expected.found.learned(expected=Expected(seen=expected.seen))
+    found = expected.found.learned(expected=Expected(seen=expected.seen, application=application))
     origin = each.source or outcome.entry.path
     return Carried(entry=found, source=b"" if origin == found.path or not each.source else origin)
 
 
-def _spawn(now: datetime, like: Task, carried: Iterator[Carried]) -> None:
+def _spawn(now: datetime, like: Task, planned: Iterator[list[Carried]]) -> None:
     """Add tasks like this one, each for as many entries as its site wants."""
-    while some := list(islice(carried, AT_ONCE)):
-        ledger = Ledger(now)
-        for each in chunks(some, like.site):
-            task = copy(like)
-            task.taskid = uuid4()
-            ledger.spawn(task, each)
-        ledger.count(like.job_id, numfiles=len(some), numbytes=sum(item.entry.size for item in some))
-        ledger.write()
+    some: list[Carried] = []
+    for more in planned:
+        some += more
+        if len(some) >= AT_ONCE:
+            _spawn_some(now, like, some)
+            some = []
+    if some:
+        _spawn_some(now, like, some)
+
+
+def _spawn_some(now: datetime, like: Task, some: Sequence[Carried]) -> None:
+    ledger = Ledger(now)
+    for each in chunks(some, like.site):
+        task = copy(like)
+        task.taskid = uuid4()
+        ledger.spawn(task, each)
+    ledger.count(like.job_id, numfiles=len(some), numbytes=sum(item.entry.size for item in some))
+    ledger.write()

@@ -1,7 +1,6 @@
-"""Which jobs are plans, and what they were made under."""
+"""Which work may be added to which job, and what plans were made under."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from blake3 import blake3
 
@@ -13,12 +12,12 @@ from argosy.hub.jobs.models import Job, Plan
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.workflows.rules import Rule
 
-_OF_A_SITE = ("name", "roots", "unguarded_stubs", "min_stub_size", "trash_days")
+_OF_A_SITE = ("name", "roots", "unguarded_stubs", "min_stub_size", "trash_days", "include", "exclude")
 _OF_A_STORE = ("name", "type", "layout", "bucket", "container", "storageaccount", "endpoint", "path", "prefix")
 
 
 def begin(job: Job, rules: Sequence[Rule], discovery: str | None) -> None:
-    """Make the job a plan, before it has any task.
+    """Keep what a plan is made under, before it has any task.
 
     Raises:
         Invalid: its discovery does more than look.
@@ -47,14 +46,10 @@ def expect_alike(job: Job, *, dry_run: bool) -> None:
     """Return where a submission is what the job it is added to is.
 
     Raises:
-        Invalid: one is a plan, and the other is not.
+        Invalid: one is a plan, and the other is not; or the job applies one.
     """
-    if is_plan(job.pk) is not dry_run:
-        what = "is a plan: submit with dry_run" if is_plan(job.pk) else "is no plan: submit without dry_run"
+    if job.applies is not None:
+        raise Invalid(f"job {job.pk} applies plan {job.applies}, and does nothing else: submit without `job`")
+    if job.dry_run is not dry_run:
+        what = "is a plan: submit with dry_run" if job.dry_run else "is no plan: submit without dry_run"
         raise Invalid(f"job {job.pk} {what}, or without `job`")
-
-
-@lru_cache(maxsize=1024)
-def is_plan(job: int) -> bool:
-    """Say whether the job is a plan: it is from its beginning, or never."""
-    return Plan.objects.filter(job=job).exists()

@@ -1,21 +1,25 @@
 """What a plan says: of each link of each rule, what it would do to how many files, and what that would take."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
 from argosy.core.entry import Entry
-from argosy.core.outcome import Cost, Outcome
+from argosy.core.foreseen import Cost, Foretold
+from argosy.core.outcome import Outcome
 from argosy.core.paths import to_json
 from argosy.core.states import JOB_ENDED, FileState, JobState
+from argosy.hub.jobs.blobs import Noted
 from argosy.hub.jobs.explain.causes import cause_of
 from argosy.hub.jobs.files import noted
-from argosy.hub.jobs.models import Job, Plan, Result
+from argosy.hub.jobs.models import Job, Plan, Result, Submission, Task
 
 _Link = tuple[int | None, int, str, str]
 """Place of the rule, None for what was to be found; of the link in its chain; its step and site."""
 _NOTHING = Cost()
+_AGAIN = "is told of already, under another name or by another rule: goes with that"
 _ORDER = [state.value for state in FileState]
 
 
@@ -34,18 +38,34 @@ class Said(msgspec.Struct, kw_only=True):
     requests: int = 0
     along: int = 0
 
-    def add(self, entry: Entry, cost: Cost) -> None:
+    def add(self, told: "_Told") -> None:
         """Count one more."""
         self.files += 1
-        self.size += entry.size
-        self.bytes += cost.bytes
-        self.requests += cost.requests
-        self.along += cost.along
+        self.size += told.size
+        self.bytes += told.cost.bytes
+        self.requests += told.cost.requests
+        self.along += told.cost.along
 
     def to_json(self) -> dict[str, object]:
         """Return it as the API answers it."""
         counts = {name: getattr(self, name) for name in ("files", "size", "bytes", "requests", "along")}
         return {"state": self.state, "says": self.says, **counts, "reason": self.reason, **to_json(self.path)}
+
+
+class _Told(NamedTuple):
+    """What one link says of one entry."""
+
+    link: _Link
+    state: FileState
+    says: str
+    path: bytes
+    size: int
+    reason: str = ""
+    cost: Cost = _NOTHING
+
+    def once_more(self) -> "_Told":
+        """Return what is to be said of a file that was told of already: its bytes come and go once."""
+        return self._replace(says=_AGAIN, size=0, cost=_NOTHING)
 
 
 def tell(plan: Plan) -> dict[str, object]:
@@ -75,17 +95,14 @@ def _with_job(plan: Plan, said: dict[str, object]) -> dict[str, object]:
 def _said(job: Job) -> dict[str, object]:
     links: dict[_Link, dict[tuple[str, str], Said]] = {}
     totals: Counter[str] = Counter()
-    for link, outcome in _outcomes(job):
-        cost = outcome.cost or _NOTHING
-        says = outcome.reason if outcome.cost is not None else _why(outcome)
-        reason = "" if outcome.cost is not None else outcome.reason
-        alike = links.setdefault(link, {})
+    for told in _all_told(job):
+        alike = links.setdefault(told.link, {})
         said = alike.setdefault(
-            (outcome.state.value, says),
-            Said(state=outcome.state.value, says=says, reason=reason, path=outcome.entry.path),
+            (told.state.value, told.says),
+            Said(state=told.state.value, says=told.says, reason=told.reason, path=told.path),
         )
-        said.add(outcome.entry, cost)
-        totals.update(bytes=cost.bytes, requests=cost.requests)
+        said.add(told)
+        totals.update(bytes=told.cost.bytes, requests=told.cost.requests, uncounted=int(told.cost.unknown))
     steps = [_step(link, links[link]) for link in sorted(links, key=lambda link: (link[0] is not None, *_place(link)))]
     return {
         "steps": steps,
@@ -94,6 +111,7 @@ def _said(job: Job) -> dict[str, object]:
         "unable": job.numfailedfiles + job.numabortedfiles,
         "bytes": totals["bytes"],
         "requests": totals["requests"],
+        "uncounted": totals["uncounted"],
     }
 
 
@@ -107,14 +125,60 @@ def _step(link: _Link, said: dict[tuple[str, str], Said]) -> dict[str, object]:
     return {"rule": rule, "link": place, "step": step, "site": site, "says": [one.to_json() for one in most_first]}
 
 
-def _outcomes(job: Job) -> Iterator[tuple[_Link, Outcome]]:
-    """Yield what each link said of each entry, and what could not be found."""
-    rows = Result.objects.filter(job=job, late=False).order_by("id").select_related("task__site")
+def _all_told(job: Job) -> Iterator[_Told]:
+    """Yield what links say of entries whose way along their chain ended: what applies to the rest is not known yet."""
+    rules = {submission.pk: submission.rules for submission in Submission.objects.filter(job=job)}
+    met: set[tuple[object, ...]] = set()
+    rows = Result.objects.filter(job=job, late=False).exclude(final="").order_by("id").select_related("task__site")
     for row in rows.iterator(chunk_size=200):
-        task = row.task
-        link = (task.chain, task.seq, task.tasktype, task.site.name)
         for each in noted(row):
-            yield link, each.outcome
+            if each.outcome.cost is None:
+                yield _ended_here(row.task, each.outcome)
+            else:
+                yield from _told_by_links(each, row, rules[row.task.submission_id], met)
+
+
+def _told_by_links(each: Noted, row: Result, rules: Sequence[Any], met: set[tuple[object, ...]]) -> Iterator[_Told]:
+    """Yield what the links of the chain say. `met`: files whose bytes were counted, with the step and site of that."""
+    entry, task = each.outcome.entry, row.task
+    assert task.chain is not None
+    file = _file_of(entry) if _is_met_again(entry, rules) else None
+    for place, link in enumerate(entry.facts.foreseen):
+        step = rules[task.chain]["chain"][place]["step"]
+        path = entry.path if link.site == task.site.name else each.source or entry.path
+        acts = row.final == FileState.PROCESSED
+        told = _of_link((task.chain, place, step, link.site), link, path, entry.size, acts=acts)
+        if file is not None and link.changes and link.cost.bytes:
+            yield told.once_more() if (step, link.site, file) in met else told
+            met.add((step, link.site, file))
+        else:
+            yield told
+
+
+def _ended_here(task: Task, outcome: Outcome) -> _Told:
+    """Return what is said of an entry that is no part of it: nothing would be done to it by the links before either."""
+    link = (task.chain, task.seq, task.tasktype, task.site.name)
+    return _Told(link, outcome.state, _why(outcome), outcome.entry.path, outcome.entry.size, reason=outcome.reason)
+
+
+def _of_link(place: _Link, link: Foretold, path: bytes, size: int, *, acts: bool) -> _Told:
+    """`acts`: whether any link of the chain does; else nothing is done, and nothing asked for it."""
+    state = FileState.PROCESSED if link.acts else FileState.SKIPPED
+    return _Told(place, state, link.says, path, size, cost=link.cost if acts else _NOTHING)
+
+
+def _is_met_again(entry: Entry, rules: Sequence[object]) -> bool:
+    """Say whether the same file may come under another name, or by another rule."""
+    found = entry.facts.expected.found if entry.facts.expected is not None else None
+    return len(rules) > 1 or entry.facts.links > 1 or (found is not None and found.facts.links > 1)
+
+
+def _file_of(entry: Entry) -> tuple[int, ...] | None:
+    """Return what tells one file from another, whatever its names; of several disks inodes alone do not."""
+    found = entry.facts.expected.found if entry.facts.expected is not None else None
+    if found is None or not found.inode:
+        return None
+    return (found.inode, found.size, found.mtime_ns, found.ctime_ns)
 
 
 def _why(outcome: Outcome) -> str:
@@ -122,5 +186,5 @@ def _why(outcome: Outcome) -> str:
         return "was not looked at: the plan was cancelled"
     if not outcome.error:
         return outcome.reason
-    title = cause_of(outcome.error, outcome.reason).title
+    title = cause_of(outcome.error).title
     return title[:1].lower() + title[1:]
