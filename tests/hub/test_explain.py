@@ -1,6 +1,8 @@
 """Faults that are really injected, each explained: the right cause first, and what to do about it."""
 
+import importlib
 import os
+import pkgutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,17 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from msgspec.structs import replace
+from rest_framework.test import APIClient
 
+import argosy
 from argosy.core.config import DatastoreConfig, LinkConfig
+from argosy.core.errors import ArgosyError
 from argosy.hub.jobs import removal
 from argosy.hub.jobs.explain import failed
 from argosy.hub.jobs.explain import job as jobs
 from argosy.hub.jobs.explain import path as paths
+from argosy.hub.jobs.explain.causes import BY_CODE
 from argosy.hub.jobs.explain.path import PathTold
 from argosy.hub.jobs.explain.words import Told
 from argosy.hub.jobs.models import Failure, Job, Task
-from argosy.hub.jobs.services import cancel
+from argosy.hub.jobs.plans.applying import apply
+from argosy.hub.jobs.services import cancel, register
+from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.sites.services import reconcile
 from argosy.hub.workflows.models import Workflow
 from argosy.linux import capabilities
@@ -27,9 +36,16 @@ from tests.loop import mounted, unmounted
 from tests.servers import SeaweedFS
 from tests.stores.bucket import Bucket, serving
 from tests.stores.faulty import standing_before
+from tests.stores.tls import certificate_in, listening
 
 CLOSED = "http://127.0.0.1:9"
 """Where nothing listens."""
+WORDS = (
+    "the disk is full; quota; index of the site; lost object; does not exist; another region; clock; attribute, MAC",
+    "symlink; read-only; not permitted; Permission denied; outside the roots; only copy; adopt; no sitelink; wrote to",
+    "recall guard; root is not served; the hub failed; since it was planned; no key; certificate; too many open files",
+)
+"""What messages of other causes say: directories have such names, and nothing is told from them."""
 
 
 @dataclass
@@ -50,7 +66,7 @@ class World:
         """Begin with a bucket in memory."""
         bucket = bucket or Bucket()
         served = self.held.enter_context(serving(bucket))
-        self.begin(store=s3(**served | settings))
+        self.begin(store=s3(**served | {"bucket": BUCKET} | settings))
         return bucket
 
     def disk(self, kind: str = "ext4", size: int = 64 << 20) -> Path:
@@ -71,15 +87,20 @@ class World:
         return paths.explain(bytes(path), self.agent.clock())
 
 
+BUCKET = "clock-quota-lost-mac"
+
+
 def s3(**settings: object) -> DatastoreConfig:
-    usual = {"bucket": "bkt", "endpoint": CLOSED, "accesskeyid": "k", "secretaccesskey": "s", "tries": 1, "timeout": 1}
+    usual = {"bucket": BUCKET, "endpoint": CLOSED, "accesskeyid": "k", "secretaccesskey": "s", "tries": 1, "timeout": 1}
     return DatastoreConfig(name="cloud", type="S3", **usual | settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
+    top = tmp_path.joinpath(*WORDS)
+    top.mkdir(parents=True)
     with ExitStack() as held:
-        yield World(tmp_path, held)
+        yield World(top, held)
 
 
 Fault = Callable[[World], Job]
@@ -289,6 +310,82 @@ def read_only(world: World) -> Job:
     return world.agent.ran("premigrate", world.path)
 
 
+def not_empty(world: World) -> Job:
+    world.begin()
+    world.path = world.path.parent
+    return world.agent.ran("delete_file", world.path, discovery=None)
+
+
+def drifted(world: World) -> Job:
+    plan = world.begin().ran("delete_file", world.path, dry_run=True)
+    world.path.write_bytes(b"something else by now")
+    job, _ = apply(plan.pk, owner=None)
+    world.agent.run()
+    return Job.objects.get(pk=job.pk)
+
+
+def behind_symlink(world: World) -> Job:
+    inner = world.begin().made("inner/file")
+    link = inner.parent.with_name("link")
+    link.symlink_to("inner")
+    world.path = link / "file"
+    return world.agent.ran("premigrate", world.path, discovery=None)
+
+
+def only_copy(world: World) -> Job:
+    world.begin()
+    action = {"name": "dynamo.tasks.remove_from_cloud"}
+    rule = {"state": "all", "type": "all", "action": [action]}
+    made = Workflow.objects.create(name="forget", label="Forget", fields=[], filter_rules=[rule])
+    world.held.callback(made.delete)
+    return world.agent.ran("forget", world.stub())
+
+
+def key_unknown(world: World) -> Job:
+    world.begin()
+    moved = world.stub().rename(world.path.with_name("moved"))
+    world.agent.places["london"].close()
+    for file in world.top.joinpath("agent-london").glob("index.db*"):
+        file.unlink()
+    world.agent.serve(world.agent.declared.sites[0])
+    world.path = moved
+    return world.agent.ran("recall", moved)
+
+
+def store_unknown(world: World) -> Job:
+    return world.begin(store=s3(endpoint="http://no-such-host.invalid")).ran("premigrate", world.path)
+
+
+def store_untrusted(world: World) -> Job:
+    port = world.held.enter_context(listening(certificate_in(world.top / "certificate.pem")))
+    return world.begin(store=s3(endpoint=f"https://127.0.0.1:{port}")).ran("premigrate", world.path)
+
+
+def store_without_tls(world: World) -> Job:
+    port = world.held.enter_context(listening())
+    return world.begin(store=s3(endpoint=f"https://127.0.0.1:{port}")).ran("premigrate", world.path)
+
+
+def login_page(world: World) -> Job:
+    port = world.held.enter_context(listening())
+    return world.begin(store=s3(endpoint=f"http://127.0.0.1:{port}")).ran("premigrate", world.path)
+
+
+def clock_wrong(world: World) -> Job:
+    world.bucket(Bucket(trouble=403, word="RequestTimeTooSkewed"))
+    return world.agent.ran("premigrate", world.path)
+
+
+def store_elsewhere(world: World) -> Job:
+    world.bucket(Bucket(trouble=301, word="PermanentRedirect"))
+    return world.agent.ran("premigrate", world.path)
+
+
+def given_nothing(world: World) -> Job:
+    world.begin()
+    return register(site="london", jobtype="premigrate", given=[], discovery=None, owner=None)
+
+
 def excluded(world: World) -> Job:
     return world.begin().ran("premigrate", world.path, exclude=("*",))
 
@@ -322,12 +419,24 @@ FAULTS: dict[Fault, str] = {
     copied_stub: "not_adopted",
     written_stub: "stub_written",
     read_only: "read_only",
+    not_empty: "not_empty",
+    drifted: "drifted",
+    behind_symlink: "symlink",
+    only_copy: "only_copy",
+    key_unknown: "key_unknown",
+    store_unknown: "store_name_unknown",
+    store_untrusted: "store_untrusted",
+    store_without_tls: "store_not_tls",
+    login_page: "store_stranger",
+    clock_wrong: "clock_wrong",
+    store_elsewhere: "store_elsewhere",
+    given_nothing: "no_work",
     excluded: "nothing_found",
 }
 """Faults, and the cause that is to be named first."""
 
 
-NOT_OF_THE_PATH = {excluded}
+NOT_OF_THE_PATH = {excluded, given_nothing}
 """Faults of which nothing is recorded with the path."""
 
 
@@ -394,6 +503,82 @@ def test_a_job_without_trouble_has_no_cause_and_says_so(world: World) -> None:
     assert told.summary.endswith("ended well: 1 file is as it was to be")
 
 
+def test_a_file_of_another_kind_is_not_said_to_be_as_it_was_to_be(world: World) -> None:
+    agent = world.begin()
+    os.mkfifo(agent.projects() / "fifo")
+    told = world.told(agent.ran("premigrate", agent.projects() / "fifo"))
+    assert told.causes == []
+    left = f"1 file was left alone, {agent.projects() / 'fifo'} for one: not a file, directory or symlink"
+    assert told.summary.endswith(f": {left}")
+    told = world.told(agent.ran("premigrate", world.path, agent.projects() / "fifo"))
+    assert told.summary.endswith(f": 1 file is as it was to be and {left}")
+
+
+def test_a_job_that_did_nothing_of_what_it_was_to_do_says_so(world: World) -> None:
+    job = drifted(world)
+    assert job.state == "SUCCESS"
+    assert (
+        "ended, but with nothing that it was to do: the file is no longer what the plan saw" in world.told(job).summary
+    )
+
+
+def test_who_cancelled_a_job_is_told_of_the_job_and_of_its_paths(world: World) -> None:
+    job = world.begin().start("premigrate", world.path, discovery=None)
+    cancel(job.pk, by="maria")
+    cancel(job.pk, by="somebody who came later")
+    (told,) = world.told(job).causes
+    assert told.reason.startswith("maria cancelled it at 20")
+    assert "the job was cancelled (maria cancelled it" in world.told(job).summary
+    assert "maria" in world.told_of(world.path).causes[0].reason
+
+
+def test_whoever_asks_for_it_by_the_api_has_cancelled_it(world: World, api: APIClient) -> None:
+    job = world.begin().start("premigrate", world.path)
+    assert api.post(f"/api/jobs/{job.pk}/cancel/").status_code == 201
+    assert f"({User.objects.get().username} cancelled it" in api.get(f"/api/jobs/{job.pk}/explain/").json()["summary"]
+
+
+def test_a_job_that_was_cancelled_before_it_found_anything_says_so(world: World) -> None:
+    job = world.begin().start("premigrate", world.path)
+    assert [one.cause.name for one in world.told(cancel(job.pk)).causes] == ["cancelled"]
+
+
+@pytest.mark.parametrize(("workflow", "cause"), [("premigrate", "store_down"), ("stat", "running")])
+def test_what_runs_is_said_to_wait_for_a_store_that_is_down_where_it_needs_one(
+    world: World, workflow: str, cause: str
+) -> None:
+    agent = world.begin()
+    other = Datastore.objects.create(name="other", type="S3", bucket="b", trouble="does not answer")
+    SiteLink.objects.create(
+        site=Site.objects.get(name="london"), datastore=other, site_path=b"/srv/elsewhere", datastore_path=b""
+    )
+    job = agent.start(workflow, world.path, discovery=None)
+    looking = agent.claim()
+    assert looking is not None
+    agent.do(looking)
+    assert agent.claim() is not None
+    assert [one.cause.name for one in world.told(job).causes] == ["running"]
+    Datastore.objects.filter(name="cloud").update(trouble="does not answer")
+    (told,) = world.told(job).causes
+    assert told.cause.name == cause
+    assert ("datastore cloud: does not answer" in told.reason) == (cause == "store_down")
+
+
+def test_every_kind_of_error_has_a_cause_of_its_own() -> None:
+    for module in pkgutil.walk_packages(argosy.__path__, "argosy."):
+        if module.name.split(".")[1] in {"core", "filesystems", "stores", "hsm", "discoveries", "steps", "agent"}:
+            importlib.import_module(module.name)
+    codes = {kind.code for kind in kinds(ArgosyError) if kind.__module__ != "argosy.hub.common.errors"}
+    assert codes - {ArgosyError.code} == BY_CODE.keys() - {"restarted"}
+
+
+def kinds(kind: type[ArgosyError]) -> Iterator[type[ArgosyError]]:
+    for one in kind.__subclasses__():
+        if one.__module__.startswith("argosy."):
+            yield one
+            yield from kinds(one)
+
+
 def test_failures_are_grouped_by_cause_the_largest_first_each_with_an_example(world: World) -> None:
     agent = world.begin()
     for name in "abc":
@@ -441,7 +626,7 @@ def test_a_failure_is_found_however_much_was_done_since(world: World, monkeypatc
     told = world.told_of(world.path)
     assert [(one.job, one.error) for one in told.history] == [(job.pk, "refused")]
     assert not told.whole
-    assert [one.error for one in world.told_of(broken).history] == ["corrupt"]
+    assert [one.error for one in world.told_of(broken).history] == ["pointer_unreadable"]
 
 
 def forged_attribute_of(agent: RealAgent, name: str) -> Path:
@@ -457,7 +642,7 @@ def test_where_a_path_fails_at_another_site_its_origin_tells_of_it(
     job = differs(world)
     monkeypatch.setattr(paths, "ROWS", 0)
     told = world.told_of(world.path)
-    assert [(one.job, one.site, one.error) for one in told.history] == [(job.pk, "dublin", "exists")]
+    assert [(one.job, one.site, one.error) for one in told.history] == [(job.pk, "dublin", "differs")]
     assert told.causes[0].cause.name == "differs"
 
 

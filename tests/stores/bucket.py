@@ -46,6 +46,8 @@ class Bucket:
 
     trouble: int = 0
     """Status of all answers, where not 0."""
+    word: str = "Trouble"
+    """And their code."""
     conditions: bool = True
     checksums: bool = True
     versions: bool = False
@@ -250,7 +252,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def check_trouble(self) -> None:
         if self.bucket.trouble:
-            raise Refusal(self.bucket.trouble, "Trouble")
+            raise Refusal(self.bucket.trouble, self.bucket.word)
 
     def check_sum(self, body: bytes) -> None:
         sums = {"sha256": hashlib.sha256(body).digest(), "crc32c": crc32c.crc32c(body).to_bytes(4, "big")}

@@ -7,7 +7,7 @@ import pytest
 
 from argosy.core import failpoints
 from argosy.core.config import SETTINGS
-from argosy.core.errors import Changed, Corrupt, Refused, Unavailable
+from argosy.core.errors import Changed, Corrupt, NotFound, Refused, Unavailable
 from argosy.core.options import options, parse
 from argosy.stores._http.patience import Patience
 from argosy.stores.base import STORES, Absent, Object
@@ -121,6 +121,14 @@ def test_a_bucket_that_is_missing_is_no_missing_object(settings: dict[str, objec
     for verb in (store.probe, lambda: store.head("a"), lambda: list(store.list("")), lambda: read(store, "a")):
         with pytest.raises(Refused, match=r"bucket no-such-bucket at .* does not exist"):
             verb()
+
+
+def test_an_object_that_is_missing_is_no_missing_bucket_whatever_its_name(hasty: Hasty) -> None:
+    with pytest.raises(NotFound) as raised:
+        hasty.head("The specified bucket does not exist.")
+    assert raised.value.code == "object_gone"
+    with pytest.raises(NotFound):
+        list(hasty.get("The specified bucket does not exist."))
 
 
 def test_a_list_goes_on_beyond_the_first_page(hasty: Hasty, double: Double) -> None:

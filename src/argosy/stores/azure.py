@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Invalid, Restoring, Unavailable
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Invalid, Restoring
+from argosy.core.faults import StoreDown
 from argosy.stores._azure import blocks
 from argosy.stores._azure.client import connect
 from argosy.stores._http import probing
@@ -196,7 +197,7 @@ class AzureStore(HttpStore):
             if found.copy.progress != progress:
                 progress, deadline = found.copy.progress, time.monotonic() + self.waiting.answer
             elif time.monotonic() > deadline:
-                raise Unavailable(f"object {key}: {self.where} does not get on with the copy")
+                raise StoreDown(f"object {key}: {self.where} does not get on with the copy")
             time.sleep(self.waiting.pause)
         return _described(key, found)
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import msgspec
 
-from argosy.core.errors import Changed, Exists, NotFound
+from argosy.core.errors import Changed, Exists
+from argosy.core.faults import ObjectGone
 from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source, Unchanged
 
 
@@ -44,7 +45,7 @@ class MemoryStore:
     def _find(self, key: str) -> tuple[Object, bytes]:
         with self._lock:
             if key not in self._held:
-                raise NotFound(f"object {key} does not exist")
+                raise ObjectGone(f"object {key} does not exist")
             return self._held[key]
 
     def head(self, key: str, *, version: str = "") -> Object:  # noqa: ARG002 - there are no versions here

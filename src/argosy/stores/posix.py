@@ -40,9 +40,8 @@ from argosy.core.errors import (
     Exhausted,
     Exists,
     Invalid,
-    NotFound,
-    Unavailable,
 )
+from argosy.core.faults import LimitReached, ObjectGone, StoreDown, StoreFull
 from argosy.core.ready import ready
 from argosy.linux.syncing import fsync
 from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source
@@ -67,14 +66,14 @@ _PATIENCE = 10.0
 """Seconds to wait for a lock. All are held for moments only, so who holds one longer hangs, or means no good."""
 
 _ERRNO: dict[int, type[ArgosyError]] = {
-    errno.ENOENT: NotFound,
-    errno.ENOTDIR: NotFound,
-    errno.ELOOP: NotFound,
-    errno.ENOSPC: Exhausted,
-    errno.EDQUOT: Exhausted,
-    errno.EFBIG: Exhausted,
-    errno.EMFILE: Exhausted,
-    errno.ENFILE: Exhausted,
+    errno.ENOENT: ObjectGone,
+    errno.ENOTDIR: ObjectGone,
+    errno.ELOOP: ObjectGone,
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EFBIG: LimitReached,
+    errno.EMFILE: LimitReached,
+    errno.ENFILE: LimitReached,
     errno.ENAMETOOLONG: Invalid,
 }
 
@@ -274,7 +273,7 @@ class PosixStore:
                 self._name(key, staged, condition, directory=directory, name=name)
                 fsync(directory)
                 return
-        raise Unavailable(f"object {key}: its directory in {self.path} disappears again and again")
+        raise StoreDown(f"object {key}: its directory in {self.path} disappears again and again")
 
     def _place(self, key: str) -> tuple[str, ...]:
         """Return where the object lies: flat if it is there, else under its key, where it also would be put first."""
@@ -333,7 +332,7 @@ class PosixStore:
         *parents, name = self._place(key)
         with self._directory(parents) as directory, _closing(os.open(name, _FILE, dir_fd=directory)) as fd:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise NotFound(f"object {key} does not exist in {self.path}")
+                raise ObjectGone(f"object {key} does not exist in {self.path}")
             yield fd
 
     @contextmanager
@@ -406,7 +405,7 @@ class PosixStore:
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 raise  # this says nothing about the directory
-            raise Unavailable(
+            raise StoreDown(
                 f"the store's directory {self.path} cannot be opened ({error.strerror}): make or mount it"
             ) from error
 
@@ -417,8 +416,8 @@ class PosixStore:
             yield
         except OSError as error:
             if error.errno == errno.ENOTSUP:
-                raise Unavailable(f"the filesystem of {self.path} keeps no user xattrs: use one that does") from error
-            kind = _ERRNO.get(error.errno or 0, Unavailable)
+                raise StoreDown(f"the filesystem of {self.path} keeps no user xattrs: use one that does") from error
+            kind = _ERRNO.get(error.errno or 0, StoreDown)
             remedy = ": raise the limit (ulimit -n)" if error.errno in {errno.EMFILE, errno.ENFILE} else ""
             raise kind(f"object {key} in {self.path}: {error.strerror}{remedy}") from error
 
@@ -441,7 +440,7 @@ def _key_at(directory: int, name: str) -> str:
         with _closing(os.open(name, _FILE, dir_fd=directory)) as fd:
             key = os.getxattr(fd, _KEY_XATTR).decode()
     except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError) and _ERRNO.get(error.errno or 0) is Exhausted:
+        if isinstance(error, OSError) and issubclass(_ERRNO.get(error.errno or 0, StoreDown), Exhausted):
             raise
         return ""
     return key if _flat(key)[-1] == name else ""

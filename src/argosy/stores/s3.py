@@ -29,9 +29,9 @@ from argosy.core.errors import (
     Invalid,
     NotFound,
     Restoring,
-    Unavailable,
     Unsupported,
 )
+from argosy.core.faults import StoreDown
 from argosy.core.turns import left
 from argosy.stores import keys
 from argosy.stores._http.answers import Beyond
@@ -132,7 +132,7 @@ class S3Store(HttpStore):
                 pass
             stalled = 0 if offset > before else stalled + 1
         if end is not None and offset < end:
-            raise Unavailable(f"object {key}: {self.where} breaks off again and again while it is read")
+            raise StoreDown(f"object {key}: {self.where} breaks off again and again while it is read")
 
     def list(self, prefix: str) -> Iterator[Object]:
         """Yield the objects whose keys begin with `prefix`."""
@@ -448,7 +448,7 @@ class S3Store(HttpStore):
             if reply.range[1] - reply.range[0] <= CHUNK // 2:
                 with left():
                     data = reply.bytes()
-                yield data.to_bytes()
+                yield from filter(None, [data.to_bytes()])  # an empty object has no chunk
                 return
             for data in reply.stream(CHUNK // 2):
                 for start in range(0, len(data), CHUNK):  # once, as a rule

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Denied, NotFound, Refused, Restoring
-from argosy.stores._http.answers import Answer, meaning
-from argosy.stores._http.patience import Passing
+from argosy.core.errors import ArgosyError, Changed, Corrupt, Denied, Refused, Restoring
+from argosy.stores._http import unreached
+from argosy.stores._http.answers import Answer, NoBucket, meaning
 
 _KINDS: dict[str, type[ArgosyError]] = {
     "Md5Mismatch": Corrupt,
@@ -23,19 +23,15 @@ _KINDS: dict[str, type[ArgosyError]] = {
     "AccountIsDisabled": Refused,
     "ContainerBeingDeleted": Refused,
     "ContainerDisabled": Refused,
-    "ContainerNotFound": Refused,
+    "ContainerNotFound": NoBucket,
     "InvalidUri": Refused,
-    "ResourceNotFound": Refused,
+    "ResourceNotFound": NoBucket,
 }
 _WORDS: dict[str | type[ArgosyError], str] = {
     "ContainerNotFound": "{where} does not exist: make the container, or correct its name",
     "ResourceNotFound": "{where} does not exist: correct storage account, endpoint or container",
     Refused: "{where} refused our credentials ({said}): check storage account, access key and rights",
     Denied: "object {key} in {where} is protected against changes ({said})",
-    NotFound: "object {key} does not exist in {where}",
-    Changed: "object {key} in {where} is not what was seen before",
-    Corrupt: "object {key} arrived at {where} as something else ({said})",
-    Passing: "{where} does not answer as it should ({said}); it was tried several times",
 }
 
 
@@ -62,6 +58,8 @@ def _answer(error: AzureError) -> Answer:
         return Answer(status, code(error), _after(error))
     if type(error).__name__ == "AzureSigningError":
         return Answer(401, "the access key is none")
+    if isinstance(error, ServiceRequestError | ServiceResponseError):  # its text names the host
+        return Answer(0, unreached.why(error))
     if "mismatch" in str(error):  # what the server says it has is not what was sent
         return Answer(400, "Md5Mismatch")
     return Answer(0)

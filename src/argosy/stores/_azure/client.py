@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from argosy.core.errors import Unavailable
+from argosy.core.faults import StoreDown
 from argosy.stores._http.patience import Patience
 
 
@@ -19,7 +19,7 @@ def connect(*, account: str, key: str, url: str, container: str, ca_file: str, s
 
         from argosy.stores._http.trust import Adapter
     except ImportError as error:
-        raise Unavailable("AZURE datastores need more libraries: pip install 'argosy[azure]'") from error
+        raise StoreDown("AZURE datastores need more libraries: pip install 'argosy[azure]'") from error
 
     session = Session()
     session.mount(url, Adapter(ca_file))

@@ -10,31 +10,29 @@ from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Denied, Exhausted, NotFound, Refused
-from argosy.stores._http.answers import Answer, meaning
+from argosy.core.errors import ArgosyError, Corrupt, Denied, Refused
+from argosy.core.faults import StoreFull
+from argosy.stores._http import unreached
+from argosy.stores._http.answers import Answer, NoBucket, meaning
 from argosy.stores._http.patience import Passing
 
 _MISMATCH = "checksumMismatch"
 _NO_BUCKET = "noSuchBucket"
 _KINDS: dict[str, type[ArgosyError]] = {
     _MISMATCH: Corrupt,
-    _NO_BUCKET: Refused,
-    "dailyLimitExceeded": Exhausted,
+    _NO_BUCKET: NoBucket,
+    "dailyLimitExceeded": StoreFull,
     "objectUnderActiveHold": Denied,
-    "quotaExceeded": Exhausted,
+    "quotaExceeded": StoreFull,
     "rateLimitExceeded": Passing,
     "retentionPolicyNotMet": Denied,
     "userRateLimitExceeded": Passing,
 }
 _WORDS: dict[str | type[ArgosyError], str] = {
-    _NO_BUCKET: "{where} does not exist: make the bucket, or correct its name",
+    NoBucket: "{where} does not exist: make the bucket, or correct its name",
     Refused: "{where} refused our credentials ({said}): check the credentials file and the rights of its account",
     Denied: "object {key} in {where} is protected against changes ({said})",
-    NotFound: "object {key} does not exist in {where}",
-    Changed: "object {key} in {where} is not what was seen before",
-    Corrupt: "object {key} arrived at {where} as something else ({said})",
-    Exhausted: "{where} gives us no more ({said}): raise the quota, then run again",
-    Passing: "{where} does not answer as it should ({said}); it was tried several times",
+    StoreFull: "{where} gives us no more ({said}): raise the quota, then run again",
 }
 FAILURES = (
     GoogleAPICallError,
@@ -65,15 +63,16 @@ def is_passing(error: Exception) -> bool:
 
 def _answer(error: Exception) -> Answer:
     if isinstance(error, RetryError):  # the library gave up
-        return _answer(error.cause) if isinstance(error.cause, FAILURES) else Answer(0)
+        return _answer(error.cause) if isinstance(error.cause, FAILURES) else Answer(0, unreached.why(error))
     if isinstance(error, DataCorruption):
         return Answer(400, _MISMATCH)
     if isinstance(error, GoogleAuthError):
         passing = isinstance(error, TransportError) or error.retryable
-        return Answer(0) if passing else Answer(401, str(error.args[0])[:100])
+        return Answer(0, unreached.why(error)) if passing else Answer(401, str(error.args[0])[:100])
     response: Any = getattr(error, "response", None)
     if response is None:
-        return Answer(int(getattr(error, "code", None) or 0))
+        status = int(getattr(error, "code", None) or 0)
+        return Answer(status, "" if status else unreached.why(error))
     if response.status_code < 400:  # it should have said more: nothing was kept of what came
         return Answer(0)
     status = 404 if response.status_code == 410 else response.status_code  # an upload that the server gave up
@@ -84,12 +83,14 @@ def _word(response: Any) -> str:
     """Return Google's own word for what is wrong; some things it only tells in a sentence."""
     if response.status_code == 400 and "match" in response.text and "CRC32C" in response.text.upper():
         return _MISMATCH
-    if response.status_code == 404 and "bucket does not exist" in response.text:
-        return _NO_BUCKET
     try:
-        return str(response.json()["error"]["errors"][0]["reason"])
+        error = response.json()["error"]
+        said, word = str(error["message"]), str(error["errors"][0]["reason"])
     except (ValueError, LookupError, TypeError):
-        return ""
+        said, word = response.text, ""
+    if response.status_code == 404 and said.startswith("The specified bucket does not exist"):  # names stand behind
+        return _NO_BUCKET
+    return word
 
 
 def _after(response: Any) -> float:

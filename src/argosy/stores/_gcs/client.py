@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from argosy.core.errors import Refused, Unavailable
+from argosy.core.errors import Refused
+from argosy.core.faults import StoreDown
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 
@@ -24,7 +25,7 @@ def connect(*, credentialsfile: str, endpoint: str, ca_file: str) -> Any:
 
         from argosy.stores._http.trust import Adapter
     except ImportError as error:
-        raise Unavailable("GCS datastores need more libraries: pip install 'argosy[gcs]'") from error
+        raise StoreDown("GCS datastores need more libraries: pip install 'argosy[gcs]'") from error
 
     # For its traces, which nobody reads here, the library would ask about the bucket in threads of its own.
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")

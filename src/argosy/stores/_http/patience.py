@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from random import SystemRandom
 from typing import NamedTuple, TypeVar
 
-from argosy.core.errors import Unavailable
+from argosy.core.faults import StoreDown
 
 T = TypeVar("T")
 
@@ -13,7 +13,7 @@ _LONGEST = 30.0
 """Seconds that a store may make us wait between two tries, whatever it asks for."""
 
 
-class Passing(Unavailable):
+class Passing(StoreDown):
     """The store did not answer, or said to come back, `after` so many seconds: another try may succeed."""
 
     after: float = 0

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from argosy.core.errors import ArgosyError, Exists, Unavailable
+from argosy.core.faults import StoreDown
 from argosy.stores._http.sources import Bytes
 from argosy.stores.base import Abilities, Absent, Store, Unchanged
 
@@ -50,7 +51,7 @@ def abilities(store: Probed, *, checksums: bool, in_parts: Callable[[str], objec
 def _check_conditions(store: Probed, key: str) -> None:
     with suppress(Exists):
         store.put(key, Bytes(b"two"), metadata={}, condition=Absent())
-        raise Unavailable(f"{store.where} ignores conditional writes: writers would destroy each other's")
+        raise StoreDown(f"{store.where} ignores conditional writes: writers would destroy each other's")
 
 
 def _does(attempt: Callable[[], object]) -> bool:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from argosy.core.errors import ArgosyError, Changed, Corrupt, Exhausted, NotFound, Refused
-from argosy.stores._http.answers import Answer, meaning
+from argosy.core.errors import ArgosyError, Corrupt, Refused
+from argosy.core.faults import StoreFull
+from argosy.stores._http import unreached
+from argosy.stores._http.answers import Answer, ClockWrong, Elsewhere, NoBucket, meaning
 from argosy.stores._http.patience import Passing
 
 
@@ -31,35 +33,33 @@ _CODES: dict[str, type[ArgosyError]] = {
     "OperationAborted": Passing,
     "RequestTimeout": Passing,
     "SlowDown": Passing,
-    "AuthorizationHeaderMalformed": Refused,
-    "NoSuchBucket": Refused,
-    "PermanentRedirect": Refused,
-    "RequestTimeTooSkewed": Refused,
-    "TemporaryRedirect": Refused,
-    "InsufficientCapacity": Exhausted,
-    "QuotaExceeded": Exhausted,
-    "XMinioAdminBucketQuotaExceeded": Exhausted,
-    "XMinioStorageFull": Exhausted,
+    "AuthorizationHeaderMalformed": Elsewhere,
+    "NoSuchBucket": NoBucket,
+    "PermanentRedirect": Elsewhere,
+    "RequestTimeTooSkewed": ClockWrong,
+    "TemporaryRedirect": Elsewhere,
+    "InsufficientCapacity": StoreFull,
+    "QuotaExceeded": StoreFull,
+    "XMinioAdminBucketQuotaExceeded": StoreFull,
+    "XMinioStorageFull": StoreFull,
 }
-_REGION = "{where} lies in another region, or at another endpoint ({said}): correct the datastore"
 _WORDS: dict[str | type[ArgosyError], str] = {
-    "AuthorizationHeaderMalformed": _REGION,
-    "PermanentRedirect": _REGION,
-    "TemporaryRedirect": _REGION,
-    "NoSuchBucket": "{where} does not exist: make the bucket, or correct its name",
-    "RequestTimeTooSkewed": "{where} finds our clock wrong: set the clock of this machine",
+    NoBucket: "{where} does not exist: make the bucket, or correct its name",
     Refused: "{where} refused our credentials ({said}): check access key id, secret access key and rights",
-    NotFound: "object {key} does not exist in {where}",
-    Changed: "object {key} in {where} is not what was seen before",
-    Corrupt: "object {key} arrived at {where} as something else ({said})",
-    Exhausted: "{where} is full ({said}): make room, then run again",
-    Passing: "{where} does not answer as it should ({said}); it was tried several times",
 }
 _OURS = {"InvalidPathError": 400, "NotSupportedError": 400, "ParamValidationError": 400, "NoCredentialsError": 401}
 """Errors of the libraries that never reached a server, by the status it would have answered."""
 
 _STATUS_IN_TEXT = re.compile(r"Server returned (?:error response|non-2xx status code): (\d{3})")
 _CODE_IN_TEXT = re.compile(r"<Error>\s*<Code>(\w+)</Code>")
+_REDIRECT_IN_TEXT = re.compile(r"^ +inner: BareRedirect,$", re.MULTILINE)
+_UNREACHED_IN_TEXT = {
+    unreached.CERTIFICATE: re.compile(r"^ +error: InvalidCertificate\(", re.MULTILINE),
+    unreached.NAME: re.compile(r'^ +"dns error",$', re.MULTILINE),
+    unreached.PLAIN: re.compile(r"^ +error: InvalidMessage\($", re.MULTILINE),
+    unreached.STRANGE: re.compile(r"^ +source: MissingEtag,$", re.MULTILINE),
+}
+"""Lines of what obstore says for people who debug. An address is on lines of its own, and begins with its scheme."""
 
 
 @contextmanager
@@ -88,4 +88,10 @@ def _answer(error: Exception) -> Answer:
         return Answer(response["ResponseMetadata"].get("HTTPStatusCode", 0), response["Error"].get("Code", ""))
     text = str(error)
     status, code = _STATUS_IN_TEXT.search(text), _CODE_IN_TEXT.search(text)
-    return Answer(int(status[1]) if status else 0, code[1] if code else "")
+    word = code[1] if code else ""
+    if status is not None:
+        return Answer(int(status[1]), word)
+    if _REDIRECT_IN_TEXT.search(text):
+        return Answer(301, "PermanentRedirect")
+    met = next((why for why, line in _UNREACHED_IN_TEXT.items() if line.search(text)), "")
+    return Answer(0, word or met or unreached.why(error))

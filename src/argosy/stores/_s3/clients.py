@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from argosy.core.errors import Unavailable
+from argosy.core.faults import StoreDown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,4 +131,4 @@ def _needed() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Unavailable("S3 datastores need more libraries: pip install 'argosy[s3]'") from error
+        raise StoreDown("S3 datastores need more libraries: pip install 'argosy[s3]'") from error

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.fields import read_path
 from argosy.hub.jobs.explain import job as jobs
 from argosy.hub.jobs.explain import path as paths
@@ -77,8 +78,10 @@ class PathToldSerializer(serializers.Serializer[Any]):
     whole = serializers.BooleanField()
 
 
-class PathQuery(serializers.Serializer[Any]):
+class PathQuery(Query):
     """Which path, and at which site if several have it."""
+
+    also_known = ()
 
     path = serializers.CharField(required=False)
     path_b64 = serializers.CharField(required=False)
@@ -99,11 +102,11 @@ class JobView(generics.GenericAPIView[Job]):
 class PathView(APIView):
     """What became of a path."""
 
+    asks = PathQuery
+
     @extend_schema(parameters=[PathQuery], responses=PathToldSerializer)
     def get(self, request: Request) -> Response:
         """Answer which jobs had the path last, what became of it there, and what keeps it from being done now."""
-        asked = PathQuery(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        path = read_path(asked.validated_data, "path")
-        told = paths.explain(path, timezone.now(), site=asked.validated_data.get("site"))
+        asked = asked_of(self)
+        told = paths.explain(read_path(asked, "path"), timezone.now(), site=asked.get("site"))
         return Response(told.to_json())

@@ -1,11 +1,14 @@
-"""Causes: what lies behind an error that was recorded, and what somebody can do about it."""
+"""Causes: what lies behind an error that was recorded, and what somebody can do about it.
 
-import re
+A cause is told by the code of the error, which whoever raised it chose. The reason is for people: it names what users
+have named, and is never searched for words.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
-
-from argosy.core import errors
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -15,9 +18,6 @@ class Cause(msgspec.Struct, frozen=True):
     title: str
     remedy: str
 
-
-_Rule = tuple[str, str, Cause]
-"""Code of an error, what its reason holds ("" for anything), and the cause behind both."""
 
 WRONG_KEY = Cause(
     "wrong_key",
@@ -39,9 +39,32 @@ CLOCK_WRONG = Cause(
 )
 STORE_DOWN = Cause(
     "store_down",
-    "The datastore does not answer",
+    "The datastore does not answer, or cannot be used",
     "See that the store runs, that its address is right and that the node reaches it; what has attempts left is tried "
     "again by itself",
+)
+STORE_UNTRUSTED = Cause(
+    "store_untrusted",
+    "The certificate of the datastore is not to be trusted",
+    "Renew the certificate of the server if it has run out or is for another host name; name the authority that signed "
+    "it in ca_file of the datastore; what has attempts left is tried again by itself",
+)
+STORE_NAME_UNKNOWN = Cause(
+    "store_name_unknown",
+    "The host name of the datastore is not known at the node",
+    "Correct endpoint or storage account of the datastore, or the name service (DNS) of the node; what has attempts "
+    "left is tried again by itself",
+)
+STORE_NOT_TLS = Cause(
+    "store_not_tls",
+    "The datastore does not speak TLS, and its endpoint begins with https",
+    "Correct the port, or say http:// in the endpoint; what has attempts left is tried again by itself",
+)
+STORE_STRANGER = Cause(
+    "store_stranger",
+    "What answers in the place of the datastore is no such store",
+    "See where the endpoint leads: past a proxy or a login page, perhaps; what has attempts left is tried again by "
+    "itself",
 )
 ROOT_REFUSED = Cause(
     "root_refused",
@@ -63,8 +86,9 @@ PERMISSION = Cause(
 )
 IMMUTABLE = Cause(
     "immutable",
-    "The file is marked immutable or append-only, or is a root or a fileset, and stays where it is",
-    "Take the mark off (`chattr -i -a`) if it is to be changed, then run it again",
+    "The file is marked immutable or append-only, or is a root or a fileset, and stays as it is",
+    "Take the mark off (`chattr -i -a`) if it is to be changed, then run it again; where there is none (`lsattr`), run "
+    "the agent as root",
 )
 READ_ONLY = Cause("read_only", "The filesystem is mounted read-only", "Mount it for writing, then run it again")
 OUTSIDE = Cause(
@@ -104,7 +128,7 @@ ARCHIVED = Cause(
 )
 FORGED = Cause(
     "forged",
-    "What the inode says of its copy cannot be believed: its attribute was changed or belongs to another site",
+    "What the inode says of its copy cannot be believed: its attribute was changed, taken away, or is another site's",
     "Find out who wrote it; restore it from a backup, or make the file again from its object (reverse_stub, overwrite)",
 )
 STUB_WRITTEN = Cause(
@@ -134,6 +158,14 @@ DIFFERS = Cause(
     "Something else already holds the name",
     "Use overwrite to replace it (what was there is kept), or move it away",
 )
+EXISTS = Cause(
+    "exists", "The name is taken", "Do what the reason says, or move away what has the name, then run it again"
+)
+NOT_EMPTY = Cause(
+    "not_empty",
+    "A directory holds something, and is left alone",
+    "Empty it, or move it away; a step that can take along what it holds has an option `recursive`",
+)
 AGENT_LOST = Cause(
     "agent_lost",
     "The node stopped answering while it ran this",
@@ -144,7 +176,23 @@ RESTARTED = Cause(
     "Hub or agents were started anew while this ran, and it is begun again",
     "Nothing: what was done already is found done",
 )
-HUB_FULL = Cause("hub_full", "The hub cannot record", "Make room on the disk of the hub")
+HUB_FULL = Cause("hub_full", "The disk of the hub is full", "Make room on the disk of the hub")
+HUB_AWAY = Cause(
+    "hub_away",
+    "The hub could not be reached, or could not record",
+    "Look at the log of the hub; what has attempts left is tried again by itself",
+)
+EXHAUSTED = Cause("exhausted", "Something is used up", "Make room for what the reason names, then run it again")
+UNAVAILABLE = Cause(
+    "unavailable",
+    "Something that is needed cannot be used now",
+    "Do what the reason says; what has attempts left is tried again by itself",
+)
+ONLY_COPY_DAMAGED = Cause(
+    "only_copy_damaged",
+    "The only bytes of a stub are not those that were stored",
+    "Look for them in the versions and backups of the store, and at other sites; the file stays as it is",
+)
 UNSUPPORTED = Cause("unsupported", "The place lacks an ability that this needs", "See the reason for what it lacks")
 INVALID = Cause("invalid", "What was asked cannot apply here", "Correct what the reason names, then run it again")
 DENIED = Cause("denied", "It may not be touched", "See the reason for who may, then run it again")
@@ -164,61 +212,75 @@ QUEUED = Cause(
 BEHIND = Cause("behind", "It waits behind tasks of the job itself that run now", "Wait")
 RUNNING = Cause("running", "It runs", "Wait, or watch it with `argosy job watch`")
 CANCELLED = Cause("cancelled", "The job was cancelled", "Run it again if it was to be done; what was done stays")
+NO_WORK = Cause(
+    "no_work",
+    "The job was given nothing to do yet",
+    "Submit paths that name the job (`job` of POST /api/file/workflow/), or cancel it",
+)
 NOTHING_FOUND = Cause(
     "nothing_found",
     "No entry was found that a rule of the workflow is for",
     "Look at the paths, and at include and exclude of site, workflow and job",
 )
 
-_RULES: Final[tuple[_Rule, ...]] = (
-    ("refused", r"does not exist", BUCKET_GONE),
-    ("refused", r"another region", STORE_ELSEWHERE),
-    ("refused", r"clock", CLOCK_WRONG),
-    ("refused", "", WRONG_KEY),
-    ("unavailable", r"\broot\b.*(is not served|lost its identity|no longer in the configuration)", ROOT_REFUSED),
-    ("unavailable", r"the hub (cannot record|failed)", HUB_FULL),
-    ("unavailable", "", STORE_DOWN),
-    ("exhausted", r"quota", QUOTA),
-    ("exhausted", r"the disk is full|index of the site", DISK_FULL),
-    ("exhausted", r"open files|as many links|larger than a file", LIMIT),
-    ("exhausted", "", STORE_FULL),
-    ("protected", "", IMMUTABLE),
-    ("denied", r"outside (the|all) roots", OUTSIDE),
-    ("denied", r"not among the POSIX datastores", NOT_ALLOWED_STORE),
-    ("denied", r"only copy", ONLY_COPY),
-    ("denied", r"not permitted", IMMUTABLE),
-    ("denied", r"read-only", READ_ONLY),
-    ("denied", r"symlink", SYMLINK),
-    ("denied", r"ermission", PERMISSION),
-    ("denied", "", DENIED),
-    ("unsupported", r"recall guard", NO_GUARD),
-    ("unsupported", "", UNSUPPORTED),
-    ("invalid", r"no sitelink|not linked to", NO_SITELINK),
-    ("invalid", r"adopt", NOT_ADOPTED),
-    ("invalid", "", INVALID),
-    ("busy", "", BUSY),
-    ("changed", r"since it was planned", DRIFTED),
-    ("changed", "", CHANGED),
-    ("restoring", "", ARCHIVED),
-    ("corrupt", r"attribute|MAC", FORGED),
-    ("corrupt", r"lost", OBJECT_GONE),
-    ("corrupt", r"wrote|written to", STUB_WRITTEN),
-    ("corrupt", r"kernel's log", DISK_BROKEN),
-    ("corrupt", "", CORRUPT),
-    ("not_found", r"index does not know its key", KEY_UNKNOWN),
-    ("not_found", r"\blost\b|object", OBJECT_GONE),
-    ("not_found", "", PATH_GONE),
-    ("exists", "", DIFFERS),
-    ("lease_lost", "", AGENT_LOST),
-    ("restarted", "", RESTARTED),
+BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
+    {
+        "refused": WRONG_KEY,
+        "bucket_gone": BUCKET_GONE,
+        "store_elsewhere": STORE_ELSEWHERE,
+        "clock_wrong": CLOCK_WRONG,
+        "store_down": STORE_DOWN,
+        "store_untrusted": STORE_UNTRUSTED,
+        "store_name_unknown": STORE_NAME_UNKNOWN,
+        "store_not_tls": STORE_NOT_TLS,
+        "store_stranger": STORE_STRANGER,
+        "store_full": STORE_FULL,
+        "store_not_declared": NOT_ALLOWED_STORE,
+        "root_refused": ROOT_REFUSED,
+        "hub_full": HUB_FULL,
+        "hub_away": HUB_AWAY,
+        "unavailable": UNAVAILABLE,
+        "disk_full": DISK_FULL,
+        "quota": QUOTA,
+        "limit": LIMIT,
+        "exhausted": EXHAUSTED,
+        "permission": PERMISSION,
+        "not_permitted": IMMUTABLE,
+        "protected": IMMUTABLE,
+        "read_only": READ_ONLY,
+        "outside_roots": OUTSIDE,
+        "symlink": SYMLINK,
+        "only_copy": ONLY_COPY,
+        "denied": DENIED,
+        "no_guard": NO_GUARD,
+        "unsupported": UNSUPPORTED,
+        "no_sitelink": NO_SITELINK,
+        "not_adopted": NOT_ADOPTED,
+        "invalid": INVALID,
+        "busy": BUSY,
+        "drifted": DRIFTED,
+        "changed": CHANGED,
+        "restoring": ARCHIVED,
+        "forged": FORGED,
+        "pointer_unreadable": FORGED,
+        "pointer_gone": FORGED,
+        "stub_written": STUB_WRITTEN,
+        "disk_broken": DISK_BROKEN,
+        "only_copy_damaged": ONLY_COPY_DAMAGED,
+        "corrupt": CORRUPT,
+        "object_gone": OBJECT_GONE,
+        "key_unknown": KEY_UNKNOWN,
+        "not_found": PATH_GONE,
+        "differs": DIFFERS,
+        "not_empty": NOT_EMPTY,
+        "exists": EXISTS,
+        "lease_lost": AGENT_LOST,
+        "restarted": RESTARTED,
+    }
 )
-CODES: Final = frozenset(
-    kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ArgosyError)
-)
-"""Codes that errors have."""
+"""What lies behind each code that an error may have."""
 
 
-def cause_of(code: str, reason: str) -> Cause:
-    """Return what lies behind an error of this code and reason: the first rule that fits says so."""
-    fitting = (cause for known, holds, cause in _RULES if known == code and re.search(holds, reason))
-    return next(fitting, UNKNOWN)
+def cause_of(code: str) -> Cause:
+    """Return what lies behind an error of this code: `UNKNOWN` for one that nobody here has heard of."""
+    return BY_CODE.get(code, UNKNOWN)

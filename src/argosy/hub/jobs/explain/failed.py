@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from django.db.models import Min, QuerySet, Sum
 
-from argosy.core.states import FileState
+from argosy.core.states import FileState, JobState
 from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
 from argosy.hub.jobs.explain.causes import CANCELLED, cause_of
 from argosy.hub.jobs.explain.words import Trouble
@@ -52,7 +52,7 @@ def troubles(job: Job) -> tuple[list[Trouble], int]:
         examined += 1
         if examined >= EXAMINED:
             break
-    if job.numcancelledfiles:
+    if job.state == JobState.CANCELLED:
         groups.add(_cancelled(job))
     return groups.largest_first(), examined
 
@@ -62,7 +62,7 @@ def _together(rows: QuerySet[Result]) -> Iterator[Trouble]:
     alike = rows.values("final", "error", "reason", "task__site__name", "task__tasktype")
     for found in alike.annotate(files=Sum("count"), first=Min("id")).order_by("first"):
         yield Trouble(
-            cause=cause_of(found["error"], found["reason"]),
+            cause=cause_of(found["error"]),
             state=found["final"],
             files=found["files"],
             site=found["task__site__name"],
@@ -84,7 +84,7 @@ def _each(rows: QuerySet[Result]) -> Iterator[Trouble]:
         for noted in unpack_noted(row.blob):
             outcome = noted.outcome
             yield Trouble(
-                cause=cause_of(outcome.error, outcome.reason),
+                cause=cause_of(outcome.error),
                 state=row.final,
                 files=1,
                 site=row.task.site.name,
@@ -95,4 +95,29 @@ def _each(rows: QuerySet[Result]) -> Iterator[Trouble]:
 
 
 def _cancelled(job: Job) -> Trouble:
-    return Trouble(cause=CANCELLED, state=FileState.CANCELLED.value, files=job.numcancelledfiles, site=job.site.name)
+    return Trouble(
+        cause=CANCELLED,
+        state=FileState.CANCELLED.value,
+        files=job.numcancelledfiles,
+        site=job.site.name,
+        reason=who_cancelled(job),
+        since=job.completed,
+    )
+
+
+def who_cancelled(job: Job) -> str:
+    """Return who did and when, in words."""
+    if not job.cancelled_by or job.completed is None:
+        return "nothing is recorded of who did"
+    return f"{job.cancelled_by} cancelled it at {job.completed:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def left_out(job: Job) -> tuple[str, bytes | None]:
+    """Return why the first entry that was skipped was, and which that is; nothing where none was."""
+    row = Result.objects.filter(job=job, final=FileState.SKIPPED).order_by("id").first()
+    if row is None:
+        return "", None
+    if row.blob is None:
+        return row.reason, _first_path(row.pk)
+    outcome = unpack_noted(row.blob)[0].outcome
+    return outcome.reason, outcome.entry.path

@@ -4,10 +4,9 @@ from datetime import datetime
 
 from argosy.core.states import JOB_ENDED, JobState
 from argosy.hub.jobs.explain import failed, waiting
-from argosy.hub.jobs.explain.causes import CANCELLED, NOTHING_FOUND, QUEUED, RUNNING
-from argosy.hub.jobs.explain.words import Told, Trouble, counted
+from argosy.hub.jobs.explain.causes import CANCELLED, NO_WORK, NOTHING_FOUND, QUEUED, RUNNING
+from argosy.hub.jobs.explain.words import Told, Trouble, counted, named
 from argosy.hub.jobs.models import Job
-from argosy.hub.jobs.plans.kept import is_plan
 
 
 def explain(job: Job, now: datetime) -> Told:
@@ -17,8 +16,9 @@ def explain(job: Job, now: datetime) -> Told:
     causes = [*open_, *unwell] if any(map(_hinders, open_)) else [*unwell, *open_]
     if job.state == JobState.CANCELLED:
         causes.sort(key=lambda one: one.cause is not CANCELLED)
-    if job.state in JOB_ENDED and not job.numfiles and not causes:
-        causes = [Trouble(cause=NOTHING_FOUND, state=job.state, files=0, site=job.site.name)]
+    if not causes and not job.numfiles and not job.numopen:
+        nothing = NOTHING_FOUND if job.state in JOB_ENDED else NO_WORK
+        causes = [Trouble(cause=nothing, state=job.state.lower(), files=0, site=job.site.name)]
     return Told(
         job=job.pk,
         state=job.state,
@@ -35,16 +35,29 @@ def _hinders(trouble: Trouble) -> bool:
 
 
 def _summary(job: Job, causes: list[Trouble], now: datetime) -> str:
-    name = f"{'Plan' if is_plan(job.pk) else 'Job'} {job.pk} ({job.jobtype} at {job.site.name})"
+    name = f"{'Plan' if job.dry_run else 'Job'} {job.pk} ({job.jobtype} at {job.site.name})"
     stands = _STANDS[JobState(job.state)]
     if not causes:
-        done = job.numprocessedfiles + job.numskippedfiles
-        return f"{name} {stands}: {counted(done, 'file')} {'is as it was' if done == 1 else 'are as they were'} to be"
+        return f"{name} {stands}: {_did(job)}"
     if job.state == JobState.SUCCESS:
-        stands = "ended, but not with all that it was to do"
+        some = job.numprocessedfiles + job.numskippedfiles
+        stands = f"ended, but {'not with all' if some else 'with nothing'} that it was to do"
     first, due = causes[0], causes[0].next_try
     again = f"; the next try is in {max(0, round((due - now).total_seconds()))} s" if due else ""
-    return f"{name} {stands}: {first.sentence()}{again}"
+    who = f" ({first.reason})" if first.cause is CANCELLED else ""
+    return f"{name} {stands}: {first.sentence()}{who}{again}"
+
+
+def _did(job: Job) -> str:
+    """Say what a job did with which nothing is wrong: what it left alone is not as if it had been done."""
+    done, skipped = job.numprocessedfiles, job.numskippedfiles
+    said = [f"{counted(done, 'file')} {'is as it was' if done == 1 else 'are as they were'} to be"]
+    if skipped:
+        reason, path = failed.left_out(job)
+        example = f", {named(path)} for one: {reason}" if path is not None else ""
+        left = f"{counted(skipped, 'file')} {'was' if skipped == 1 else 'were'} left alone{example}"
+        said = [*said, left] if done else [left]
+    return " and ".join(said)
 
 
 _STANDS = {
@@ -53,5 +66,5 @@ _STANDS = {
     JobState.SUCCESS: "ended well",
     JobState.FAILURE: "failed, at least in part",
     JobState.SKIPPED: "had nothing to do",
-    JobState.CANCELLED: "was cancelled",
+    JobState.CANCELLED: "has ended",
 }

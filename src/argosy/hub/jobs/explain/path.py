@@ -12,12 +12,12 @@ from argosy.core.paths import absolute, below, display, to_json
 from argosy.core.states import JOB_OPEN, TASK_OPEN, FileState
 from argosy.hub.jobs.blobs import unpack_carried
 from argosy.hub.jobs.explain import waiting
-from argosy.hub.jobs.explain.causes import CANCELLED, NO_SITELINK, Cause, cause_of
+from argosy.hub.jobs.explain.causes import CANCELLED, NO_SITELINK, cause_of
+from argosy.hub.jobs.explain.failed import who_cancelled
 from argosy.hub.jobs.explain.words import Trouble, counted
 from argosy.hub.jobs.failures import results_of
 from argosy.hub.jobs.files import noted
 from argosy.hub.jobs.models import Job, Result, Task, TaskEntries
-from argosy.hub.jobs.plans.kept import is_plan
 from argosy.hub.sites.links import covering, links_of
 from argosy.hub.sites.models import Site
 
@@ -123,7 +123,7 @@ def _history(path: bytes, sites: Sequence[Site]) -> tuple[list[Happened], bool]:
 
 
 def _of_row(row: Result, path: bytes, sites: set[str]) -> Iterator[Happened]:
-    if is_plan(row.job_id):  # nothing happened
+    if row.job.dry_run:  # nothing happened
         return
     here = row.task.site.name in sites
     for each in noted(row):
@@ -176,20 +176,17 @@ def _last(history: Sequence[Happened], path: bytes) -> Iterator[Trouble]:
     if not history or history[0].state not in {FileState.FAILED, FileState.ABORTED, FileState.CANCELLED}:
         return
     last = history[0]
+    cancelled = last.state == FileState.CANCELLED
     yield Trouble(
-        cause=_cause(last),
+        cause=CANCELLED if cancelled else cause_of(last.error),
         state=last.state,
         files=1,
         site=last.site,
         step=last.step,
-        reason=last.reason,
+        reason=f"{last.reason}; {who_cancelled(Job.objects.get(pk=last.job))}" if cancelled else last.reason,
         path=path,
         jobs=(last.job,),
     )
-
-
-def _cause(last: Happened) -> Cause:
-    return CANCELLED if last.state == FileState.CANCELLED else cause_of(last.error, last.reason)
 
 
 def _unlinked(path: bytes, sites: Sequence[Site]) -> Iterator[Trouble]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Min, QuerySet, Sum
 from msgspec.structs import replace
 
+from argosy.core.entry import Entry
 from argosy.core.states import TaskState
 from argosy.hub.jobs.blobs import unpack_carried
 from argosy.hub.jobs.explain.causes import (
@@ -21,6 +22,7 @@ from argosy.hub.jobs.explain.causes import (
 )
 from argosy.hub.jobs.explain.words import Trouble, counted
 from argosy.hub.jobs.models import Job, Queue, Task, TaskEntries
+from argosy.hub.sites.links import covering, links_of
 from argosy.hub.sites.models import Datastore, Presence, Site
 from argosy.hub.sites.presence import last_heard, refusal, serving
 
@@ -31,6 +33,18 @@ FRESH = timedelta(seconds=30)
 """What is left of a lease that was renewed lately: half of one, of which agents renew every sixth part."""
 _AHEAD = 5
 """How many of the jobs ahead are named."""
+TO_STORES = {
+    "dynamo.tasks.adopt",
+    "dynamo.tasks.ensure_cloud_file_exists",
+    "dynamo.tasks.migrate",
+    "dynamo.tasks.move_in_cloud",
+    "dynamo.tasks.ngenea_sync_metadata",
+    "dynamo.tasks.recall",
+    "dynamo.tasks.remove_from_cloud",
+    "dynamo.tasks.reverse_stub",
+    "dynamo.tasks.verify",
+}
+"""Steps whose work is done with a datastore: one that does not answer is what they wait for."""
 
 
 def troubles(job: Job, now: datetime) -> list[Trouble]:
@@ -61,7 +75,7 @@ def _tried(site: Site, pending: QuerySet[Task]) -> Iterator[Trouble]:
     alike = pending.exclude(error="").values("tasktype", "error", "reason")
     for found in alike.annotate(files=Sum("numfiles"), due=Min("due"), first=Min("id")).order_by("first"):
         yield Trouble(
-            cause=cause_of(found["error"], found["reason"]),
+            cause=cause_of(found["error"]),
             state="waiting",
             files=found["files"] or 0,
             site=site.name,
@@ -107,14 +121,23 @@ def _running(site: Site, started: QuerySet[Task], now: datetime) -> Iterator[Tro
             next_try=None if heard else found["lease"],
         )
         if found["error"]:  # it was tried before, and this is how that went
-            yield replace(trouble, cause=cause_of(found["error"], found["reason"]))
+            yield replace(trouble, cause=cause_of(found["error"]))
         else:
-            yield _waits_for(trouble, down) if heard and (down := _store_down(site)) else trouble
+            yield (
+                _waits_for(trouble, down)
+                if heard and (down := _store_down(site, found["tasktype"], found["first"]))
+                else trouble
+            )
 
 
-def _store_down(site: Site) -> Datastore | None:
-    """Return a datastore of the site that did not answer when it was asked what it can do."""
-    return Datastore.objects.filter(links__site=site, abilities=None).exclude(trouble="").first()
+def _store_down(site: Site, step: str, task: int) -> Datastore | None:
+    """Return a datastore that the task needs and that did not answer when it was asked what it can do."""
+    first = _first_of(task)
+    if first is None or step not in TO_STORES:
+        return None
+    link, stored = covering(links_of(site), first.path), first.facts.stored
+    names = {link.datastore if link else "", stored.datastore if stored else ""}
+    return Datastore.objects.filter(name__in=names, abilities__isnull=True).exclude(trouble="").first()
 
 
 def _waits_for(trouble: Trouble, store: Datastore) -> Trouble:
@@ -155,6 +178,11 @@ def _all_of(cause: Cause, site: Site, tasks: QuerySet[Task], reason: str, since:
 
 
 def _path_of(task: int | None) -> bytes | None:
-    """Return the first path that a task has left."""
+    first = _first_of(task)
+    return first.path if first else None
+
+
+def _first_of(task: int | None) -> Entry | None:
+    """Return the first entry that a task has left."""
     entries = TaskEntries.objects.filter(task=task).order_by("-attempt").first()
-    return next((item.entry.path for item in unpack_carried(entries.blob)), None) if entries else None
+    return next((item.entry for item in unpack_carried(entries.blob)), None) if entries else None
