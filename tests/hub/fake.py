@@ -10,6 +10,7 @@ from argosy.core.entry import Entry, Kind
 from argosy.core.order import Order
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
+from argosy.hub.jobs import clock as hub
 from argosy.hub.jobs.delivery import Delivery
 from argosy.hub.jobs.models import Job
 from argosy.hub.jobs.services import Asked, submit
@@ -27,12 +28,22 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = dt.datetime.now(dt.UTC)
+        self.passed = 0.0
 
     def __call__(self) -> dt.datetime:
         return self.now
 
     def forward(self, seconds: float) -> None:
+        self.set(seconds)
+        self.passed += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set it to another time, as people do: nothing passes."""
         self.now += dt.timedelta(seconds=seconds)
+
+    def hub(self) -> hub.Clock:
+        """Return the clock of a hub that looks at this one."""
+        return hub.Clock(self, lambda: self.passed)
 
 
 def processed(order: Order, entry: Entry) -> Outcome:
@@ -45,7 +56,7 @@ class FakeAgent:
     def __init__(self) -> None:
         self.clock = Clock()
         self.rung: deque[tuple[str, str, int, str]] = deque()
-        self.delivery = Delivery(self, clock=self.clock)
+        self.delivery = Delivery(self, clock=self.clock.hub())
         self.tree: list[Entry] = []
         self.finds: dict[tuple[str, str], list[Entry]] = {}
         """What other discoveries find, by site and last word of the step."""

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from argosy.core.ready import ready
 from argosy.core.states import JobState
+from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.fields import IdField, StrictSerializer
 from argosy.hub.jobs import downloads, queries, removal, resubmission, services
 from argosy.hub.jobs.files import JobFiles, task_files
@@ -24,7 +25,6 @@ from argosy.hub.jobs.filters import (
     JobQuery,
     TaskFilesQuery,
     TaskQuery,
-    asked_of,
     file_state,
 )
 from argosy.hub.jobs.models import Job, Task
@@ -130,6 +130,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
 
     queryset = Job.objects.filter(removed=False).select_related("site", "owner")
     serializer_class = JobDetailSerializer
+    asks: type[Query] = JobQuery
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Job]]:
         """Return the short form for lists."""
@@ -138,12 +139,12 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     def get_queryset(self) -> QuerySet[Job]:
         """Return the jobs asked for."""
         jobs: QuerySet[Job] = super().get_queryset()
-        return queries.matching(jobs, asked_of(JobQuery, self.request)) if self.action == "list" else jobs
+        return queries.matching(jobs, asked_of(self)) if self.action == "list" else jobs
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answer a page of jobs, with the counts of `stats` beside it."""
         answer = super().list(request, *args, **kwargs)
-        answer.data["stats"] = queries.stats(self.queryset, asked_of(JobQuery, request))
+        answer.data["stats"] = queries.stats(self.queryset, asked_of(self))
         return answer
 
     @extend_schema(request=RegisterSerializer, responses={201: JobDetailSerializer})
@@ -167,7 +168,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
         job = self.get_object()
         sent = ChangeSerializer(job, data=request.data, context=self.get_serializer_context())
         sent.is_valid(raise_exception=True)
-        changed = services.cancel(job.pk) if "state" in sent.validated_data else job
+        changed = services.cancel(job.pk, by=request.user.get_username()) if "state" in sent.validated_data else job
         return Response(self.get_serializer(changed).data)
 
     def destroy(self, request: Request, pk: str) -> Response:
@@ -176,7 +177,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(responses=JobDetailSerializer(many=True))
-    @action(detail=False)
+    @action(detail=False, asks=Query)
     def recent(self, request: Request) -> Response:
         """Answer the five newest jobs, whatever their state."""
         page = self.paginate_queryset(list(queries.matching(self.get_queryset(), {})[:RECENT]))
@@ -186,20 +187,20 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     @action(detail=False)
     def stats(self, request: Request) -> Response:
         """Answer how many jobs there are of each type, state, day and site: the last week's, unless asked otherwise."""
-        return Response(queries.stats(self.get_queryset(), asked_of(JobQuery, request)))
+        return Response(queries.stats(self.get_queryset(), asked_of(self)))
 
     @extend_schema(parameters=[JobFilesQuery], responses=FileSerializer(many=True))
-    @action(detail=True)
+    @action(detail=True, asks=JobFilesQuery)
     def files(self, request: Request, pk: str) -> Response:
         """Answer the job's files and what became of them, page by page."""
-        category = file_state(asked_of(JobFilesQuery, request).get("category"))
+        category = file_state(asked_of(self).get("category"))
         return self.files_page(JobFiles(self.get_object(), category))
 
     @extend_schema(parameters=[DownloadQuery], responses={(200, "application/json"): FileSerializer(many=True)})
-    @action(detail=True, url_path="files/download")
+    @action(detail=True, url_path="files/download", asks=DownloadQuery, pagination_class=None)
     def download(self, request: Request, pk: str) -> StreamingHttpResponse:
         """Answer all of the job's files as one JSON or CSV file. What has arrived is whole if the answer ends well."""
-        job, asked = self.get_object(), asked_of(DownloadQuery, request)
+        job, asked = self.get_object(), asked_of(self)
         files = JobFiles(job, file_state(asked.get("category")))
         name = "-".join(["job", str(job.pk), *filter(None, [asked.get("category")]), "files"])
         return downloads.answer(request, files, kind=asked["file_format"], name=name)
@@ -208,7 +209,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel what of the job has not ended."""
-        job = services.cancel(self.get_object().pk)
+        job = services.cancel(self.get_object().pk, by=request.user.get_username())
         return Response(self.get_serializer(job).data, status.HTTP_201_CREATED)
 
     @extend_schema(request=ResubmitSerializer, responses={201: JobDetailSerializer})
@@ -226,6 +227,7 @@ class TaskViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     """Tasks."""
 
     queryset = Task.objects.exclude(job__in=Job.objects.filter(removed=True)).select_related("site")
+    asks: type[Query] = TaskQuery
     lookup_field = "taskid"
     lookup_value_regex = "[0-9a-fA-F-]{32,36}"
 
@@ -236,13 +238,13 @@ class TaskViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     def get_queryset(self) -> QuerySet[Task]:
         """Return the tasks asked for."""
         tasks: QuerySet[Task] = super().get_queryset()
-        return queries.matching_tasks(tasks, asked_of(TaskQuery, self.request)) if self.action == "list" else tasks
+        return queries.matching_tasks(tasks, asked_of(self)) if self.action == "list" else tasks
 
     @extend_schema(parameters=[TaskFilesQuery], responses=FileSerializer(many=True))
-    @action(detail=True)
+    @action(detail=True, asks=TaskFilesQuery)
     def files(self, request: Request, taskid: str) -> Response:
         """Answer what became of the task's files."""
-        asked = asked_of(TaskFilesQuery, request)
+        asked = asked_of(self)
         state = file_state(asked.get("state"))
         files = task_files(self.get_object(), state=state, kind=asked.get("type"), site=asked.get("site"))
         return self.files_page(files)

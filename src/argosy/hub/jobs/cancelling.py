@@ -25,9 +25,11 @@ WHERE task.job_id = %s AND task.state IN ({_OPEN}) AND task.queue <> %s AND entr
 def cancel_tasks(ledger: Ledger, job: Job) -> None:
     """Mark what had not ended; the entries it had left are cancelled. The counts of the job come with the ledger.
 
+    What acts before this one in the same transaction did to the tasks is seen, and those behind it see them cancelled.
+
     What a discovery was given is no file of the job: only what it found is.
     """
-    tasks = Task.objects.filter(job=job, state__in=before(TaskState.CANCELLED, TASK_NEXT))
+    tasks = ledger.tasks().filter(job=job, state__in=before(TaskState.CANCELLED, TASK_NEXT))
     working = tasks.exclude(queue=Queue.DISCOVERY)
     if connection.features.has_select_for_update:  # elsewhere nobody else writes meanwhile
         len(tasks.select_for_update().order_by("pk").values_list("pk"))
@@ -36,8 +38,9 @@ def cancel_tasks(ledger: Ledger, job: Job) -> None:
         cursor.execute(_NOTE, [state, state, False, _RAN, _WAITED, job.pk, Queue.DISCOVERY.value])
     working.update(**{_CANCELLED: _left()})
     ledger.count(job.pk, **_counts(tasks, working))
-    if tasks.update(state=TaskState.CANCELLED, completed=ledger.now):
-        changes.note_many(changes.Kind.TASK)
+    changes.note(changes.Kind.TASK, tasks.order_by().values_list("pk", flat=True)[: changes.MOST + 1])
+    tasks.update(state=TaskState.CANCELLED, completed=ledger.now)
+    ledger.known.forget()
 
 
 _CANCELLED = COLUMN[FileState.CANCELLED]

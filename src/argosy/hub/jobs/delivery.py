@@ -1,15 +1,13 @@
 """The hub as agents see it, and the sweep that lets nothing wait for ever."""
 
 import threading
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import product
 
 import structlog
 from django.db import connection
 from django.db.models import F
-from django.utils import timezone
 
 from argosy.core.errors import Unavailable
 from argosy.core.order import Order, StoreAccess
@@ -17,9 +15,10 @@ from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import TaskState
 from argosy.hub.common import changes
 from argosy.hub.jobs import bells, record
+from argosy.hub.jobs.clock import Clock, count_anew
 from argosy.hub.jobs.housekeeping import Housekeeping
 from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
-from argosy.hub.jobs.models import Queue, Task
+from argosy.hub.jobs.models import Queue
 from argosy.hub.jobs.offer import offer
 from argosy.hub.jobs.recorder import Recorder
 from argosy.hub.sites import presence, probes
@@ -43,18 +42,20 @@ EXPIRED_AT_ONCE = 200
 class Delivery:
     """Claims, batches and reports of agents; all of it is recorded by one thread, in few transactions."""
 
-    def __init__(self, bell: bells.Bell, *, clock: Callable[[], datetime] = timezone.now, lease: float = LEASE) -> None:
+    def __init__(self, bell: bells.Bell, *, clock: Clock | None = None, lease: float = LEASE) -> None:
         bells.hang(bell)
-        self._clock = clock
+        self._clock = clock or Clock()
         self._lease = lease
-        self._recorder = Recorder(clock)
+        self._recorder = Recorder(self._clock)
         self._housekeeping = Housekeeping(self._recorder)
         self._stopped = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
 
     def start(self) -> None:
-        """Begin to record and to sweep."""
+        """Begin to record and to sweep. What ran or waited when the hub ended is counted from now."""
         self._recorder.start()
+        lease, longest = timedelta(seconds=self._lease), timedelta(seconds=record.LONGEST)
+        self._recorder.record(lambda ledger: count_anew(ledger.now, lease, longest))
         self._sweeper.start()
 
     def stop(self) -> None:
@@ -96,7 +97,8 @@ class Delivery:
 
     def sweep(self) -> None:
         """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""
-        self._recorder.record(_expire)
+        expired = self._recorder.record(_expired)
+        self._recorder.each((partial(_expire, taskid=taskid), taskid) for taskid in expired)
         self._recorder.record(_offer_all)
 
     def adopt_orphans(self) -> None:
@@ -106,34 +108,43 @@ class Delivery:
 
     def _sweep_on(self) -> None:
         while not self._stopped.wait(PERIOD):
-            try:
-                self.sweep()
-                self._housekeeping.run(self._clock())
-            except Unavailable:
-                pass  # put off; the recorder has logged why
-            except Exception:
-                log.exception("sweep failed")
+            for act in (self.sweep, self._keep_house):
+                try:
+                    act()
+                except Unavailable:
+                    pass  # put off; the recorder has logged why
+                except Exception:
+                    log.exception("sweep failed")
         connection.close()
 
+    def _keep_house(self) -> None:
+        self._housekeeping.run(self._clock.now())
 
-def _expire(ledger: Ledger) -> None:
-    expired = Task.objects.filter(state=TaskState.STARTED, lease_until__lt=ledger.now)
-    tasks = list(expired.select_for_update()[:EXPIRED_AT_ONCE])
-    ledger.known.hold(tasks)
-    for task in tasks:
+
+def _expired(ledger: Ledger) -> list[str]:
+    expired = ledger.tasks().filter(state=TaskState.STARTED, lease_until__lt=ledger.now)
+    return [str(taskid) for taskid in expired.values_list("taskid", flat=True)[:EXPIRED_AT_ONCE]]
+
+
+def _expire(ledger: Ledger, taskid: str) -> None:
+    """Take the task from its attempt, unless that was heard of since the sweep looked."""
+    task = ledger.known.task(taskid)
+    if task and task.state == TaskState.STARTED and task.lease_until and task.lease_until < ledger.now:
         record.expire(ledger, task)
 
 
 def _offer_all(ledger: Ledger) -> None:
-    unanswered = Task.objects.filter(state=TaskState.PENDING, rung_at__lt=ledger.now - UNANSWERED)
+    unanswered = ledger.tasks().filter(state=TaskState.PENDING, rung_at__lt=ledger.now - UNANSWERED)
     unanswered.update(rung_at=None)
+    ledger.known.forget()
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)
 
 
 def _adopt(ledger: Ledger) -> None:
-    begun = Task.objects.filter(state=TaskState.STARTED)
+    begun = ledger.tasks().filter(state=TaskState.STARTED)
     begun.update(state=TaskState.PENDING, attempt=F("attempt") + 1, error=RESTARTED, reason=_BEGUN_AGAIN)
-    Task.objects.exclude(lease_until=None).update(lease_until=None)
-    Task.objects.filter(state__in=OPEN_TASK).update(rung_at=None)
+    ledger.tasks().exclude(lease_until=None).update(lease_until=None)
+    ledger.tasks().filter(state__in=OPEN_TASK).update(rung_at=None)
+    ledger.known.forget()
     changes.note_many(changes.Kind.TASK)
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)

@@ -30,8 +30,9 @@ class Failures:
         self._of.append((result, frozenset(paths)))
 
     def write(self) -> None:
-        """Write them, now that the results have keys."""
+        """Write them, once, now that the results have keys."""
         _FAILURES.add(list(self._rows()))
+        self._of.clear()
 
     def _rows(self) -> Iterator[Failure]:
         for result, paths in self._of:

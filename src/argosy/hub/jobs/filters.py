@@ -3,10 +3,10 @@
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from argosy.core.states import FileState, JobState, TaskState
-from argosy.hub.common.fields import IdField
+from argosy.hub.common.asked import Query
+from argosy.hub.common.fields import IdField, read_path
 from argosy.hub.jobs import queries
 from argosy.hub.jobs.given import LONGEST
 
@@ -15,8 +15,15 @@ class ManyField(serializers.ListField):
     """Values as repeated keys, or with commas between them."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        """Return all of them."""
-        return super().to_internal_value([part for text in data for part in str(text).split(",") if part])
+        """Return all of them.
+
+        Raises:
+            serializers.SkipField: there are none: that asks for nothing, as it does in fields of one value.
+        """
+        parts = [part for text in data for part in str(text).split(",") if part]
+        if not parts:
+            raise serializers.SkipField
+        return super().to_internal_value(parts)
 
 
 class OrderField(serializers.ChoiceField):
@@ -26,7 +33,7 @@ class OrderField(serializers.ChoiceField):
         super().__init__(choices=[*names, *(f"-{name}" for name in names)], required=False)
 
 
-class JobQuery(serializers.Serializer[Any]):
+class JobQuery(Query):
     """Which jobs."""
 
     created = serializers.ChoiceField(choices=[*queries.WINDOWS, "null"], required=False)
@@ -42,25 +49,22 @@ class JobQuery(serializers.Serializer[Any]):
     clientkey_ids = ManyField(child=IdField(), required=False)
     schedule_ids = ManyField(child=IdField(), required=False)
     input_paths_prefix = serializers.CharField(required=False)
+    input_paths_prefix_b64 = serializers.CharField(required=False, help_text="Its bytes, where they are not UTF-8.")
     input_path_prefix = serializers.CharField(required=False, help_text="Another name of input_paths_prefix.")
     ordering = OrderField("id", "jobtype", "site", "owner", "created", "started", "completed", "state")
 
-    def validate_input_paths_prefix(self, value: str) -> str:
-        """Refuse what is longer than what is kept to look for it."""
-        if len(value.encode()) > LONGEST:
-            raise serializers.ValidationError(f"Give {LONGEST} bytes at most.")
-        return value
-
-    validate_input_path_prefix = validate_input_paths_prefix
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return what is asked under the names that queries know."""
-        if prefix := attrs.pop("input_path_prefix", None):
-            attrs.setdefault("input_paths_prefix", prefix)
+        """Return what is asked under the names that queries know; refuse a prefix longer than what is kept of paths."""
+        _under_one_name(attrs, "input_paths_prefix", "input_path_prefix")
+        if {"input_paths_prefix", "input_paths_prefix_b64"} & set(attrs):
+            prefix = read_path(attrs, "input_paths_prefix")
+            if len(prefix) > LONGEST:
+                raise serializers.ValidationError({"input_paths_prefix": [f"Give {LONGEST} bytes at most."]})
+            attrs["input_paths_prefix"] = prefix
         return attrs
 
 
-class TaskQuery(serializers.Serializer[Any]):
+class TaskQuery(Query):
     """Which tasks."""
 
     tasktype = serializers.CharField(required=False)
@@ -70,36 +74,41 @@ class TaskQuery(serializers.Serializer[Any]):
     ordering = OrderField("id", "tasktype", "site", "created", "started", "completed", "state")
 
 
-class JobFilesQuery(serializers.Serializer[Any]):
+_STATES = [*(state.value for state in FileState), "failures"]
+
+
+class JobFilesQuery(Query):
     """Which files of a job."""
 
-    category = serializers.ChoiceField(choices=[*(state.value for state in FileState), "failures"], required=False)
+    category = serializers.ChoiceField(choices=_STATES, required=False)
+    state = serializers.ChoiceField(choices=_STATES, required=False, help_text="Another name of category.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return what is asked under one name."""
+        return _under_one_name(attrs, "category", "state")
 
 
 class DownloadQuery(JobFilesQuery):
     """Which files of a job, and as what."""
 
+    also_known = ()
     # not `format`, by which the framework would choose who renders the answer
     file_format = serializers.ChoiceField(choices=["json", "csv"], default="json")
 
 
-class TaskFilesQuery(serializers.Serializer[Any]):
+class TaskFilesQuery(Query):
     """Which files of a task."""
 
-    state = serializers.ChoiceField(choices=[*(state.value for state in FileState), "failures"], required=False)
+    state = serializers.ChoiceField(choices=_STATES, required=False)
     type = serializers.ChoiceField(choices=["file", "directory", "symlink", "other"], required=False)
     site = serializers.CharField(required=False)
 
 
-def asked_of(query: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Return what the query parameters ask for.
-
-    Raises:
-        serializers.ValidationError: one of them cannot be.
-    """
-    asked = query(data=request.query_params)
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)
+def _under_one_name(attrs: dict[str, Any], name: str, other: str) -> dict[str, Any]:
+    """Return what is asked, with the value of a parameter under the one of its two names."""
+    if other in attrs and attrs.setdefault(name, attrs[other]) != attrs.pop(other):
+        raise serializers.ValidationError({other: [f"This is another name of {name}: give one of them."]})
+    return attrs
 
 
 def file_state(name: str | None) -> FileState | None:

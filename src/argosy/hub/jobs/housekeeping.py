@@ -3,19 +3,20 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from cronsim import CronSim, CronSimError
 
 from argosy.core.config import HubConfig
-from argosy.core.errors import Invalid
+from argosy.core.errors import Invalid, Unavailable
 from argosy.core.report import Report
 from argosy.core.states import JobState
 from argosy.hub.common.models import Configuration
 from argosy.hub.jobs import record, removal
 from argosy.hub.jobs.cancelling import cancel_tasks
 from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
-from argosy.hub.jobs.models import Job, Task
+from argosy.hub.jobs.models import Job
 from argosy.hub.jobs.recorder import Recorder
 
 MOST = 200
@@ -49,15 +50,29 @@ class Housekeeping:
         self._due: dict[str, datetime] = {}
 
     def run(self, now: datetime) -> None:
-        """Do what is due, in transactions that keep nobody waiting."""
-        for name, act in CHORES.items():
-            if name not in self._due or self._due[name] <= now:
-                while self._recorder.record(act) >= MOST:
-                    pass
-                self._due[name] = next(_times(name, getattr(_schedules, name), now))
+        """Do what is due, in transactions that keep nobody waiting.
+
+        Raises:
+            Unavailable: something could not be recorded, and is done with the next call.
+        """
+        for name, chore in CHORES.items():
+            following = next(_times(name, getattr(_schedules, name), now))
+            self._due[name] = min(self._due.get(name, now), following)  # clocks are set back
+            if self._due[name] <= now:
+                self._do(name, chore)
+                self._due[name] = following
         until = time.monotonic() + A_WHILE
         while self._recorder.record(_purge) and time.monotonic() < until:
             pass
+
+    def _do(self, name: str, chore: "Chore") -> None:
+        try:
+            while chore(self._recorder) >= MOST:
+                pass
+        except Unavailable:
+            raise
+        except Exception:  # nothing that is wrong with one chore keeps the others from being done
+            log.exception("chore failed", chore=name)
 
 
 def _times(name: str, schedule: str, now: datetime) -> CronSim:
@@ -70,8 +85,8 @@ def _times(name: str, schedule: str, now: datetime) -> CronSim:
         ) from error
 
 
-def _expire(ledger: Ledger) -> int:
-    removal.expire(ledger.now)
+def _expire(recorder: Recorder) -> int:
+    recorder.record(lambda ledger: removal.expire(ledger.now))
     return 0
 
 
@@ -79,31 +94,51 @@ def _purge(_ledger: Ledger) -> bool:
     return removal.purge()
 
 
-def _cancel_left(ledger: Ledger) -> int:
+def _cancel_left(recorder: Recorder) -> int:
     """Cancel tasks that are open although their job was cancelled."""
-    left = Task.objects.filter(state__in=OPEN_TASK, job__state=JobState.CANCELLED).values("job").distinct()
-    jobs = list(Job.objects.filter(pk__in=left)[:MOST])
-    for job in jobs:
+    return recorder.each((partial(_cancel, pk=pk), "") for pk in recorder.record(_left))
+
+
+def _left(ledger: Ledger) -> list[int]:
+    left = ledger.tasks().filter(state__in=OPEN_TASK, job__state=JobState.CANCELLED)
+    return list(left.order_by("job").values_list("job", flat=True).distinct()[:MOST])
+
+
+def _cancel(ledger: Ledger, pk: int) -> None:
+    for job in Job.objects.filter(pk=pk):
         cancel_tasks(ledger, job)
-        log.warning("tasks of a cancelled job were left, and are cancelled", job=job.pk)
-    return len(jobs)
+        log.warning("tasks of a cancelled job were left, and are cancelled", job=pk)
 
 
-def _fail_inactive(ledger: Ledger) -> int:
+def _fail_inactive(recorder: Recorder) -> int:
     """Fail tasks that an agent began, was lost with, and nobody has taken up again for `task_invalidation_timeout`."""
-    minutes = Configuration.current().task_invalidation_timeout
-    since = ledger.now - timedelta(minutes=minutes)
-    tasks = list(Task.objects.filter(state__in=OPEN_TASK, lease_until__lt=since).select_for_update()[:MOST])
-    ledger.known.hold(tasks)
-    for task in tasks:
+    return recorder.each((partial(_fail, taskid=taskid), taskid) for taskid in recorder.record(_inactive))
+
+
+def _inactive(ledger: Ledger) -> list[str]:
+    inactive = ledger.tasks().filter(state__in=OPEN_TASK, lease_until__lt=_inactive_since(ledger))
+    return [str(taskid) for taskid in inactive.values_list("taskid", flat=True)[:MOST]]
+
+
+def _inactive_since(ledger: Ledger) -> datetime:
+    return ledger.now - timedelta(minutes=Configuration.current().task_invalidation_timeout)
+
+
+def _fail(ledger: Ledger, taskid: str) -> None:
+    """Fail the task, unless it was heard of since somebody looked."""
+    task = ledger.known.task(taskid)
+    if task and task.state in OPEN_TASK and task.lease_until and task.lease_until < _inactive_since(ledger):
+        minutes = Configuration.current().task_invalidation_timeout
         reason = f"{task.node} stopped answering, and nobody took the task up for {minutes} minutes: start an agent"
-        record.end(ledger, task, Report(task=str(task.taskid), attempt=task.attempt, error="lease_lost", reason=reason))
-    return len(tasks)
+        record.end(ledger, task, Report(task=taskid, attempt=task.attempt, error="lease_lost", reason=reason))
 
 
-CHORES: dict[str, Callable[[Ledger], int]] = {
+Chore = Callable[[Recorder], int]
+"""Does a part of what is to be done, and returns how much: `MOST` means that there may be more."""
+
+CHORES: dict[str, Chore] = {
     "expire_old_jobs_interval": _expire,
     "invalidate_cancelled_job_tasks_interval": _cancel_left,
     "inactive_tasks_interval": _fail_inactive,
 }
-"""What does a part of each chore, under the name its schedule has; `MOST` done means that there may be more."""
+"""The chores, under the names their schedules have."""

@@ -1,15 +1,18 @@
 """What one transaction has read: tasks and their entries for many acts at once, and each other thing once."""
 
+import json
 from collections.abc import Collection, Iterable
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from django.db import connection
 
 from argosy.core.order import Link, StoreAccess
 from argosy.core.ready import ready
 from argosy.hub.jobs.blobs import Carried, unpack_carried
-from argosy.hub.jobs.models import Submission, Task, TaskEntries
+from argosy.hub.jobs.models import Task, TaskEntries
 from argosy.hub.jobs.rows import Table
 from argosy.hub.sites.links import Linked
 from argosy.hub.sites.models import Datastore, Site, SiteLink
@@ -21,6 +24,18 @@ _ENTRIES = Table(TaskEntries)
 _SITES = Table(Site)
 _LINKS = Table(SiteLink)
 _DATASTORES = Table(Datastore)
+_ORDERED = """
+SELECT CAST(submission.rules AS text), job.dry_run FROM jobs_submission submission
+JOIN jobs_job job ON job.id = submission.job_id WHERE submission.id = %s
+"""
+
+
+class Ordered(NamedTuple):
+    """What is to be done for a submission."""
+
+    rules: list[Rule]
+    dry_run: bool
+    """Whether steps are only to say what they would do."""
 
 
 class Known:
@@ -32,14 +47,19 @@ class Known:
         self._sites: dict[int, Site] = {}
         self._linked: dict[int, Linked] = {}
         self._stores: dict[int, tuple[StoreAccess, ...]] = {}
+        self._ordered: dict[int, Ordered] = {}
 
     def load(self, taskids: Collection[str]) -> None:
         """Read these tasks."""
         self.hold(_TASKS.having("taskid", {key for taskid in taskids if (key := _uuid(taskid))}, lock=True))
 
-    def hold(self, tasks: Iterable[Task]) -> None:
-        """Remember these tasks."""
-        self._tasks |= {task.taskid: task for task in tasks}
+    def hold(self, tasks: Iterable[Task]) -> list[Task]:
+        """Remember these tasks, and return them: those that are known already as the acts so far left them."""
+        return [self._tasks.setdefault(task.taskid, task) for task in tasks]
+
+    def forget(self) -> None:
+        """Read tasks anew: a statement changed them in the database. All that acts changed is written there."""
+        self._tasks.clear()
 
     def task(self, taskid: str) -> Task | None:
         """Return the task, as the acts before this one left it; None where there is none."""
@@ -55,6 +75,11 @@ class Known:
         rows = [row for row in self._entries[task.pk] if row.attempt <= task.attempt]
         return max(rows, key=lambda row: row.attempt)
 
+    def left(self, task: Task, row: TaskEntries) -> None:
+        """Remember which entries the task has left from its next attempt on."""
+        self.row(task)
+        self._entries[task.pk].append(row)
+
     def _read_entries(self) -> None:
         """Read the entries of all tasks that are remembered: what one act needs, those beside it are likely to."""
         unread = {task.pk: list[TaskEntries]() for task in self._tasks.values() if task.pk not in self._entries}
@@ -65,6 +90,22 @@ class Known:
     def entries(self, task: Task) -> list[Carried]:
         """Return the entries the task has left."""
         return unpack_carried(self.row(task).blob)
+
+    def ordered(self, submission: int) -> Ordered:
+        """Return the rules of a submission, and whether its job is a plan.
+
+        Read in every transaction: one that was rolled back, and a restore, give the same number to another.
+        """
+        if submission not in self._ordered:
+            with connection.cursor() as cursor:
+                cursor.execute(_ORDERED, [submission])
+                rules, dry_run = cursor.fetchone()
+            self._ordered[submission] = Ordered(_decoded(rules), bool(dry_run))
+        return self._ordered[submission]
+
+    def rules(self, submission: int) -> list[Rule]:
+        """Return the rules of a submission."""
+        return self.ordered(submission).rules
 
     def site(self, pk: int) -> Site:
         """Return a site."""
@@ -96,9 +137,9 @@ def _link(link: SiteLink, store: Datastore) -> Link:
 
 
 @lru_cache(maxsize=256)
-def rules_of(submission: int) -> list[Rule]:
-    """Return the rules of a submission; they never change."""
-    return msgspec.convert(Submission.objects.values_list("rules", flat=True).get(pk=submission), ready(list[Rule]))
+def _decoded(rules: str) -> list[Rule]:
+    """Return what a text says, which is the same at all times and in all processes."""
+    return msgspec.convert(json.loads(rules), ready(list[Rule]))
 
 
 def _uuid(taskid: str) -> UUID | None:

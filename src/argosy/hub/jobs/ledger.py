@@ -8,10 +8,21 @@ from typing import Any
 import msgspec
 import structlog
 from django.db import DatabaseError, connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
+from argosy.core import wire
 from argosy.core.outcome import Outcome
-from argosy.core.states import JOB_NEXT, JOB_OPEN, TASK_NEXT, TASK_OPEN, FileState, JobState, TaskState, before
+from argosy.core.states import (
+    JOB_NEXT,
+    JOB_OPEN,
+    TASK_ENDED,
+    TASK_NEXT,
+    TASK_OPEN,
+    FileState,
+    JobState,
+    TaskState,
+    before,
+)
 from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.catalogue.services import record as record_unneeded
 from argosy.hub.catalogue.services import unneeded
@@ -27,6 +38,10 @@ from argosy.hub.sites.models import Site
 log = structlog.get_logger()
 
 OPEN_JOB, OPEN_TASK = sorted(JOB_OPEN), sorted(TASK_OPEN)
+LONGEST = 64 << 20
+"""Bytes that the entries of a task take when they are told of: a report says more of them, in one message, too."""
+SURELY = 1000
+"""Entries that never take more."""
 
 _CHANGING = (
     "state", "attempt", "failures", "started", "completed", "due", "rung_at", "lease_until", "node", "error",
@@ -54,7 +69,11 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """Collects, and writes everything at once: one statement for many rows, one update for each job."""
+    """Collects, and writes everything at once: one statement for many rows, one update for each job.
+
+    Acts on the same task meet here before the database knows of any. So there is one object for each task, a change of
+    state is counted where it is made, and who asks the database about tasks gets them by `tasks`.
+    """
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -65,7 +84,7 @@ class Ledger:
         self._changed: dict[int, tuple[Task, str, int]] = {}
         self._results: list[Result] = []
         self._failures = Failures()
-        self._late: set[tuple[int, int]] = set()
+        self._touched: set[int] = set()
         self._lanes: set[Lane] = set()
         self._begun: set[int] = set()
         self._walked: set[int] = set()
@@ -79,7 +98,10 @@ class Ledger:
         """Set values of a task and add to its counts; acts behind this one see them."""
         then = values.get("state", task.state)
         assert then == task.state or then in TASK_NEXT[TaskState(task.state)], f"{task}: {task.state} to {then}"
-        self._changed.setdefault(task.pk, (task, task.state, task.attempt))
+        known, _, _ = self._changed.setdefault(task.pk, (task, task.state, task.attempt))
+        assert known is task, f"{task} is changed as two objects: each loses what the other was told"
+        if then != task.state and then in TASK_ENDED:
+            self.count(task.job_id, numopen=-1, numbroken=int(then == TaskState.FAILURE))
         for column, value in values.items():
             setattr(task, column, value)
         for column, n in (counts or {}).items():
@@ -95,8 +117,9 @@ class Ledger:
 
     def keep(self, task: Task, carried: Sequence[Carried]) -> None:
         """Add which entries the task has left from its next attempt on."""
-        blob = pack_carried(carried)
-        self._entries.append(TaskEntries(task_id=task.pk, attempt=task.attempt + 1, count=len(carried), blob=blob))
+        row = TaskEntries(task_id=task.pk, attempt=task.attempt + 1, count=len(carried), blob=pack_carried(carried))
+        self.known.left(task, row)
+        self._entries.append(row)
 
     def wait(self, task: Task) -> None:
         """See to it that the task's site hears of what waits for it."""
@@ -144,10 +167,8 @@ class Ledger:
 
     def note_late(self, task: Task, attempt: int, outcomes: Iterable[Outcome]) -> None:
         """Add, once, what an attempt says that no longer had the task; nothing is counted."""
-        told = Result.objects.filter(task=task, attempt=attempt).exclude(blob=None)
-        if (task.pk, attempt) in self._late or told.exists():
+        if self.results().filter(task=task, attempt=attempt).exclude(blob=None).exists():
             return
-        self._late.add((task.pk, attempt))
         alike: defaultdict[FileState, list[Noted]] = defaultdict(list)
         for outcome in outcomes:
             alike[outcome.state].append(Noted(outcome=outcome))
@@ -162,6 +183,28 @@ class Ledger:
 
     def write(self) -> None:
         """Write all of it. Afterwards jobs that have nothing left to do have ended, and sites will be told of tasks."""
+        self._write_tasks()
+        record_unneeded(self._unneeded)
+        self._begin()
+        self._finish(self._write_counts())
+        offer(self._lanes, self.now)
+        self._note_changes()
+
+    def tasks(self) -> QuerySet[Task]:
+        """Return all tasks as the acts so far left them: what those changed is in the database afterwards.
+
+        Who changes tasks by a statement has them read anew then.
+        """
+        self._write_tasks()
+        return Task.objects.all()
+
+    def results(self) -> QuerySet[Result]:
+        """Return all results, with those of the acts so far."""
+        self._write_tasks()
+        return Result.objects.all()
+
+    def _write_tasks(self) -> None:
+        """Write what changed of tasks, what is new, and all that hangs on them."""
         self._write_changes()
         _TASKS.add([task for task, _ in self._tasks])
         for task, carried in self._tasks:
@@ -169,16 +212,14 @@ class Ledger:
         _ENTRIES.add(self._entries)
         _RESULTS.add(self._results)
         self._failures.write()
-        record_unneeded(self._unneeded)
-        self._begin()
-        self._finish(self._write_counts())
-        offer(self._lanes, self.now)
-        self._note_changes()
+        self._touched |= {task.pk for task, _ in self._tasks}
+        for written in (self._tasks, self._entries, self._results):
+            written.clear()
 
     def _note_changes(self) -> None:
         """See to it that those who listen to events hear of all this."""
         note(Kind.JOB, self._jobs.keys() | self._begun | self._walked)
-        note(Kind.TASK, self._changed.keys() | {task.pk for task, _ in self._tasks})
+        note(Kind.TASK, self._touched)
 
     def _write_changes(self) -> None:
         """Update the tasks, each only if it still is what was read."""
@@ -188,6 +229,8 @@ class Ledger:
             cursor.executemany(_UPDATE, [_row(*changed) for changed in self._changed.values()])
             if cursor.rowcount != len(self._changed):
                 raise DatabaseError("a task was changed by somebody else meanwhile")
+        self._touched |= self._changed.keys()
+        self._changed.clear()
 
     def _write_counts(self) -> list[int]:
         """Add to the counts of jobs, and return those that have no open task."""
@@ -233,14 +276,48 @@ def verdict(job: Job) -> JobState:
 
 
 def chunks(carried: Sequence[Carried], site: Site) -> Iterable[list[Carried]]:
-    """Yield the entries in batches of the site's size: as many files, and as much data, whichever is less."""
+    """Yield the entries in batches of the site's size: as many files, and as much data, whichever is less.
+
+    Entries that get each other's names stay together: in a batch alone they can swap. Where the site wants very many
+    files in a batch, it holds only as many as can be told of in one message.
+    """
     batch: list[Carried] = []
-    held = 0
-    for item in carried:
-        if batch and (len(batch) >= site.file_batch_size or held + item.entry.size > site.file_batch_gb << 30):
+    held = told = 0
+    for some in _together(carried):
+        size = sum(item.entry.size for item in some)
+        length = sum(map(_length, some)) if site.file_batch_size > SURELY else 0
+        full = len(batch) + len(some) > site.file_batch_size or held + size > site.file_batch_gb << 30
+        if batch and (full or told + length > LONGEST):
             yield batch
-            batch, held = [], 0
-        batch.append(item)
-        held += item.entry.size
+            batch, held, told = [], 0, 0
+        batch += some
+        held += size
+        told += length
     if batch:
         yield batch
+
+
+def _length(item: Carried) -> int:
+    return len(wire.dump(item.entry))
+
+
+def _together(carried: Sequence[Carried]) -> Iterable[Sequence[Carried]]:
+    """Yield each entry, with those that are to get its name, or have the one that it is to get."""
+    sources = {item.entry.source for item in carried if item.entry.source != item.entry.path}
+    if not any(item.entry.path in sources for item in carried):
+        return ((item,) for item in carried)
+    groups: dict[bytes, list[Carried]] = {}
+    for item in carried:
+        *others, group = sorted(_groups(groups, item), key=len) or [[]]
+        joined = [item, *(each for other in others for each in other)]
+        group += joined
+        groups |= {name: group for each in joined for name in _names(each)}
+    return {id(group): group for group in groups.values()}.values()
+
+
+def _groups(groups: dict[bytes, list[Carried]], item: Carried) -> Iterable[list[Carried]]:
+    return {id(group): group for name in _names(item) if (group := groups.get(name)) is not None}.values()
+
+
+def _names(item: Carried) -> Iterable[bytes]:
+    return (item.entry.path,) if item.entry.source is None else (item.entry.path, item.entry.source)

@@ -10,6 +10,7 @@ from django.db import models
 
 from argosy.core.states import FileState, JobState, TaskState
 from argosy.hub.sites.models import Site
+from argosy.hub.workflows.models import RESERVED
 
 
 class Queue(models.TextChoices):
@@ -40,7 +41,7 @@ COLUMN: dict[FileState, str] = {state: f"num{state.value}files" for state in Fil
 """Which column counts a state."""
 
 
-OWN = "gc"
+OWN = RESERVED
 """Type of the jobs that the hub begins for itself; lists show them only where they are asked for."""
 
 
@@ -64,6 +65,14 @@ class Job(Counted):
     """Tasks that ended in FAILURE."""
     resubmission_of = models.PositiveBigIntegerField(null=True, db_index=True)
     """The job that this one does again."""
+    only_failed = models.BooleanField(default=False)
+    """Whether it does again only what did not go well."""
+    dry_run = models.BooleanField(default=False)
+    """Whether it is a plan: it is from its beginning, or never."""
+    applies = models.PositiveBigIntegerField(null=True)
+    """The plan that this one does."""
+    cancelled_by = models.CharField(max_length=255, default="")
+    """Who cancelled it, in words; the user himself may be gone. Empty where nobody did, or nothing was noted."""
     removed = models.BooleanField(default=False)
     """Whether nobody is to see it any more: what is kept of it goes bit by bit, and the job last."""
 

@@ -51,7 +51,7 @@ def matching(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> QuerySet[Job]:
     if asked.get("hide_noop"):
         jobs = jobs.exclude(state=JobState.SUCCESS, numprocessedfiles=0)
     if prefix := asked.get("input_paths_prefix"):
-        jobs = under(jobs, prefix.encode())
+        jobs = under(jobs, prefix)
     return jobs.order_by(*_order(asked.get("ordering", "-id")))
 
 

@@ -3,27 +3,29 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 import msgspec
 import structlog
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Invalid, Restoring
+from argosy.core.errors import ArgosyError, Invalid, Restoring, Unsupported
 from argosy.core.order import Order, Policy
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
+from argosy.discoveries.base import discovery_of
 from argosy.hub.common import changes
 from argosy.hub.jobs import sinks
 from argosy.hub.jobs.blobs import Carried, unpack_noted
-from argosy.hub.jobs.known import Known, rules_of
+from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.ledger import Ending, Ledger, chunks
-from argosy.hub.jobs.models import COLUMN, Queue, Result, Task
-from argosy.hub.jobs.plans.kept import is_plan
+from argosy.hub.jobs.models import COLUMN, OWN, Queue, Task
 from argosy.hub.sites.links import mapped
 from argosy.hub.sites.models import Site
 from argosy.hub.workflows.rules import chosen
+from argosy.steps.base import HUBS
 
 log = structlog.get_logger()
 
@@ -35,9 +37,11 @@ STANDSTILL = timedelta(seconds=10)
 """How long nothing of a kind must have got through before what waits is held back with a task that failed."""
 RESTORED_WITHIN = timedelta(days=4)
 """How long an object may take to come back from an archive tier, at least, before its file fails."""
+MOST_FOUND = 2048
+"""Entries of the first batch of a discovery at most: of later ones, several times as many fit into a message."""
 _ANY_SIZE = 1 << 60
-_SOON, _SELDOM = 300.0, 3600.0
-"""Seconds until it is first looked for again, and between later looks at most."""
+_SOON, LONGEST = 300.0, 3600.0
+"""Seconds until it is first looked for again, and between later looks at most: no task waits longer for an attempt."""
 OUTAGE = timedelta(seconds=PATIENCE * (3 ** (ATTEMPTS - 1) - 1) / 2)
 """How long a place must have been dead before what waits for it ends with the task that was tried for the last time."""
 
@@ -51,7 +55,14 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
         return None
     until = ledger.now + timedelta(seconds=lease)
     started = task.started or ledger.now
-    ledger.change(task, state=TaskState.STARTED.value, started=started, lease_until=until, node=node[:255])
+    ledger.change(
+        task,
+        state=TaskState.STARTED.value,
+        started=started,
+        rung_at=ledger.now,
+        lease_until=until,
+        node=node[:255],
+    )
     ledger.began(task)
     return _order(ledger.known, task, lease, age=(ledger.now - started).total_seconds())
 
@@ -66,27 +77,43 @@ def _order(known: Known, task: Task, lease: float, *, age: float) -> Order:
         job=task.job_id,
         site=site.name,
         step=task.tasktype,
-        options=_options(task),
+        options=_options(known, task),
         entries=tuple(item.entry for item in known.entries(task)),
         lease=lease,
         links=tuple(known.linked(task.site_id).links),
         stores=known.stores(task.site_id),
         policy=_policy(site),
-        batch_files=sinks.BATCH if sunk else site.file_batch_size,
+        batch_files=sinks.BATCH if sunk else min(site.file_batch_size, MOST_FOUND),
         batch_bytes=_ANY_SIZE if sunk else site.file_batch_gb << 30,
         sequence=task.sequence,
-        dry_run=task.chain is not None and is_plan(task.job_id),
+        own=_is_own(task),
+        dry_run=_is_looked(task) and known.ordered(task.submission_id).dry_run,
         after=bytes(task.after) if task.after is not None else None,
     )
+
+
+def _is_looked(task: Task) -> bool:
+    """Say whether only to look makes a difference: a discovery of others may do anything, and must not in a plan."""
+    return task.chain is not None or discovery_of(task.tasktype) is not None
+
+
+def _is_own(task: Task) -> bool:
+    """Say whether it is one of the steps that only the hub's own jobs may have, and such a job has it."""
+    return task.tasktype in _hubs_steps() and task.job.jobtype == OWN
+
+
+@cache
+def _hubs_steps() -> frozenset[str]:
+    return frozenset(HUBS.names())
 
 
 def _policy(site: Site) -> Policy:
     return Policy(unguarded_stubs=site.unguarded_stubs, min_stub_size=site.min_stub_size, trash_days=site.trash_days)
 
 
-def _options(task: Task) -> dict[str, object]:
+def _options(known: Known, task: Task) -> dict[str, object]:
     if task.chain is not None:
-        return dict(rules_of(task.submission_id)[task.chain].chain[task.seq].options)
+        return dict(known.rules(task.submission_id)[task.chain].chain[task.seq].options)
     return dict(task.submission.options)
 
 
@@ -128,16 +155,16 @@ def report(ledger: Ledger, told: Report) -> None:
         return
     ledger.need_no_more(task, told.outcomes)
     if task.attempt != told.attempt or task.state != TaskState.STARTED:
-        ledger.note_late(task, told.attempt, told.outcomes)
         if task.attempt == told.attempt:
             ledger.change(task, lease_until=None)  # it does nothing any more
+        ledger.note_late(task, told.attempt, told.outcomes)
     elif _waits_for_restore(ledger, task, told):
         _put_off(ledger, task, told)
     elif told.error and told.retry and task.failures + 1 < ATTEMPTS:
         _retry(ledger, task, told)
     else:
         end(ledger, task, told)
-        if told.error and told.retry and not task.finds and _place_is_dead(task, since=ledger.now - OUTAGE):
+        if _of_a_place(told) and not task.finds and _place_is_dead(ledger, task, told, within=OUTAGE):
             _end_alike(ledger, task, told)
 
 
@@ -161,7 +188,7 @@ def _put_off(ledger: Ledger, task: Task, told: Report) -> None:
     ledger.change(task, ledger.note(task, endings))
     ledger.keep(task, rest)
     waited = (ledger.now - (task.started or ledger.now)).total_seconds()
-    delay = min(max(waited, _SOON), _SELDOM)
+    delay = min(max(waited, _SOON), LONGEST)
     reason = f"restore requested for {len(rest)} files: {awaited.reason}"
     again(ledger, task, reason=reason, error=Restoring.code, failures=0, delay=delay)
     log.info("task waits for objects", task=told.task, objects=len(rest), delay=delay)
@@ -208,35 +235,71 @@ def _retry(ledger: Ledger, task: Task, told: Report) -> None:
         ledger.change(task, ledger.note(task, endings))
         ledger.keep(task, rest)
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
-    if _place_is_dead(task, since=ledger.now - STANDSTILL):
-        due = ledger.now + timedelta(seconds=delay)
-        waiting = _waiting_alike(task).filter(failures=0)
-        if waiting.update(due=due, rung_at=None, error=told.error, reason=told.reason):
-            changes.note_many(changes.Kind.TASK)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
+    if _of_a_place(told) and _place_is_dead(ledger, task, told, within=STANDSTILL):
+        _hold_back_alike(ledger, task, told, due=ledger.now + timedelta(seconds=delay))
 
 
-def _waiting_alike(task: Task) -> QuerySet[Task]:
-    """Return the tasks of the job that wait for the same place to do the same."""
-    alike = Task.objects.filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype, chain=task.chain)
-    return alike.filter(state=TaskState.PENDING).exclude(pk=task.pk).exclude(error=Restoring.code)
+def _of_a_place(told: Report) -> bool:
+    """Say whether the attempt ended for something that others meet as well, such as a store that does not answer."""
+    own_faults = {ArgosyError.code, Invalid.code, Unsupported.code}
+    return bool(told.error) and told.retry and told.error not in own_faults
 
 
-def _place_is_dead(task: Task, *, since: datetime) -> bool:
-    """Say whether none of the tasks like this one got through: it is the place then, and not something in the task."""
-    ended = Task.objects.filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype, completed__gte=since)
-    return not ended.filter(state__in=(TaskState.SUCCESS, TaskState.ERROR)).exists()
+def _place_is_dead(ledger: Ledger, task: Task, told: Report, *, within: timedelta) -> bool:
+    """Say whether it is the place, and not something in the task: none of the tasks like it gets through.
+
+    None has ended well lately, and none has been at it for longer than it would have taken to fail as this one did.
+    """
+    alike = _alike(ledger, task)
+    through = alike.filter(completed__gte=ledger.now - within, state__in=(TaskState.SUCCESS, TaskState.ERROR))
+    patience = min(max(2 * timedelta(seconds=told.seconds), STANDSTILL), OUTAGE)
+    at_it = alike.filter(state=TaskState.STARTED, rung_at__lt=ledger.now - patience, lease_until__gte=ledger.now)
+    return not through.exists() and not at_it.exists()
+
+
+def _met_by_others(ledger: Ledger, task: Task) -> bool:
+    """Say whether another task like it has failed, too, since shortly before this one began."""
+    begun = (task.started or ledger.now) - OUTAGE
+    tried = _alike(ledger, task).filter(
+        failures__gt=0, state__in=(TaskState.PENDING, TaskState.STARTED, TaskState.FAILURE)
+    )
+    return tried.filter(Q(completed=None) | Q(completed__gte=begun)).exists()
+
+
+def _alike(ledger: Ledger, task: Task) -> QuerySet[Task]:
+    """Return the other tasks of the job that do the same at the same place."""
+    return ledger.tasks().filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype).exclude(pk=task.pk)
+
+
+def _waiting_alike(ledger: Ledger, task: Task) -> QuerySet[Task]:
+    """Return those of them that wait, of the same chain."""
+    waiting = _alike(ledger, task).filter(chain=task.chain, state=TaskState.PENDING)
+    return waiting.exclude(error=Restoring.code)
+
+
+def _hold_back_alike(ledger: Ledger, task: Task, told: Report, *, due: datetime) -> None:
+    """Have what waits for the place wait as long; but for one task, where no other than this was tried yet."""
+    waiting = _waiting_alike(ledger, task).filter(failures=0)
+    if not _met_by_others(ledger, task) and (one := waiting.order_by("pk").first()):
+        waiting = waiting.exclude(pk=one.pk)
+    if waiting.update(due=due, rung_at=None, error=told.error, reason=told.reason):
+        changes.note_many(changes.Kind.TASK)
+    ledger.known.forget()
 
 
 def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:
-    """End what waits for a place that has been dead through all attempts, so that other work has the site's slots."""
-    for waiting in _waiting_alike(task):
-        ledger.known.hold([waiting])
+    """End what waits for a place that has been dead through all attempts, so that other work has the site's slots.
+
+    Where no other task was tried it may be this one's own fault: what waits is tried then.
+    """
+    if not _met_by_others(ledger, task):
+        return
+    for waiting in ledger.known.hold(_waiting_alike(ledger, task)):
         counts = _all_failed(ledger, waiting, told)
         ledger.change(
             waiting, counts, state=TaskState.FAILURE.value, completed=ledger.now, error=told.error, reason=told.reason
         )
-        ledger.count(waiting.job_id, numopen=-1, numbroken=1)
 
 
 def end(ledger: Ledger, task: Task, told: Report) -> None:
@@ -258,7 +321,6 @@ def end(ledger: Ledger, task: Task, told: Report) -> None:
         error=told.error,
         reason=told.reason,
     )
-    ledger.count(task.job_id, numopen=-1, numbroken=int(state is TaskState.FAILURE))
     if state is not TaskState.SUCCESS:
         log.warning("task ended", task=told.task, job=task.job_id, state=state.value, reason=told.reason)
 
@@ -295,7 +357,7 @@ def _left(item: Carried, told: Report) -> Ending:
 
 def _found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]:
     """Start the chains of the rules that match the entries; return counts for the task."""
-    rules = rules_of(task.submission_id)
+    rules = ledger.known.rules(task.submission_id)
     chains: dict[int, list[Carried]] = {}
     endings: list[Ending] = []
     size = 0
@@ -323,24 +385,25 @@ def _taken(ledger: Ledger, task: Task, entries: Sequence[Entry], sink: sinks.Sin
 
 def _unwalked(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
     """Record paths that could not be looked at, each once: an attempt says again what those before it said."""
-    said = _said_before(task) if outcomes and task.attempt > 1 else set()
+    said = _said_before(ledger, task) if outcomes and task.attempt > 1 else set()
     endings = [Ending(outcome, final=outcome.state) for outcome in outcomes if outcome.entry.path not in said]
     ledger.count(task.job_id, numfiles=len(endings))
     return ledger.note(task, endings)
 
 
-def _said_before(task: Task) -> set[bytes]:
+def _said_before(ledger: Ledger, task: Task) -> set[bytes]:
     """Return the paths that earlier attempts could not look at."""
     states = [state.value for state in FileState if not state.goes_on]
-    told = Result.objects.filter(task=task, attempt__lt=task.attempt, final__in=states).values_list("blob", flat=True)
-    return {noted.outcome.entry.path for blob in told if blob is not None for noted in unpack_noted(blob)}
+    told = ledger.results().filter(task=task, attempt__lt=task.attempt, final__in=states)
+    blobs = told.exclude(blob=None).values_list("blob", flat=True)
+    return {noted.outcome.entry.path for blob in blobs if blob for noted in unpack_noted(blob)}
 
 
 def _passed(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> tuple[list[Ending], list[Carried]]:
     """Hand on the entries that go on; return how each ended here, and the entries without an outcome."""
     assert task.chain is not None
     pairs, rest = _paired(ledger.known.entries(task), outcomes)
-    last = task.seq + 1 == len(rules_of(task.submission_id)[task.chain].chain)
+    last = task.seq + 1 == len(ledger.known.rules(task.submission_id)[task.chain].chain)
     endings = [_ending(item, outcome) for item, outcome in pairs if last or not outcome.state.goes_on]
     if last:
         return endings, rest
@@ -381,7 +444,7 @@ def _pass_on(ledger: Ledger, task: Task, chain: int, seq: int, carried: Sequence
     """Start link `seq` of a chain for the entries; return, as failed, those that have no place at its site."""
     if not carried:
         return []
-    link = rules_of(task.submission_id)[chain].chain[seq]
+    link = ledger.known.rules(task.submission_id)[chain].chain[seq]
     there, lost = _moved(ledger, task, link.site, carried)
     for some in chunks(there, ledger.known.site(link.site)):
         following = Task(job_id=task.job_id, submission_id=task.submission_id, site_id=link.site, parent=task)

@@ -3,18 +3,20 @@
 A commit waits for the disk, and SQLite lets one writer in at a time: many small tasks a second need to share both.
 """
 
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from argosy.core.errors import Unavailable
+from argosy.core.faults import HubAway, HubFull
 from argosy.hub.common.disk import explained, is_full
+from argosy.hub.jobs.clock import Clock, move
 from argosy.hub.jobs.ledger import Ledger
 
 T = TypeVar("T")
@@ -25,13 +27,16 @@ Ticket = tuple[Act, str, "Future[Any]"]
 MOST = 64
 """Acts of one transaction: enough to share a commit, few enough not to keep the API from writing."""
 
+_NO_CONNECTION = "08"
+"""How the SQLSTATE of such errors begins."""
+
 log = structlog.get_logger()
 
 
 class Recorder:
     """A thread and its queue."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -56,12 +61,23 @@ class Recorder:
             Unavailable: the hub is stopping, or the database does not take it; nothing of it was recorded.
             ArgosyError: what the act raised; nothing of it was recorded.
         """
+        return self._hand_in(act, task).result()
+
+    def each(self, acts: Iterable[tuple[Act, str]]) -> int:
+        """Record acts on tasks, and return how many were. One that cannot be is logged, and harms no other.
+
+        Raises:
+            Unavailable: the hub is stopping.
+        """
+        return sum(map(_recorded, [self._hand_in(act, task) for act, task in acts]))
+
+    def _hand_in(self, act: Callable[[Ledger], T], task: str) -> "Future[T]":
         answer: Future[T] = Future()
         with self._door:  # nothing comes in behind the ticket that ends the queue
             if self._stopping:
-                raise Unavailable("the hub is stopping")
+                raise HubAway("the hub is stopping")
             self._queue.put((act, task, answer))
-        return answer.result()
+        return answer
 
     def _run(self) -> None:
         while (tickets := self._waiting()) is not None:
@@ -86,12 +102,17 @@ class Recorder:
         return tickets
 
     def _together(self, tickets: list[Ticket]) -> None:
-        """Record all in one transaction; where one of them breaks it, each in its own, so that it harms only itself."""
+        """Record all in one transaction; where one of them breaks it, each in its own, so that it harms only itself.
+
+        Where nothing was begun, since the database is locked or away, nobody waits for it a second time.
+        """
         try:
             answers = self._commit(tickets)
         except Exception as error:  # noqa: BLE001 - whoever waits for the ticket is told
-            if len(tickets) == 1:
-                tickets[0][2].set_exception(_translated(error))
+            if len(tickets) == 1 or _is_unanswered(error):
+                translated = _translated(error)
+                for _, _, future in tickets:
+                    future.set_exception(translated)
             else:
                 for ticket in tickets:
                     self._together([ticket])
@@ -101,18 +122,38 @@ class Recorder:
 
     def _commit(self, tickets: list[Ticket]) -> list[Any]:
         with transaction.atomic():
-            ledger = Ledger(self._clock())
+            now, leap = self._clock.look()
+            if leap:
+                move(leap)
+            ledger = Ledger(now)
             ledger.known.load([task for _, task, _ in tickets if task])
             answers = [act(ledger) for act, _, _ in tickets]
             ledger.write()
+        self._clock.follow(leap)
         return answers
+
+
+def _recorded(answer: "Future[Any]") -> bool:
+    error = answer.exception()
+    if error is not None and not isinstance(error, Unavailable):  # which is logged where it was met
+        log.error("not recorded", exc_info=error)
+    return error is None
+
+
+def _is_unanswered(error: Exception) -> bool:
+    """Say whether the database takes nothing, whatever it is asked to: it is locked, or cannot be reached."""
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    state = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(error, OperationalError) and (state is None or state.startswith(_NO_CONNECTION))
 
 
 def _translated(error: Exception) -> Exception:
     if isinstance(error, DatabaseError):
         connection.close()  # a server that went away and came back needs another
         if is_full(error):
-            return Unavailable(f"the hub cannot record: {explained()}")
+            return HubFull(f"the hub cannot record: {explained()}")
         log.error("not recorded", exc_info=error)
-        return Unavailable(f"the hub cannot record: {error}")
+        return HubAway(f"the hub cannot record: {error}")
     return error

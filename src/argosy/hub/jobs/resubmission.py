@@ -1,17 +1,19 @@
 """Jobs done again: all of them, or only what did not go well."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import msgspec
 import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid, NotFound
 from argosy.core.ready import ready
-from argosy.core.states import JOB_ENDED, FileState
+from argosy.core.states import JOB_ENDED, FileState, JobState
 from argosy.hub.jobs.blobs import Noted, unpack_carried
 from argosy.hub.jobs.files import noted
 from argosy.hub.jobs.ledger import OPEN_JOB
@@ -23,6 +25,8 @@ NOT_WELL = (FileState.FAILED, FileState.ABORTED)
 """What is done again where only that is wanted."""
 MOST = 100_000
 """Files that are done again one by one; a job with more is done again as a whole, which skips what is as wanted."""
+QUICK = timedelta(seconds=10)
+"""Within it the same asked for again is the same: somebody clicked twice, or the first answer was lost."""
 _AT_ONCE = 200
 """Results that are read at once."""
 _WALKS = Q(chain=None, queue=Queue.DISCOVERY)
@@ -35,7 +39,8 @@ log = structlog.get_logger()
 def resubmit(pk: int, *, owner: User | None, only_failed: bool = False) -> Job:
     """Return a new job that does the same over the same paths, or over the files that failed or were aborted.
 
-    While the job has not ended, nothing happens and it is returned; while one that does it again has not, that one.
+    While the job has not ended, nothing happens and it is returned; while one that does the same of it again has not,
+    and shortly after one was asked for, that one.
 
     Raises:
         NotFound: there is no such job.
@@ -46,18 +51,25 @@ def resubmit(pk: int, *, owner: User | None, only_failed: bool = False) -> Job:
         raise NotFound(f"there is no job {pk}")
     if job.state not in JOB_ENDED:
         return job
-    again = Job.objects.filter(resubmission_of=pk, state__in=OPEN_JOB, removed=False).first()
-    return again or _again(job, owner=owner, only_failed=only_failed)
+    again = Job.objects.filter(resubmission_of=pk, only_failed=only_failed, removed=False)
+    now = timezone.now()
+    quick = Q(created__range=(now - QUICK, now + QUICK)) & ~Q(state=JobState.CANCELLED)
+    return again.filter(Q(state__in=OPEN_JOB) | quick).first() or _again(job, owner=owner, only_failed=only_failed)
 
 
 def _again(job: Job, *, owner: User | None, only_failed: bool) -> Job:
     if job.jobtype == OWN:
         raise Invalid(f"job {job.pk} is the hub's own: `argosy gc` begins another")
+    if job.applies is not None:
+        raise Invalid(
+            f"job {job.pk} applied plan {job.applies}: apply that again for what still is as it was seen, or plan again"
+        )
     wanted = list(_not_well(job) if only_failed else _everything(job))
     if not wanted:
         what = "no file of it failed or was aborted" if only_failed else "nothing was submitted to it"
         raise Invalid(f"job {job.pk} cannot be resubmitted: {what}")
     made = record(wanted[0], owner=owner, resubmission_of=job.pk)
+    Job.objects.filter(pk=made.pk).update(only_failed=only_failed)
     for more in wanted[1:]:
         record(msgspec.structs.replace(more, job=made.pk), owner=owner)
     made.refresh_from_db()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid, NotFound
-from argosy.core.paths import absolute, below, display
+from argosy.core.paths import absolute, below, quoted
 from argosy.core.states import JOB_NEXT, JobState, before
 from argosy.discoveries.base import task_of
 from argosy.hub.common import changes
@@ -151,8 +151,10 @@ def register(*, site: str, jobtype: str, given: Sequence[Entry], discovery: str 
 
 
 @transaction.atomic
-def cancel(pk: int) -> Job:
+def cancel(pk: int, *, by: str = "the hub itself") -> Job:
     """End the job: nothing of it starts any more, what runs is told to stop. Harmless when repeated.
+
+    `by`: who wants it, as people are told; where it was cancelled before, who did that stays.
 
     Raises:
         NotFound: there is no such job.
@@ -162,11 +164,11 @@ def cancel(pk: int) -> Job:
     if job is None:
         raise NotFound(f"there is no job {pk}")
     running = Job.objects.filter(pk=pk, state__in=before(JobState.CANCELLED, JOB_NEXT))
-    if running.update(state=JobState.CANCELLED, completed=ledger.now):
+    if running.update(state=JobState.CANCELLED, completed=ledger.now, cancelled_by=by):
         cancel_tasks(ledger, job)
         ledger.write()
         changes.note(changes.Kind.JOB, [pk])
-        log.info("job cancelled", job=pk)
+        log.info("job cancelled", job=pk, by=by)
     job.refresh_from_db()
     return job
 
@@ -179,6 +181,8 @@ def _planned(asked: Asked) -> _Plan:
     rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
     discovery, options = planned_discovery(workflow, asked.discovery, values)
     given = _given(asked.paths, site)
+    if discovery is not None:
+        _expect_plain(given, discovery)
     for rule in rules:
         _check_links(rule.chain, site, given)
     return _Plan(
@@ -205,14 +209,27 @@ def _given(entries: Sequence[Entry], site: Site) -> list[Carried]:
     for entry in entries:
         path = _inside(entry.path, roots, site)
         source = None if entry.source is None else _inside(entry.source, roots, site)
-        unique.setdefault(path, Carried(entry=Entry(path=path, state=entry.state, source=source)))
+        item = Carried(entry=Entry(path=path, state=entry.state, source=source))
+        if unique.setdefault(path, item) != item:
+            raise Invalid(f"path {quoted(path)} is given twice, with different states or sources: leave one out")
     return list(unique.values())
+
+
+def _expect_plain(given: Sequence[Carried], discovery: str) -> None:
+    """See to it that nothing is said of the paths that a discovery would not heed."""
+    for item in given:
+        said = "state" if item.entry.state else "source"
+        if item.entry.state or item.entry.source is not None:
+            raise Invalid(
+                f"path {quoted(item.entry.path)} is given with a {said}, which counts where paths are taken as they "
+                f"are, and discovery {discovery} finds others: leave out the {said}, or have `discovery` null"
+            )
 
 
 def _inside(path: bytes, roots: Sequence[bytes], site: Site) -> bytes:
     path = absolute(path)
     if roots and not any(below(path, root) for root in roots):
-        raise Invalid(f"path {display(path)!r} is outside the roots of site {site.name}: {', '.join(site.roots)}")
+        raise Invalid(f"path {quoted(path)} is outside the roots of site {site.name}: {', '.join(site.roots)}")
     return path
 
 
@@ -234,11 +251,13 @@ def _check_links(chain: Sequence[Link], site: Site, given: Sequence[Carried]) ->
 @transaction.atomic
 def _record(plan: _Plan, asked: Asked, *, owner: User | None, resubmission_of: int | None) -> Job:
     ledger = Ledger(timezone.now())
-    row = _job(plan, ledger.now, owner, resubmission_of) if asked.job is None else _open_job(asked.job)
     if asked.job is not None:
+        row = _open_job(asked.job)
         plans.expect_alike(row, dry_run=asked.dry_run)
-    elif asked.dry_run:
-        plans.begin(row, plan.rules, plan.discovery)
+    else:
+        row = _job(plan, ledger.now, owner, resubmission_of, dry_run=asked.dry_run)
+        if asked.dry_run:
+            plans.begin(row, plan.rules, plan.discovery)
     first, last = bounds(plan.given)
     submission = Submission.objects.create(
         job=row,
@@ -265,7 +284,7 @@ def _to_ask_again(asked: Asked, plan: _Plan) -> dict[str, Any]:
     return again
 
 
-def _job(plan: _Plan, now: datetime, owner: User | None, resubmission_of: int | None) -> Job:
+def _job(plan: _Plan, now: datetime, owner: User | None, resubmission_of: int | None, *, dry_run: bool) -> Job:
     return Job.objects.create(
         jobtype=plan.workflow.name,
         site=plan.site,
@@ -274,6 +293,7 @@ def _job(plan: _Plan, now: datetime, owner: User | None, resubmission_of: int | 
         fields=plan.fields,
         discovery=plan.discovery,
         resubmission_of=resubmission_of,
+        dry_run=dry_run,
     )
 
 
@@ -281,6 +301,8 @@ def _open_job(pk: int) -> Job:
     job = Job.objects.select_for_update().filter(pk=pk, removed=False).first()
     if job is None:
         raise NotFound(f"there is no job {pk} to add to")
+    if job.jobtype == OWN:
+        raise Invalid(f"job {pk} is the hub's own: submit without `job` to begin another")
     if job.state not in OPEN_JOB:
         raise Invalid(f"job {pk} has ended ({job.state}): submit without `job` to begin another")
     job.dir_walk_complete = False

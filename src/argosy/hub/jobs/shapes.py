@@ -13,7 +13,6 @@ from argosy.hub.common.fields import read_path
 from argosy.hub.jobs.files import FileNote, task_files
 from argosy.hub.jobs.given import given_paths, paths_of
 from argosy.hub.jobs.models import Job, Task
-from argosy.hub.jobs.plans.kept import is_plan
 
 
 class GivenSerializer(serializers.Serializer[Any]):
@@ -32,7 +31,7 @@ class GivenSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError(["A path is a string or an object with path, state and source."])
         if unknown := sorted(set(sent) - set(self.fields)):
             raise serializers.ValidationError([f"A path has no {unknown[0]!r}."])
-        state = sent.get("state") or ""
+        state = "" if sent.get("state") is None else sent["state"]
         if not isinstance(state, str):
             raise serializers.ValidationError({"state": ["A state is a string."]})
         source = read_path(sent, "source") if {"source", "source_b64"} & set(sent) else None
@@ -109,19 +108,12 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     schedule = serializers.CharField(read_only=True, allow_null=True, default=None)
     runtime = RuntimeField(source="*")
 
-    dry_run = serializers.SerializerMethodField()
-
     class Meta:
         """Fields."""
 
         model = Job
         fields: tuple[str, ...] = _JOB
         read_only_fields = _JOB
-
-    @extend_schema_field(OpenApiTypes.BOOL)
-    def get_dry_run(self, job: Job) -> bool:
-        """Return whether the job is a plan: it changes nothing."""
-        return is_plan(job.pk)
 
 
 class JobDetailSerializer(JobSerializer):
