@@ -298,6 +298,20 @@ def test_a_database_that_stays_busy_is_answered_with_503(api, two_sites, data_di
     connection.close()
 
 
+def test_a_database_that_cannot_be_opened_for_now_is_answered_with_503(tmp_path):
+    import sqlite3
+
+    from django.db import OperationalError
+
+    from argosy.hub.common.problems import handle
+
+    with pytest.raises(sqlite3.OperationalError) as raised:  # so it looks when too many files are open
+        sqlite3.connect(tmp_path / "none" / "hub.sqlite3")
+    error = OperationalError(*raised.value.args)
+    error.__cause__ = raised.value  # as the framework does it
+    assert handle(error, {}).status_code == 503
+
+
 def test_nothing_but_tokens_is_given_without_a_token(anonymous, api, job):
     schema = api.get("/api/schema/?format=json").json()
     seen = set()

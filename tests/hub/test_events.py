@@ -4,6 +4,7 @@ import json
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -312,12 +313,16 @@ def test_more_changes_than_are_kept_apart_are_told_as_a_reset_never_as_nothing(h
     assert reader.last("reset") == {"reason": "gone"}
 
 
-def test_to_cancel_a_job_has_those_who_watch_tasks_look_again(hub, token):
-    job = start("premigrate")
-    reader = Reader(hub, token, jobs=[job.pk])
-    reader.await_(lambda: reader.last("task") or len(reader.of("job")))
+def test_to_cancel_a_job_is_told_of_its_tasks_and_has_nobody_begin_anew(hub, token):
+    job, other = start("premigrate"), start("premigrate")
+    reader, elsewhere = Reader(hub, token, jobs=[job.pk]), Reader(hub, token, jobs=[other.pk])
+    for one in (reader, elsewhere):
+        one.await_(lambda: one.of("job"))  # noqa: B023 - it is called here
     cancel(job.pk)
-    reader.await_(lambda: ended(reader, job) and len(reader.of("reset")) >= 2)
+    reader.await_(lambda: ended(reader, job) and reader.last("task").get("state") == "CANCELLED")
+    counted(other)
+    elsewhere.await_(lambda: elsewhere.job(other).get("numfiles") == 1)
+    assert [len(one.of("reset")) for one in (reader, elsewhere)] == [1, 1]
 
 
 def test_everybody_hears_of_the_jobs_that_the_api_lists_for_him_and_of_no_others(hub, token, ann):
@@ -340,6 +345,42 @@ def test_who_may_no_longer_is_put_out_while_he_listens(token, ann):
         ann.save()
         reader.await_(reader.ended.is_set)
         assert not other.ended.is_set()
+
+
+def test_who_may_no_longer_is_put_out_though_events_cannot_be_made(token, ann):
+    own = changes.Changes()
+    with serving(recheck=0.1, changes=own) as served:
+        reader = Reader(served, str(AccessToken.for_user(ann)), types=["site"])
+        own.add(changes.Kind.SITE, ["no number"])  # type: ignore[list-item]  # a question that the database refuses
+        ann.is_active = False
+        ann.save()
+        reader.await_(reader.ended.is_set)
+
+
+def test_a_change_does_not_put_off_the_look_whether_all_still_may():
+    feed = Feed(changes=changes.Changes(), recheck=1.5)
+    feed.start()
+    before = feed._checked
+    until(lambda: feed._checked > before)
+    looked = feed._checked
+    until(lambda: time.monotonic() > looked + 1.3)
+    feed._due.set()
+    until(lambda: feed._checked > looked)
+    feed.stop()
+    assert feed._checked - looked < 2.5
+
+
+def test_who_reads_nothing_is_put_out_all_the_same_when_his_login_has_run_out(ann):
+    short = AccessToken.for_user(ann)
+    short.set_exp(lifetime=timedelta(seconds=4))
+    jobs = [start("premigrate") for _ in range(30)]
+    Job.objects.update(fields={"text": "x" * 120_000})
+    with serving(recheck=0.2) as served, plug(served, str(short), "?types=job"):
+        until(served.feed._present, what="listening")
+        for job in jobs:
+            counted(job)
+        until(lambda: any(listener._sends for listener in served.feed._present()), what="stuck")
+        until(lambda: not served.feed._present(), seconds=20, what="put out")
 
 
 def test_a_stream_ends_with_the_login(hub, ann):

@@ -95,6 +95,16 @@ def test_what_no_site_points_to_is_marked_and_removed_and_nothing_else(agent):
     assert run.counts["referred to"] == {"objects": 2, "bytes": 20}
 
 
+def test_only_orders_of_the_hubs_own_jobs_are_sealed_as_such(agent):
+    collected(holding(agent, objects="a"))
+    removing = [order for order in agent.orders if order.step.endswith(("doom_objects", "delete_objects"))]
+    assert [order.own for order in removing] == [True, True]
+    job = start("stat")
+    Task.objects.filter(job=job).update(tasktype="dynamo.tasks.delete_objects")
+    order = agent.claim()
+    assert (order.job, order.step, order.own) == (job.pk, "dynamo.tasks.delete_objects", False)
+
+
 def test_a_plan_says_what_would_go_and_removes_nothing(agent):
     run = collected(holding(agent, objects="ab", london="a"), Run.Kind.PLAN)
     assert run.counts["due, deleted"] == {"objects": 1, "bytes": 10}

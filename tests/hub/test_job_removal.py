@@ -177,3 +177,24 @@ def test_global_settings_are_read_and_changed(api, anonymous):
     for wrong in ({"jobs_ttl": 0}, {"jobs_ttl": "x"}, {"jobs_ttl": None}, {"jobs_til": 5}):
         check_problem(api.patch("/api/configurations/", wrong), 400)
     check_problem(anonymous.get("/api/configurations/"), 401)
+
+
+def test_chores_are_done_when_their_hour_comes_although_the_clock_was_set_back(agent, monkeypatch):
+    agent.clock.set(365 * 86_400)
+    keeper = Housekeeping(agent.delivery._recorder)
+    keeper.run(agent.clock())
+    agent.clock.set(-365 * 86_400)
+    done = []
+    monkeypatch.setattr(removal, "expire", done.append)
+    for _ in range(25):
+        agent.clock.forward(3600)
+        keeper.run(agent.clock())
+    assert len(done) in {1, 2}
+
+
+def test_a_chore_that_cannot_be_done_does_not_keep_others_from_being_done(agent, monkeypatch):
+    job = done(agent)
+    removal.remove(job.pk)
+    monkeypatch.setattr(removal, "expire", lambda _: 1 // 0)
+    Housekeeping(agent.delivery._recorder).run(agent.clock())
+    assert not Job.objects.exists()

@@ -1,11 +1,13 @@
 """Jobs done again."""
 
 import pytest
+from django.db.models import F
 
 from argosy.core.entry import Entry
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.hub.jobs.models import Job, Submission
+from argosy.hub.jobs.resubmission import QUICK
 from argosy.hub.jobs.services import Asked, cancel, submit
 from argosy.hub.workflows.models import Workflow
 from tests.hub.fake import directory, file, fresh, processed, report, send, start
@@ -35,7 +37,7 @@ def again(api, job: Job, **body) -> Job:
 
 @pytest.mark.feature("HUB-JOB-015", "HUB-JOB-016")
 def test_a_finished_job_is_done_again_with_the_same_discovery_fields_paths_and_patterns(api, agent):
-    given = [Entry(path=f"{TREE}/{name}".encode(), state="created") for name in "ab"]
+    given = [Entry(path=f"{TREE}/{name}".encode()) for name in "ab"]
     fields = {"destinationsite": "dublin", "hydrate": True}
     asked = Asked(site="london", workflow="send", paths=given, fields=fields, discovery="recursive", exclude=("*.tmp",))
     agent.tree = [file(f"{TREE}/a/1"), file(f"{TREE}/a/1.tmp")]
@@ -65,8 +67,35 @@ def test_quick_repeated_resubmissions_make_one_job(api, agent):
     first = again(api, job)
     assert again(api, job) == first
     agent.run()
+    assert again(api, job) == first, "it has ended meanwhile, and is the same all the same"
+    earlier(first)
     assert again(api, job) != first
     assert Job.objects.count() == 3
+
+
+def earlier(job: Job) -> None:
+    """Have the job be so old that nobody asks for it twice."""
+    Job.objects.filter(pk=job.pk).update(created=F("created") - 2 * QUICK)
+
+
+def test_a_resubmission_that_was_cancelled_is_not_the_answer_to_the_next(api, agent):
+    job = start("premigrate")
+    agent.run()
+    first = again(api, job)
+    cancel(first.pk)
+    assert again(api, job) != first
+
+
+def test_all_of_a_job_is_not_what_failed_of_it(api, agent):
+    agent.tree = [file(f"{TREE}/{name}") for name in ("good", "bad")]
+    agent.act = bad("bad")
+    job = start("premigrate")
+    agent.run()
+    part, whole = again(api, job, only_failed=True), again(api, job)
+    assert (part.only_failed, whole.only_failed) == (True, False)
+    assert again(api, job, only_failed=True) == part
+    agent.run()
+    assert (fresh(part).numfiles, fresh(whole).numfiles) == (1, 2)
 
 
 @pytest.mark.feature("HUB-JOB-017")

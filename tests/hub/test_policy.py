@@ -226,8 +226,9 @@ def test_a_store_that_is_away_does_not_end_files_that_wait_for_a_restore(agent):
 
 def test_a_source_that_has_no_place_at_the_other_site_is_refused_at_once():
     given = [Entry(path=b"/srv/london/projects/new", source=b"/srv/london/elsewhere")]
+    fields = {"destinationsite": "dublin"}
     with pytest.raises(Exception, match="no sitelink"):
-        submit(Asked(site="london", workflow="send", paths=given, fields={"destinationsite": "dublin"}), owner=None)
+        submit(Asked(site="london", workflow="send", paths=given, fields=fields, discovery=None), owner=None)
 
 
 def read(tmp_path: Path, *, hub: str = "", site: str = "") -> Config:

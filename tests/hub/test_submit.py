@@ -1,15 +1,18 @@
 """What is decided when a workflow is submitted: each refusal says what is wrong and what to do."""
 
+import msgspec
 import pytest
 
 from argosy.core.config import LinkConfig
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid, NotFound
 from argosy.hub.jobs.models import Job, Submission, Task
-from argosy.hub.jobs.services import cancel
+from argosy.hub.jobs.services import Part, begin, cancel
+from argosy.hub.sites.models import Site
 from argosy.hub.sites.services import reconcile
 from argosy.hub.workflows.models import Workflow
 from tests.hub.fake import config, directory, file, fresh, send, start
+from tests.hub.test_api import check_problem
 
 pytestmark = pytest.mark.usefixtures("two_sites")
 
@@ -50,6 +53,23 @@ def test_a_job_without_paths_is_refused():
 
     with pytest.raises(Invalid, match="at least one path"):
         submit(Asked(site="london", workflow="premigrate", paths=[]), owner=None)
+
+
+def test_nothing_is_added_to_a_job_of_the_hubs_own(api):
+    site = Site.objects.get(name="london")
+    job = begin([Part(site=site, step="dynamo.tasks.references", given=[Entry(path=b"/srv/london")])])
+    for place, path in (("london", "/srv/london/projects/a"), ("dublin", "/srv/dublin/projects/a")):
+        sent = {"workflow": "stat", "site": place, "paths": [path], "job": job.pk}
+        document = check_problem(api.post("/api/file/workflow/", sent), 400)
+        assert f"job {job.pk} is the hub's own" in document["detail"]
+    assert job.tasks.count() == 1
+
+
+@pytest.mark.parametrize("state", [[], {}, 0, False, 1, ["moved"]])
+def test_a_state_that_is_no_text_is_refused(api, state):
+    sent = {"workflow": "stat", "site": "london", "paths": [{"path": "/srv/london/projects/a", "state": state}]}
+    assert "A state is a string" in check_problem(api.post("/api/file/workflow/", sent), 400)["detail"]
+    assert api.post("/api/file/workflow/", sent | {"paths": [sent["paths"][0] | {"state": None}]}).status_code == 201
 
 
 def test_an_unknown_site_is_refused_and_the_known_ones_named():
@@ -209,6 +229,23 @@ def test_a_job_that_has_ended_cannot_be_added_to():
     with pytest.raises(Invalid, match="has ended"):
         start("premigrate", job=job.pk)
     assert Task.objects.count() == 1
+
+
+@pytest.mark.parametrize("said", [{"state": "moved"}, {"source": b"/srv/london/projects/b"}])
+def test_what_is_said_of_a_path_is_refused_where_a_discovery_would_not_heed_it(said):
+    from argosy.hub.jobs.services import Asked, submit
+
+    workflow(filter_rules=[rule(state="moved"), rule(state="new")])
+    asked = Asked(site="london", workflow="mine", paths=[Entry(path=b"/srv/london/projects/a", **said)])
+    refused("counts where paths are taken as they are, and discovery recursive finds others", submit, asked, owner=None)
+    assert submit(msgspec.structs.replace(asked, discovery=None), owner=None).discovery is None
+
+
+def test_a_path_given_twice_with_different_states_is_refused():
+    from argosy.hub.jobs.services import Asked, submit
+
+    given = [Entry(path=b"/srv/london/projects/a", state=state) for state in ("new", "moved")]
+    refused("is given twice", submit, Asked(site="london", workflow="stat", paths=given), owner=None)
 
 
 def test_a_path_given_twice_is_worked_on_once():

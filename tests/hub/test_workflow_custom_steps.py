@@ -78,6 +78,43 @@ def test_an_order_names_it_and_a_discovery_of_theirs_begins_a_job(api, installed
     assert (agent.orders[-1].step, agent.orders[-1].options) == (STAMP, {"words": ["a", "b"]})
 
 
+WHO = {"name": "who", "label": "Who", "type": "string"}
+
+
+def test_an_option_names_fields_within_a_list_and_patterns_there_stay_as_they_are(api, installed, agent):
+    words = ["*who", "b", "*.tmp", "**"]
+    assert api.post("/api/workflows/", definition({"name": STAMP, "words": words}, fields=[WHO])).status_code == 201
+    agent.tree = [file("/srv/london/projects/a")]
+    start("stamped", fields={"who": "*who"}, discovery="recursive")
+    agent.run()
+    assert agent.orders[-1].options == {"words": ["*who", "b", "*.tmp", "**"]}
+    start("stamped", fields={"who": "ann"}, discovery="recursive")
+    agent.run()
+    assert agent.orders[-1].options == {"words": ["ann", "b", "*.tmp", "**"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "said"),
+    [
+        ([], ".words[1]", "declares no field 'who'"),
+        ([WHO | {"type": "bool"}], ".words", "with field 'who' as True: Expected `str`"),
+        ([WHO | {"type": "int", "default": 7}], ".words", "with field 'who' as 7: Expected `str`"),
+    ],
+)
+def test_a_field_within_a_list_is_checked_when_the_workflow_is_made(api, installed, fields, place, said):
+    wrong = definition({"name": STAMP, "words": ["a", "*who"]}, fields=fields)
+    ((at, (why, *_)),) = check_problem(api.post("/api/workflows/", wrong), 400)["errors"].items()
+    assert at == f"filter_rules[0].action[0]{place}"
+    assert said in why
+
+
+def test_a_field_within_a_list_is_checked_when_the_workflow_is_run(api, installed):
+    sent = definition({"name": STAMP, "words": ["*who"]}, fields=[WHO | {"type": "int"}])
+    assert api.post("/api/workflows/", sent).status_code == 201
+    with pytest.raises(Invalid, match="stamp: words, from field 'who': Expected `str`, got `int`"):
+        start("stamped", fields={"who": 7})
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

@@ -90,9 +90,51 @@ def test_a_name_is_one_word_and_nobody_elses(api):
     assert "name: There is such a workflow already" in again["detail"]
 
 
+@pytest.mark.parametrize("name", ["18", "-x", "a/b", "nightly.yaml", "nightly.yml", "a.json"])
+def test_no_workflow_has_a_name_that_commands_take_for_something_else(api, name):
+    assert "id, an option or a file" in wrong(api, definition(name=name))["name"]
+    number = api.post("/api/workflows/", definition()).json()["id"]
+    check_problem(api.patch(f"/api/workflows/{number}/", {"name": name}), 400)
+    Workflow.objects.filter(pk=number).update(name=name)  # as it was allowed once
+    assert api.patch(f"/api/workflows/{number}/", {"name": name, "label": "y"}).status_code == 200
+
+
+def test_no_workflow_has_the_name_of_the_jobs_of_the_hubs_own(api):
+    """What garbage collection knows of work under way leaves its own jobs out."""
+    assert "hub's own" in wrong(api, definition(name="gc"))["name"]
+    number = api.post("/api/workflows/", definition()).json()["id"]
+    check_problem(api.patch(f"/api/workflows/{number}/", {"name": "gc"}), 400)
+    Workflow.objects.filter(pk=number).update(name="gc")
+    sent = {"workflow": "gc", "site": "london", "paths": ["/srv/london/projects"]}
+    assert "another name" in check_problem(api.post("/api/file/workflow/", sent), 400)["detail"]
+    registered = {"jobtype": "gc", "site": "london"}
+    assert "another name" in check_problem(api.post("/api/jobs/", registered), 400)["detail"]
+
+
+def test_a_key_that_is_given_twice_is_refused_with_its_place(api):
+    sent = '{"name": "mine", "label": "M", "filter_rules": [{"state": "all", "type": "file", "type": "all"}]}'
+    document = check_problem(api.generic("POST", "/api/workflows/", sent, "application/json"), 400)
+    assert document["errors"] == {"filter_rules[0].type": ["this key is given twice: leave one out"]}
+    odd = api.generic("POST", "/api/workflows/", r'{"\ud800": 1, "\ud800": 2}', "application/json")
+    assert list(check_problem(odd, 400)["errors"]) == [r"\ud800"]
+
+
 def test_an_unknown_key_is_refused_and_an_older_one_left_aside(api):
     assert wrong(api, definition(filter_rule=[])) == {"filter_rule": "Unknown key."}
     assert api.post("/api/workflows/", definition(icon="<i class='fa fa-cloud'></i>")).status_code == 201
+
+
+MOVE = {"name": "dynamo.tasks.move_paths_on_gpfs"}
+MISSING = ".action[0].source_missing_signature"
+
+
+def handing(signature):
+    """A rule whose step hands what it cannot do to another step."""
+    return rule(MOVE | {"source_missing_signature": signature})
+
+
+def moving(name, **options):
+    return handing({"name": f"dynamo.tasks.{name}", **options})
 
 
 RULES = [
@@ -121,6 +163,18 @@ RULES = [
     ("a site that is a number", rule(STAT | {"site": 1}), ".action[0].site", "unknown site 1"),
     ("no such field", rule(STAT | {"skip_missing": "*gone"}), ".action[0].skip_missing", "declares no field 'gone'"),
     ("no such field for a site", rule(STAT | {"site": "*gone"}), ".action[0].site", "declares no field 'gone'"),
+    ("a step of the hub's in an option", moving("delete_objects", mark="x"), f"{MISSING}.name", "not for workflows"),
+    ("another of the hub's in an option", moving("doom_objects"), f"{MISSING}.name", "not for workflows"),
+    ("an unknown step in an option", moving("fly"), f"{MISSING}.name", "unknown step 'dynamo.tasks.fly'"),
+    ("a field for the name of a step", handing({"name": "*f"}), f"{MISSING}.name", "unknown step '*f'"),
+    ("a task that is none", handing({"task": "fly", "kwargs": {"a": 1}}), f"{MISSING}.task", "unknown step 'fly'"),
+    ("no step in an option", handing({"mark": "x"}), MISSING, "names no step"),
+    ("a wrong type in an option", moving("recall", lock_level=1), f"{MISSING}.lock_level", "Expected `str`"),
+    ("no such field in an option", moving("recall", lock_level="*gone"), f"{MISSING}.lock_level", "no field 'gone'"),
+    ("no such field in kwargs", moving("recall", kwargs={"endpoint": "*x"}), f"{MISSING}.kwargs.endpoint", "field 'x'"),
+    ("kwargs that are none", moving("recall", kwargs=[1]), MISSING, "`kwargs` is an object"),
+    ("an option in an option", moving("move_paths_on_gpfs", source_missing_signature=STAT),
+     f"{MISSING}.source_missing_signature", "leave this out"),
 ]  # fmt: skip
 
 
@@ -139,10 +193,41 @@ def test_all_that_is_wrong_is_said_at_once(api):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("value", ["a\0b", 2**63, -(10**400), {"\0": 1}, [["\0"]]])
-def test_what_a_database_or_an_order_cannot_hold_is_refused(api, value):
-    found = wrong(api, definition(rule(description=value)))
-    assert found["filter_rules"] == "this holds a NUL, or a number that no 64 bits hold"
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("description", "a\0b", "this holds a NUL"),
+        ("description", 2**63, "no 64 bits hold this number"),
+        ("action[0].x", -(10**400), "no 64 bits hold this number"),
+        ("description", {"\0": 1}, "of a key: this holds a NUL"),
+        ("action[0].x.a[1][0]", "\0", "this holds a NUL"),
+    ],
+)
+def test_what_a_database_or_an_order_cannot_hold_is_refused_with_its_place(api, key, value, why):
+    values = {"description": rule(description=value), "action[0].x": rule(STAT | {"x": value})}
+    bad = values.get(key) or rule(STAT | {"x": {"a": [1, [value]]}})
+    assert why in wrong(api, definition(bad))[f"filter_rules[0].{key}"]
+
+
+def test_nothing_is_taken_for_text_or_truth_that_is_not(api):
+    sent = definition(name=5, label=True, icon_classes=["fa", 1], discovery=3, enabled="yes", visible=1)
+    text, truth = ["Not a valid string."], ["Must be a valid boolean."]
+    assert check_problem(api.post("/api/workflows/", sent), 400)["errors"] == {
+        "name": text, "label": text, "icon_classes": {"1": text}, "discovery": text, "enabled": truth, "visible": truth
+    }  # fmt: skip
+
+
+def test_faults_in_keys_hide_none_in_rules(api):
+    bad = definition(rule(STAT | {"speed": 1}), name="a b", enabled="maybe", foo=1)
+    assert set(wrong(api, bad)) == {"name", "enabled", "foo", "filter_rules[0].action[0].speed"}
+    assert set(wrong(api, definition(rule(STAT | {"speed": 1}), name="send"))) == {
+        "name", "filter_rules[0].action[0].speed"
+    }  # fmt: skip
+    assert set(wrong(api, {"name": "mine", "filter_rules": 7})) == {"label", "fields", "filter_rules"}
+
+
+def test_options_for_no_discovery_are_refused(api):
+    assert "no discovery" in wrong(api, definition(discovery_options={"nonsense": 1}))["discovery_options"]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +237,33 @@ def test_a_value_of_a_field_that_an_order_cannot_hold_is_refused(api, kind, valu
     api.post("/api/workflows/", definition(fields=[field(kind)]))
     sent = {"workflow": "mine", "site": "london", "paths": ["/srv/london/projects"], "fields": {"f": value}}
     assert "field 'f'" in check_problem(api.post("/api/file/workflow/", sent), 400)["detail"]
+
+
+@pytest.mark.parametrize("value", ["1_0", " 7 ", "7\n", "\u0667", "", "+", "1.0", "0x1", True, None, [1]])
+def test_a_number_that_forms_send_is_of_digits_alone(api, value):
+    api.post("/api/workflows/", definition(fields=[field("int")]))
+    sent = {"workflow": "mine", "site": "london", "paths": ["/srv/london/projects"]}
+    document = check_problem(api.post("/api/file/workflow/", sent | {"fields": {"f": value}}), 400)
+    assert "field 'f'" in document["detail"]
+    assert api.post("/api/file/workflow/", sent | {"fields": {"f": "-12"}}).status_code == 201
+
+
+@pytest.mark.parametrize(("workflow", "name"), [("trash_purge", "older_than_days"), ("verify", "budget_gb")])
+def test_days_and_budgets_below_nothing_are_refused(api, workflow, name):
+    sent = {"workflow": workflow, "site": "london", "paths": ["/srv/london/projects"], "fields": {name: -1}}
+    assert name in check_problem(api.post("/api/file/workflow/", sent), 400)["detail"]
+
+
+def test_fields_give_the_options_of_a_step_that_an_option_names(api, agent):
+    signature = {"task": "dynamo.tasks.reverse_stub", "kwargs": {"hydrate": "*hydrate", "sync_policy": "sourcesite"}}
+    move = MOVE | {"source_missing_signature": signature}
+    api.post("/api/workflows/", definition(rule(move), fields=[field("bool", name="hydrate", default=False)]))
+    agent.tree = [file("/srv/london/projects/a")]
+    start("mine", fields={"hydrate": True}, discovery="recursive")
+    agent.run()
+    assert agent.orders[-1].options["source_missing_signature"] == {
+        "name": "dynamo.tasks.reverse_stub", "kwargs": {"hydrate": True, "conflict_preference": "ignore"}
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("junk", [None, True, 7, 1.5, "x", [], {}, [[]], {"a": []}])

@@ -172,6 +172,7 @@ def test_a_definition_is_tried_on_paths_and_nothing_is_recorded(api, two_sites):
     assert answer.status_code == 200
     assert answer.json() == {
         "discovery": "recursive",
+        "discovery_options": {},
         "rules": [
             {"rule": 0, "steps": [{"name": recall, "site": "london", "options": {"lock_level": "implicit"}}]},
             {"rule": 1, "steps": [{"name": delete, "site": "dublin", "options": {}}]},
@@ -204,7 +205,8 @@ def test_a_recorded_workflow_is_tried_by_its_name(api, two_sites):
         ({"paths": [{"path": "/a", "kind": "file"}]}, 400, "A path has no 'kind'"),
         ({"paths": [{"path": "/a", "type": "fifo"}]}, 400, "type"),
         ({"paths": [7]}, 400, "paths"),
-        ({"fields": {"level": "full"}}, 400, "filter_rules[0].action[0]: step dynamo.tasks.recall: Invalid"),
+        ({"fields": {"level": "full"}}, 400, "step dynamo.tasks.recall: lock_level, from field 'level': Invalid"),
+        ({"workflow": "send", "fields": {"destination": None}}, 400, "field 'destinationsite': None is not text"),
         ({"fields": {"speed": 1}}, 400, "unknown field 'speed'"),
         ({"discovery": None}, 400, "discovery: Unknown key"),
     ],

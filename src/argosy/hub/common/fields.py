@@ -10,6 +10,7 @@ from argosy.core.errors import Invalid
 
 MOST_NAMED = 10
 """How many unknown keys a refusal names."""
+_WHOLE = "non_field_errors"
 
 
 class IdField(serializers.IntegerField):
@@ -20,7 +21,10 @@ class IdField(serializers.IntegerField):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """What is written: a key that it does not know is refused; one that it only shows is ignored."""
+    """What is written: a key that it does not know is refused; one that it only shows is ignored.
+
+    Nothing is taken for text or for true or false that is not, and all that is wrong is said at once.
+    """
 
     also_known: ClassVar[tuple[str, ...]] = ()
     """Keys that are no fields, and are read all the same."""
@@ -31,10 +35,34 @@ class StrictSerializer(serializers.Serializer[Any]):
         Raises:
             serializers.ValidationError: a value cannot be, or there is no such key.
         """
-        unknown = sorted(set(data) - {*self.fields, *self.also_known}) if isinstance(data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({key: ["Unknown key."] for key in unknown[:MOST_NAMED]})
-        return super().to_internal_value(data)
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)
+        unknown = sorted(set(data) - {*self.fields, *self.also_known})
+        wrong: dict[str, Any] = {key: ["Unknown key."] for key in unknown[:MOST_NAMED]}
+        for name, field in self.fields.items():
+            if name in data and not field.read_only and (said := _mistyped(field, data[name])):
+                wrong[name] = said
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            others: dict[str, Any] = error.detail if isinstance(error.detail, dict) else {_WHOLE: error.detail}
+            raise serializers.ValidationError({**others, **wrong}) from error
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return values
+
+
+def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: Any) -> list[str] | dict[int, Any]:
+    """Return why the value is not of the type that the field has in JSON; nothing where it is, or is null."""
+    if value is None:
+        return []
+    text = isinstance(field, serializers.CharField) and not isinstance(value, str)
+    if text or (isinstance(field, serializers.BooleanField) and not isinstance(value, bool)):
+        return [str(field.error_messages["invalid"])]
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        found = ((number, _mistyped(field.child, item)) for number, item in enumerate(value))
+        return {number: said for number, said in found if said}
+    return []
 
 
 def read_path(data: Any, key: str) -> bytes:

@@ -4,9 +4,13 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from django.core.paginator import Paginator
+from django.core.paginator import InvalidPage, Paginator
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from argosy.hub.common.asked import asked_of
 
 T = TypeVar("T")
 SMALLEST, LARGEST = 20, 100
@@ -38,6 +42,29 @@ class Pages(PageNumberPagination):
         asked = _number(request.query_params.get("page_size", ""))
         self.django_paginator_class = Whole if asked == 0 else Paginator
         return min(max(asked or 0, SMALLEST), LARGEST)
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
+        """Return the results on the page.
+
+        Raises:
+            serializers.ValidationError: a parameter is not known.
+            NotFound: there is no such page.
+        """
+        if view is not None:
+            asked_of(view)
+        return super().paginate_queryset(queryset, request, view)
+
+    def get_page_number(self, request: Request, paginator: AnyPaginator) -> int | str:
+        """Return which page is asked for.
+
+        Raises:
+            NotFound: there is no such page.
+        """
+        asked = super().get_page_number(request, paginator)
+        try:
+            return paginator.validate_number(asked)
+        except InvalidPage as error:
+            raise NotFound(f"there is no page {asked!s:.20}: the last one is {paginator.num_pages}") from error
 
 
 class Slices(Sequence[T], Generic[T]):

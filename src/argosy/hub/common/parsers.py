@@ -7,7 +7,14 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from rest_framework import parsers, serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.utils.json import strict_constant
 
+from argosy.core import once
+from argosy.core.errors import Invalid
+from argosy.hub.common.fields import MOST_NAMED
+
+_MISPLACED = "Unknown parameter: what is written is said in the body alone."
 LIMIT: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 """Bytes of the largest body."""
 
@@ -16,20 +23,40 @@ class BoundedJSON(parsers.JSONParser):
     """JSON of at most `LIMIT` bytes."""
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,  # noqa: ARG002 - as the framework calls it
+        parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Return the value of the body.
 
         Raises:
             RequestDataTooBig: it is larger.
-            serializers.ValidationError: some text in it is none.
+            serializers.ValidationError: some text in it is none, an object gives a key twice, or there are
+                parameters beside it.
+            ParseError: it is no JSON.
         """
         request = (parser_context or {})["request"]
+        if misplaced := sorted(request.query_params):
+            raise serializers.ValidationError({name: [_MISPLACED] for name in misplaced[:MOST_NAMED]})
         if int(request.META.get("CONTENT_LENGTH") or LIMIT + 1) > LIMIT:
             raise RequestDataTooBig
-        value: dict[str, Any] = super().parse(stream, media_type, parser_context)
+        encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
+        value = _decoded(stream.read(), encoding)
         _refuse_surrogates(value)
         return value
+
+
+def _decoded(body: bytes, encoding: str) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = once.loads(body.decode(encoding), parse_constant=strict_constant)
+    except Invalid as error:
+        message = error.message.encode(errors="backslashreplace").decode()
+        place, _, said = message.partition(": ")
+        raise serializers.ValidationError({place: [said]}) from error
+    except ValueError as error:
+        raise ParseError(f"JSON parse error - {error}") from error
+    return value
 
 
 def _refuse_surrogates(body: object) -> None:

@@ -44,6 +44,8 @@ STATUS: dict[type[ArgosyError], int] = {
     Unavailable: 503,
     Exhausted: 507,
 }
+LONGEST = 2000
+"""Characters of a sentence, which may hold what was sent."""
 _UNSENT = "the hub could not answer; its log says why"
 
 
@@ -82,9 +84,18 @@ def problem(status: int, *, code: str, detail: str, errors: Any = None) -> dict[
         "type": f"urn:argosy:problem:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": _shortened(detail),
     }
-    return document | ({"errors": errors} if errors else {})
+    return document | ({"errors": _shortened(errors)} if errors else {})
+
+
+def _shortened(said: Any) -> Any:
+    """Return what is said, each sentence of a length that can be read: it may hold what was sent."""
+    if isinstance(said, Mapping):
+        return {str(_shortened(key)): _shortened(value) for key, value in said.items()}
+    if isinstance(said, (list, tuple)):
+        return [_shortened(value) for value in said]
+    return f"{said[:LONGEST]} ..." if isinstance(said, str) and len(said) > LONGEST else said
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -118,7 +129,7 @@ def _classified(error: Exception) -> tuple[int, str, str]:
         kind = next((known for known in type(error).__mro__ if known in STATUS), None)
         return STATUS[kind] if kind else 500, error.code, error.message
     if isinstance(error, OperationalError) and is_busy(error):
-        return 503, "unavailable", "the hub is busy recording: try again in a moment"
+        return 503, "unavailable", "the hub is busy, with recording or with many requests: try again in a moment"
     if isinstance(error, IntegrityError):
         return 409, "conflict", "this conflicts with what is recorded: read it again"
     if isinstance(error, RequestDataTooBig):
@@ -129,9 +140,9 @@ def _classified(error: Exception) -> tuple[int, str, str]:
 
 
 def is_busy(error: OperationalError) -> bool:
-    """Say whether the database only asks for patience."""
+    """Say whether the database only asks for patience; it cannot be opened where too many files are open."""
     code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
-    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN}
 
 
 def _explained(data: Any) -> dict[str, Any]:

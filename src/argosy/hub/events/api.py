@@ -15,6 +15,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import Token
 
 from argosy.core.errors import NotFound
+from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.changes import Kind
 from argosy.hub.common.fields import IdField
 from argosy.hub.events.listener import Asked
@@ -30,8 +31,10 @@ _HEADER = OpenApiParameter(
 )
 
 
-class StreamQuery(serializers.Serializer[Any]):
+class StreamQuery(Query):
     """Which events. Browsers give `ticket`, and `last_event_id` where they open a stream anew."""
+
+    also_known = ()
 
     types = ManyField(child=serializers.ChoiceField(choices=[kind.value for kind in Kind]), required=False)
     job_id = ManyField(child=IdField(), required=False, max_length=NAMED)
@@ -50,13 +53,12 @@ class StreamView(APIView):
 
     authentication_classes = (JWTAuthentication, TicketAuthentication)
     renderer_classes = (EventsRenderer, JSONRenderer)
+    asks = StreamQuery
 
     @extend_schema(parameters=[StreamQuery, _HEADER], responses={(200, "text/event-stream"): OpenApiTypes.STR})
     def get(self, request: Request) -> Response:
         """Answer what changes from now on, or from the last event read: `job`, `task`, `site`, `deleted`, `reset`."""
-        sent = StreamQuery(data=request.query_params)
-        sent.is_valid(raise_exception=True)
-        asked = _asked(request, sent.validated_data)
+        asked = _asked(request, asked_of(self))
         getattr(request, "scope", {})[ADMITTED] = asked
         headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
         return Response(headers=headers)

@@ -61,6 +61,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["argosy.hub.common.parsers.BoundedJSON"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "argosy.hub.common.formats.Formats",
     "DEFAULT_PAGINATION_CLASS": "argosy.hub.common.paging.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "argosy.hub.common.problems.handle",

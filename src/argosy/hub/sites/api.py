@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from argosy.core import paths
 from argosy.core.config import SETTINGS
+from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.fields import IdField, StrictSerializer, read_path
 from argosy.hub.sites import health, services
 from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
@@ -199,7 +200,7 @@ class DatastoreViewSet(DeclaredViewSet):
     save = staticmethod(services.save_datastore)
 
 
-class LinkQuery(serializers.Serializer[Any]):
+class LinkQuery(Query):
     """Which sitelinks."""
 
     site_id = IdField(required=False)
@@ -212,13 +213,13 @@ class SiteLinkViewSet(DeclaredViewSet):
 
     queryset = SiteLink.objects.select_related("site", "datastore")
     serializer_class = SiteLinkSerializer
+    asks = LinkQuery
     save = staticmethod(services.save_link)
 
     def get_queryset(self) -> Any:
         """Return the links asked for."""
-        asked = LinkQuery(data=self.request.query_params if self.action == "list" else {})
-        asked.is_valid(raise_exception=True)
-        return super().get_queryset().filter(**asked.validated_data)
+        links = super().get_queryset()
+        return links.filter(**asked_of(self)) if self.action == "list" else links
 
 
 class RetiredRootSerializer(serializers.ModelSerializer[ServedRoot]):

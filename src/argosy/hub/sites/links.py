@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from argosy.core.errors import Invalid
+from argosy.core.faults import NoSitelink
 from argosy.core.order import Link
 from argosy.core.paths import below, display, join, relative
 from argosy.hub.sites.models import Site, SiteLink
@@ -35,7 +35,7 @@ def mapped(path: bytes, here: "Linked", there: "Linked") -> bytes:
         if other.datastore == link.datastore and (logical.rstrip(b"/") + b"/").startswith(other.datastore_path)
     ]
     if not fitting:
-        raise Invalid(
+        raise NoSitelink(
             f"site {there.name} has no sitelink to datastore {link.datastore} for {display(path)} of {here.name}"
             f" ({display(logical) or 'all of it'} in the datastore): add one"
         )
@@ -63,5 +63,5 @@ class Linked:
         """
         link = covering(self.links, path)
         if link is None:
-            raise Invalid(f"site {self.name} has no sitelink for {display(path)}: add one")
+            raise NoSitelink(f"site {self.name} has no sitelink for {display(path)}: add one")
         return link

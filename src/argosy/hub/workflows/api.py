@@ -1,6 +1,8 @@
 """Workflows, what they are made of, and what they would do."""
 
-from typing import Any, ClassVar
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -18,11 +20,15 @@ from argosy.discoveries.base import DISCOVERIES
 from argosy.hub.common.fields import StrictSerializer, read_path
 from argosy.hub.workflows import offered, openapi, services
 from argosy.hub.workflows.definition import faults
-from argosy.hub.workflows.models import Workflow
+from argosy.hub.workflows.models import RESERVED, Workflow
 from argosy.hub.workflows.trial import Tried, tried
 from argosy.steps.base import STEPS
 
-_CHECKED_TOGETHER = {"filter_rules", "fields", "discovery", "discovery_options"}
+_CHECKED_TOGETHER: Final[dict[str, Any]] = {
+    "filter_rules": [], "fields": [], "discovery": None, "discovery_options": {}
+}  # fmt: skip
+ENDINGS = (".json", ".yaml", ".yml")
+"""What names of workflows do not end in, for names of files with a definition do."""
 _TAKEN = "There is such a workflow already: change that one, or choose another name."
 
 
@@ -67,15 +73,36 @@ class WorkflowSerializer(StrictSerializer, serializers.ModelSerializer[Workflow]
         """Refuse what cannot be typed as one word."""
         if not value.isprintable() or any(sign.isspace() for sign in value):
             raise serializers.ValidationError("A name is one word: use the label for what people read.")
+        if value == RESERVED:
+            raise serializers.ValidationError("Jobs of the hub's own are called so: choose another name.")
+        kept = isinstance(self.instance, Workflow) and self.instance.name == value
+        if not kept and (value.isdecimal() or value.startswith("-") or "/" in value or value.endswith(ENDINGS)):
+            raise serializers.ValidationError("Commands take this for an id, an option or a file: choose another.")
         return value
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what could not run, naming each place; a change of other keys asks nothing of these."""
-        if not self.partial or _CHECKED_TOGETHER & set(attrs):
-            now = model_to_dict(self.instance) if isinstance(self.instance, Workflow) else {}
-            if wrong := faults(now | attrs).by_place:
-                raise serializers.ValidationError(wrong)
-        return attrs
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values; refuse what is not well, and what could not run, naming each place at once."""
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(data, Mapping) and isinstance(error.detail, dict):
+                raise serializers.ValidationError({**error.detail, **self._faults(data, set(error.detail))}) from error
+            raise
+        if wrong := self._faults(values, set()):
+            raise serializers.ValidationError(wrong)
+        return values
+
+    def _faults(self, sent: Mapping[str, Any], bad: set[str]) -> dict[str, list[str]]:
+        """Return why it could not run, but for keys that are bad already; a change of others asks nothing of these."""
+        if self.partial and not _CHECKED_TOGETHER.keys() & set(sent):
+            return {}
+        now = model_to_dict(self.instance) if isinstance(self.instance, Workflow) else {}
+        good = {key: sent[key] for key in _CHECKED_TOGETHER.keys() & sent.keys() - bad}
+        definition = _CHECKED_TOGETHER | now | good
+        found = faults(definition)
+        if definition["discovery"] is None and definition["discovery_options"]:
+            found.add("discovery_options", "there is no discovery that they would go to: leave them out")
+        return {place: said for place, said in found.by_place.items() if re.split(r"[.[]", place)[0] not in bad}
 
 
 class TriedPathSerializer(serializers.Serializer[Any]):
@@ -148,6 +175,7 @@ class TriedSerializer(serializers.Serializer[Any]):
     """What a run would begin with, and do with each path as it is given."""
 
     discovery = serializers.CharField(allow_null=True)
+    discovery_options = serializers.DictField()
     rules = TriedRuleSerializer(many=True)
     paths = TriedEntrySerializer(many=True)
 
@@ -225,7 +253,8 @@ def _told(found: Tried, entries: list[Entry]) -> dict[str, Any]:
         {**paths.to_json(entry.path), "state": entry.state, "type": entry.kind.value, "rules": matched}
         for entry, matched in zip(entries, found.matched, strict=True)
     ]
-    return {"discovery": found.discovery, "rules": rules, "paths": listed}
+    begins = {"discovery": found.discovery, "discovery_options": found.options}
+    return {**begins, "rules": rules, "paths": listed}
 
 
 class PluginSerializer(serializers.Serializer[Any]):

@@ -7,10 +7,11 @@ from argosy.core.errors import Invalid
 from argosy.hub.sites.queries import site_named
 from argosy.hub.workflows import declared, fitting, offered
 from argosy.hub.workflows.faults import Faults
-from argosy.hub.workflows.fields import storable
+from argosy.hub.workflows.fields import unstorable
 from argosy.hub.workflows.fitting import Fields
+from argosy.hub.workflows.naming import field_named
 from argosy.hub.workflows.rules import TYPES
-from argosy.hub.workflows.spellings import Spelled, spelled
+from argosy.hub.workflows.spellings import Spelled
 
 _NEEDED: Final = ("state", "type", "action")
 _FLAGS: Final = ("ignore_site_includes", "ignore_site_excludes")
@@ -25,8 +26,8 @@ def faults(definition: Mapping[str, Any]) -> Faults:
     """Return what is wrong with the rules, fields, discovery and discovery options of a definition."""
     found = Faults()
     for key in ("filter_rules", "fields", "discovery_options"):
-        if not storable(definition[key]):
-            found.add(key, "this holds a NUL, or a number that no 64 bits hold")
+        for place, why in unstorable(definition[key], key):
+            found.add(place, why)
     fields = declared.check(definition["fields"], found)
     _check_rules(definition, fields, found)
     _check_discovery(definition, fields, found)
@@ -90,25 +91,15 @@ def _check_action(action: Mapping[str, Any], place: str, fields: Fields, found: 
     if not found.keys(action, place, needed=("name",), known=action) or not found.text(action, "name", place):
         return
     _check_site(action.get("site"), f"{place}.site", fields, found)
-    name = action["name"]
-    try:
-        step = offered.step(name)
-    except Invalid as error:
-        found.add(f"{place}.name", error.message)
-        return
-    try:
-        said = spelled(name, {key: value for key, value in action.items() if key not in {"name", "site"}})
-    except Invalid as error:
-        found.add(place, error.message)
-        return
-    fitting.check(step, said, fields, noun=f"step {name}", place=place, found=found)
+    options = {key: value for key, value in action.items() if key not in {"name", "site"}}
+    fitting.check_step(action["name"], options, fields, named=f"{place}.name", place=place, found=found)
 
 
 def _check_site(site: Any, place: str, fields: Fields, found: Faults) -> None:
     """Note a site that there is not, or a field that cannot name one."""
     if site is None:
         return
-    if (name := fitting.field_named(site)) is None:
+    if (name := field_named(site)) is None:
         try:
             site_named(site)
         except Invalid as error:

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from argosy.core.errors import Invalid
-from argosy.core.options import options, parse
+from argosy.core.options import options
 from argosy.hub.workflows import offered
+from argosy.hub.workflows.fitting import expect_fit
 from argosy.hub.workflows.models import Workflow
-from argosy.hub.workflows.rules import filled
+from argosy.hub.workflows.naming import filled
+from argosy.hub.workflows.spellings import Spelled
 
 SKIP_MISSING = "skip_missing"
 """The option of discoveries that lets paths through which are not there."""
@@ -36,5 +38,6 @@ def planned_discovery(
         raise Invalid(f"{error.message}, and null for none") from error
     if workflow.allow_missing_paths and SKIP_MISSING in {option.name for option in options(plugin)}:
         given.setdefault(SKIP_MISSING, True)
-    parse(plugin, given, noun=f"discovery {name}")
+    said = Spelled(name, workflow.discovery_options if own else {})
+    expect_fit(plugin, said, given, noun=f"discovery {name}")
     return name, given

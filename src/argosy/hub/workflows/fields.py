@@ -1,12 +1,15 @@
 """Values of a workflow's runtime fields."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from argosy.core.errors import Invalid
 from argosy.hub.sites.queries import site_named
 
 Field = Mapping[str, Any]
+_DIGITS = re.compile(r"[+-]?[0-9]{1,19}")
+"""A number of 64 bits as forms write it; Python reads more, blanks and underscores too."""
 
 DESTINATION = "destinationsite"
 """The field of a site that things go to; it is another than the job's."""
@@ -56,20 +59,25 @@ def checked(field: Field, value: Any) -> Any:
     Raises:
         Invalid: it does not fit.
     """
-    if not storable(found := _CHECKS[field["type"]](field, value)):
-        raise _wrong(field, value, "a text without NUL or a number of 64 bits")
+    found = _CHECKS[field["type"]](field, value)
+    for place, why in unstorable(found, f"field {field['name']!r}"):
+        raise Invalid(f"{place}: {why}")
     return found
 
 
-def storable(value: Any) -> bool:
-    """Say whether databases and orders can hold a value of JSON: no NUL in its texts, no number beyond 64 bits."""
-    if isinstance(value, str):
-        return "\0" not in value
-    if isinstance(value, int | float):
-        return -(2**63) <= value < 2**63
-    if isinstance(value, Mapping):
-        return all(storable(key) and storable(item) for key, item in value.items())
-    return not isinstance(value, list) or all(map(storable, value))
+def unstorable(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Yield each place of a value of JSON that databases and orders cannot hold, and why."""
+    if isinstance(value, str) and "\0" in value:
+        yield place, "this holds a NUL"
+    elif isinstance(value, int | float) and not -(2**63) <= value < 2**63:
+        yield place, "no 64 bits hold this number"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from ((place, f"of a key: {why}") for _, why in unstorable(key, place))
+            yield from unstorable(item, f"{place}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from unstorable(item, f"{place}[{number}]")
 
 
 def _wrong(field: Field, value: Any, wanted: str) -> Invalid:
@@ -84,12 +92,11 @@ def _string(field: Field, value: Any) -> str:
 
 def _int(field: Field, value: Any) -> int:
     """Return the number; forms send it as text."""
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise _wrong(field, value, "an integer")
-    try:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    except ValueError:
-        raise _wrong(field, value, "an integer") from None
+    raise _wrong(field, value, "an integer")
 
 
 def _bool(field: Field, value: Any) -> bool:
@@ -107,8 +114,9 @@ def _choice(field: Field, value: Any) -> str | int:
 
 
 def _site(field: Field, value: Any) -> str:
+    name = _string(field, value)
     try:
-        return site_named(_string(field, value)).name
+        return site_named(name).name
     except Invalid as error:
         raise Invalid(f"field {field['name']!r}: {error.message}") from error
 

@@ -1,15 +1,17 @@
 """Whether options of a step or discovery can be what a definition says: values, or fields that will give them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from argosy.core.errors import Invalid
 from argosy.core.options import Option, misfit, misfits, options, parse
 from argosy.hub.workflows.faults import Faults
-from argosy.hub.workflows.spellings import Spelled
+from argosy.hub.workflows.naming import field_named, fields_within, fill
+from argosy.hub.workflows.spellings import Spelled, spelled
+from argosy.steps.base import Signature, signed, step_named
 
 Fields = Mapping[str, Mapping[str, Any] | None]
 """Declared fields by name; None: one that is not well formed."""
@@ -18,13 +20,60 @@ _JSON: Final = {"string": "string", "enum[site]": "string", "int": "integer", "l
 """What values of a field are in JSON, where they are not known beforehand."""
 
 
-def field_named(value: Any) -> str | None:
-    """Return the name of the field that `*NAME` names, None for other values."""
-    return value[1:] if isinstance(value, str) and value.startswith("*") else None
+def check_step(
+    name: str, given: Mapping[str, Any], fields: Fields, *, named: str, place: str, found: Faults, within: bool = False
+) -> None:
+    """Note what is wrong with a step, at the place `named`, and the options it was given.
+
+    `within`: an option of another step names it.
+    """
+    try:
+        step = step_named(name)
+    except Invalid as error:
+        found.add(named, error.message)
+        return
+    try:
+        said = spelled(name, given)
+    except Invalid as error:
+        found.add(place, error.message)
+        return
+    signed_ones = signatures(step, said.options)
+    for option, signature in signed_ones.items():
+        _check_signature(signature, fields, place=f"{place}.{said.given(option)}", found=found, within=within)
+    check(step, said, fields, noun=f"step {name}", place=place, found=found, apart=signed_ones)
 
 
-def check(plugin: type[Any], said: Spelled, fields: Fields, *, noun: str, place: str, found: Faults) -> None:
-    """Note what is wrong with the options that were said."""
+def signatures(step: type[Any], given: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the given options by which the step is told of others."""
+    known = [option.name for option in options(step) if Signature in (option.type, *get_args(option.type))]
+    return {name: given[name] for name in known if isinstance(given.get(name), Mapping)}
+
+
+def _check_signature(signature: Mapping[str, Any], fields: Fields, *, place: str, found: Faults, within: bool) -> None:
+    if within:
+        found.add(place, "a step that an option names has no such option itself: leave this out")
+        return
+    try:
+        name, given = signed(signature)
+    except Invalid as error:
+        found.add(place, error.message)
+        return
+    at = f"{place}.kwargs" if given and given == signature.get("kwargs") else place
+    named = f"{place}.{'name' if signature.get('name') else 'task'}"
+    check_step(name, given, fields, named=named, place=at, found=found, within=True)
+
+
+def check(
+    plugin: type[Any],
+    said: Spelled,
+    fields: Fields,
+    *,
+    noun: str,
+    place: str,
+    found: Faults,
+    apart: Collection[str] = (),
+) -> None:
+    """Note what is wrong with the options that were said; what is within those `apart` was looked at."""
     wrong = misfits(plugin, said.meant(), noun=noun)
     known = {option.name: option for option in options(plugin)}
     given = {name: field for name, value in said.options.items() if (field := field_named(value)) is not None}
@@ -32,10 +81,42 @@ def check(plugin: type[Any], said: Spelled, fields: Fields, *, noun: str, place:
         wrong.pop(name, None)
         if why := _misfit(known[name], given[name], fields, partial(said.value, name)):
             wrong[name] = why
+    plain = [option for name, option in known.items() if name in said.options and name not in apart]
+    inner = [one.name for one in plain if _check_within(one, said, wrong, fields, place=place, found=found)]
     for name, why in wrong.items():
         found.add(f"{place}.{said.given(name)}", why)
-    if not wrong and not given:
+    if not wrong and not given and not inner and not apart:
         _check_whole(plugin, said, noun=noun, place=place, found=found)
+
+
+def _check_within(
+    option: Option, said: Spelled, wrong: dict[str, str], fields: Fields, *, place: str, found: Faults
+) -> bool:
+    """Say whether an option names fields within a list or an object, and note those that cannot be there.
+
+    What is `wrong` with such an option is what is with the values that its fields are known to have.
+    """
+    value = said.options[option.name]
+    named = list(fields_within(value, f"{place}.{said.given(option.name)}", fields))
+    if named:
+        wrong.pop(option.name, None)
+    for at, name in named:
+        if name not in fields:
+            found.add(at, undeclared(name, fields))
+    values = {name: _known_values(fields.get(name)) for _, name in named}
+    if named and all(values.values()) and (why := _misfit_of_some(option, value, values)):
+        wrong[option.name] = why
+    return bool(named)
+
+
+def _misfit_of_some(option: Option, value: Any, known: Mapping[str, list[Any]]) -> str:
+    """Return why one of the values that the fields within an option are known to have does not fit, "" if all do."""
+    first = {name: values[0] for name, values in known.items()}
+    for name, values in known.items():
+        for one in values:
+            if said := misfit(option, fill(value, first | {name: one}, within=True)):
+                return f"with field {name!r} as {one!r}: {said}"
+    return ""
 
 
 def _check_whole(plugin: type[Any], said: Spelled, *, noun: str, place: str, found: Faults) -> None:
@@ -44,6 +125,21 @@ def _check_whole(plugin: type[Any], said: Spelled, *, noun: str, place: str, fou
         parse(plugin, said.meant(), noun=noun)
     except Invalid as error:
         found.add(place, error.message)
+
+
+def expect_fit(plugin: type[Any], said: Spelled, meant: Mapping[str, Any], *, noun: str) -> None:
+    """See to it that a plugin takes options as they are meant, fields in place.
+
+    Raises:
+        Invalid: it does not; the message names the option, and the field that it has its value from.
+    """
+    for option in options(plugin):
+        value = said.options.get(option.name)
+        whole = field_named(value)
+        fields = [name for _, name in fields_within(value, "", {})] if whole is None else [whole]
+        if fields and (why := misfit(option, meant.get(option.name))):
+            raise Invalid(f"{noun}: {said.given(option.name)}, from field {', '.join(map(repr, fields))}: {why}")
+    parse(plugin, meant, noun=noun)
 
 
 def undeclared(name: str, fields: Fields) -> str:
@@ -67,8 +163,10 @@ def _misfit(option: Option, name: str, fields: Fields, meant: Callable[[Any], An
     return ""
 
 
-def _known_values(field: Mapping[str, Any]) -> list[Any]:
-    """Return values of the field that are known beforehand."""
+def _known_values(field: Mapping[str, Any] | None) -> list[Any]:
+    """Return values of the field that are known beforehand; none of one that is not declared, or not well."""
+    if field is None:
+        return []
     default = [field["default"]] if "default" in field else []
     if field["type"] == "choices":
         return [*(choice["value"] for choice in field["choices"]), *default]

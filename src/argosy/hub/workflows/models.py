@@ -1,6 +1,11 @@
 """Workflow definitions."""
 
+from typing import Final
+
 from django.db import models
+
+RESERVED: Final = "gc"
+"""No name of a workflow: it is the type of the jobs that the hub begins for itself, which may do what no other may."""
 
 
 class Workflow(models.Model):

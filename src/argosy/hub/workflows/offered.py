@@ -6,31 +6,18 @@ from argosy.core.errors import Invalid
 from argosy.discoveries.base import DISCOVERIES
 from argosy.steps.base import STEPS
 
-_HUBS_STEPS: Final = frozenset({"dynamo.tasks.delete_objects", "dynamo.tasks.doom_objects"})
-"""Steps that the hub alone begins."""
 _HUBS_DISCOVERIES: Final = frozenset({"objects", "references"})
 """Discoveries whose finds the hub keeps to itself."""
 
 
 def steps() -> dict[str, type[Any]]:
     """Return the steps by name, those of other distributions included."""
-    return {name: STEPS.get(name) for name in STEPS.names() if name not in _HUBS_STEPS}
+    return {name: STEPS.get(name) for name in STEPS.names()}
 
 
 def discoveries() -> dict[str, type[Any]]:
     """Return the discoveries by name, those of other distributions included."""
     return {name: DISCOVERIES.get(name) for name in DISCOVERIES.names() if name not in _HUBS_DISCOVERIES}
-
-
-def step(name: str) -> type[Any]:
-    """Return the step.
-
-    Raises:
-        Invalid: there is none of the name, or it is not for workflows.
-    """
-    if name in _HUBS_STEPS:
-        raise Invalid(f"{name} is not for workflows: garbage collection alone removes objects")
-    return STEPS.get(name)
 
 
 def discovery(name: str) -> type[Any]:

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from argosy.core.entry import Entry
-from argosy.core.errors import Invalid
-from argosy.core.options import parse
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
-from argosy.hub.workflows import offered
+from argosy.hub.workflows.fitting import expect_fit, signatures
+from argosy.hub.workflows.naming import fill, filled
 from argosy.hub.workflows.spellings import spelled
+from argosy.steps.base import signed, step_named
 
 TYPES = ("file", "directory", "symlink", "all")
 
@@ -121,26 +121,19 @@ def _rule(definition: Mapping[str, Any], place: str, values: Mapping[str, Any], 
 
 
 def _link(action: Mapping[str, Any], place: str, values: Mapping[str, Any], home: Site) -> Link:
-    asked = filled(action, values)
-    name, site = asked.pop("name"), asked.pop("site", None)
-    options = spelled(name, asked).meant()
-    parse(offered.step(name), options, noun=f"{place}: step {name}")
+    asked = dict(action)
+    name, site = asked.pop("name"), fill(asked.pop("site", None), values)
+    options = _options(name, asked, values, place)
     return Link(step=name, site=site_named(site).pk if site is not None else home.pk, options=options)
 
 
-def filled(options: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with the values of the fields that `*NAME` names in place.
-
-    Raises:
-        Invalid: the workflow declares no such field.
-    """
-    return {key: _filled(value, values) for key, value in options.items()}
-
-
-def _filled(value: Any, values: Mapping[str, Any]) -> Any:
-    """Return the value of the field that `*NAME` names, and other values as they are."""
-    if not (isinstance(value, str) and value.startswith("*")):
-        return value
-    if value[1:] not in values:
-        raise Invalid(f"an action uses the field {value[1:]!r}, which the workflow does not declare")
-    return values[value[1:]]
+def _options(name: str, given: Mapping[str, Any], values: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return the options of a step, and of steps that they name, with the values they have here."""
+    step = step_named(name)
+    apart = signatures(step, given)
+    meant = spelled(name, filled({key: value for key, value in given.items() if key not in apart}, values)).meant()
+    for option, signature in apart.items():
+        named, theirs = signed(signature)
+        meant[option] = {"name": named, "kwargs": _options(named, theirs, values, f"{place}.{option}")}
+    expect_fit(step, spelled(name, given), meant, noun=f"{place}: step {name}")
+    return meant

@@ -10,7 +10,7 @@ from django.forms.models import model_to_dict
 from argosy.core.errors import Invalid, NotFound
 from argosy.hub.common.errors import Conflict
 from argosy.hub.workflows.definition import faults
-from argosy.hub.workflows.models import Workflow
+from argosy.hub.workflows.models import RESERVED, Workflow
 
 log = structlog.get_logger()
 
@@ -71,12 +71,15 @@ def runnable(name: str) -> Workflow:
     """Return the workflow.
 
     Raises:
-        Invalid: there is none of the name, it is disabled, only schedules may run it, or what it names is gone.
+        Invalid: there is none of the name, or it is the hub's own; it is disabled, only schedules may run it, or what
+            it names is gone.
     """
     try:
         workflow = named(name)
     except NotFound as error:
         raise Invalid(error.message) from error
+    if name == RESERVED:
+        raise Invalid(f"jobs of the hub's own are called {name}: give the workflow another name")
     if not workflow.enabled:
         raise Invalid(f"workflow {name} is disabled: enable it first")
     if workflow.schedule_only:

@@ -22,6 +22,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: list[Rule]
     discovery: str | None
+    options: dict[str, Any]
+    """Of the discovery."""
     matched: list[list[int]]
     sites: dict[int, str]
     """Names of the sites of the chains."""
@@ -44,10 +46,11 @@ def tried(
     home = site_named(site)
     values = field_values.values(workflow.fields, fields, aliases=FIELDS.get(workflow.name, {}), home=home.name)
     rules = planned(workflow.filter_rules, values, home=home, patterns=Patterns.of(home, **globs))
-    discovery, _ = planned_discovery(workflow, msgspec.UNSET, values)
+    discovery, options = planned_discovery(workflow, msgspec.UNSET, values)
     return Tried(
         rules=rules,
         discovery=discovery,
+        options=options,
         matched=[chosen(rules, entry) for entry in entries],
         sites=dict(Site.objects.values_list("pk", "name")),
     )
