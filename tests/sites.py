@@ -17,10 +17,12 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import join, relative
 from argosy.core.report import Batch, Report
 from argosy.filesystems.posix import Posix
+from argosy.steps.base import HUBS
 
 STUBS = Policy(unguarded_stubs=True, min_stub_size=0)
 """Of a site that makes stubs of all files, whatever reads them."""
 
+HUBS_STEPS = frozenset(HUBS.names())
 
 _OPEN: "list[Side]" = []
 
@@ -94,7 +96,7 @@ class Side:
             self.began = time.time()
         return Order(
             task="task", attempt=self.attempt, age=time.time() - self.began, job=self.job, site=self.name,
-            step=f"dynamo.tasks.{step}", options=options,
+            step=f"dynamo.tasks.{step}", options=options, own=f"dynamo.tasks.{step}" in HUBS_STEPS,
             entries=entries, lease=60.0, links=self.links, stores=(self.access,), policy=self.policy,
         )  # fmt: skip
 

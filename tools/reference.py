@@ -20,7 +20,7 @@ import typer
 from argosy.core import config, states
 from argosy.core.options import options
 from argosy.discoveries.base import DISCOVERIES
-from argosy.steps.base import STEPS
+from argosy.steps.base import STEPS, Signature
 from argosy.stores.base import STORES
 
 ROOT = Path(__file__).parent.parent
@@ -152,7 +152,7 @@ def _said_of(owner: type[Any]) -> dict[str, str]:
     return said
 
 
-_WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null"}
+_WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", NoneType: "null", Signature: "object"}
 
 
 def _kind(hint: Any) -> str:

@@ -259,3 +259,19 @@ def test_what_older_kernels_called_a_filesystem_is_found_when_it_is_asked_for_fi
     first.note(old, Note(UUID, 1, stub=True, handle=b"h"))
     first.close()
     assert [note.handle for _, note in Index(tmp_path / "index.db").held([FILESYSTEM])] == [b"h"]
+
+
+def test_a_stub_is_known_by_its_number_where_no_time_of_birth_tells(index: Index) -> None:
+    def born(born_ns: int, uuid: bytes, *, stub: bool = True) -> Binding:
+        binding = Binding(filesystem=b"f" * 16, subvolume=5, inode=7, born_ns=born_ns)
+        index.note(binding, Note(uuid, 0, stub=stub))
+        return binding
+
+    first, second, whole = born(3, b"a" * 16), born(-9, b"b" * 16), born(4, b"c" * 16, stub=False)
+    assert index.left_as(first) == {b"a" * 16}
+    assert index.left_as(whole) == set()
+    assert index.left_as(msgspec.structs.replace(second, born_ns=0)) == {b"a" * 16, b"b" * 16}
+    assert index.left_as(msgspec.structs.replace(second, born_ns=0, inode=8)) == set()
+    assert set(index.unheld()) == {first, second}
+    index.note(first, Note(b"a" * 16, 0, stub=True, handle=b"h"))
+    assert set(index.unheld()) == {second}

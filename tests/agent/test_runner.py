@@ -1,17 +1,24 @@
 """What becomes of a batch when one entry breaks where nobody expects it."""
 
+import os
+import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from argosy.agent import runner
-from argosy.core import turns
+from argosy.core import paths, turns, wire
 from argosy.core.entry import Entry
-from argosy.core.errors import Denied
+from argosy.core.errors import Denied, Invalid
 from argosy.core.outcome import Outcome
+from argosy.core.report import Report
 from argosy.core.states import FileState
+from argosy.discoveries.base import DISCOVERIES, task_of
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from tests.sites import Side
@@ -63,6 +70,142 @@ def test_what_cannot_be_cleared_away_neither_hides_why_an_entry_failed_nor_ends_
     outcomes = Side(tmp_path, "london").do(step, Entry(path=b"/quick"), Entry(path=b"/slow"))
     assert DONE == [b"/slow"]
     assert [(outcome.state, outcome.reason) for outcome in outcomes] == [(FileState.FAILED, "the disk is gone")] * 2
+
+
+@dataclass
+class Half:
+    """Work that leads to nothing, and of which what is held cannot be let go of."""
+
+    told: Any
+
+    def sync(self) -> None:
+        pass
+
+    def commit(self) -> Any:
+        return self.told
+
+    def close(self) -> None:
+        raise RuntimeError("nobody told me how")
+
+
+@dataclass
+class Settled:
+    """What is settled, and says something else."""
+
+    outcome: Any
+
+    def settle(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def leave(entry: Entry) -> Any:
+    sys.exit(3)
+
+
+PASSWD = Outcome.processed(Entry(path=b"/etc/passwd"))
+RUBBISH: list[Callable[[Entry], Any]] = [
+    lambda _: None,
+    lambda _: {"state": "processed"},
+    lambda _: (),
+    lambda _: PASSWD,
+    lambda entry: Outcome(entry=entry, state="done"),  # type: ignore[arg-type]
+    lambda entry: Outcome.processed(entry, moved="much"),  # type: ignore[arg-type]
+    lambda entry: Outcome.skipped(entry, object()),  # type: ignore[arg-type]
+    lambda entry: Outcome.processed(msgspec.structs.replace(entry, path=entry.path.decode())),
+    lambda entry: Outcome(entry="it", state=FileState.PROCESSED),  # type: ignore[arg-type]
+    lambda _: Half(None),
+    lambda _: Half(Settled(None)),
+    lambda _: Settled(PASSWD),
+    lambda _: Settled({}),
+    leave,
+]
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("rubbish", RUBBISH)
+def test_an_entry_of_which_a_step_says_rubbish_fails_and_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rubbish: Callable[[Entry], Any], batched: bool
+) -> None:
+    def act(_: object, entry: Entry, site: Site) -> Any:
+        return rubbish(entry) if entry.path == b"/bad" else Outcome.processed(entry)
+
+    method = "prepare" if batched else "apply"
+    theirs = make_dataclass("Theirs", [], namespace={method: act}, frozen=True)
+    monkeypatch.setitem(STEPS._known, "dynamo.custom.theirs", theirs)
+    side = Side(tmp_path, "london")
+    order = side.order("x", Entry(path=b"/bad"), Entry(path=b"/good"))
+    order = msgspec.structs.replace(order, step="dynamo.custom.theirs")
+    report = runner.run(order, side.site(order), side.hub, side.pool)
+    bad, good = wire.load(wire.dump(report), Report).outcomes
+    assert (bad.entry.path, bad.state) == (b"/bad", FileState.FAILED)
+    assert (good.entry.path, good.state) == (b"/good", FileState.PROCESSED)
+
+
+RAW = os.fsdecode(b"/caf\xe9.txt")
+SHOWN = "/caf\ufffd.txt"
+
+
+def refuse(error: Exception) -> Any:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        (lambda _: refuse(Invalid(f"{RAW}: no such customer")), f"{SHOWN}: no such customer"),
+        (lambda _: refuse(Invalid("x" * 1_000_000)), "x" * paths.SAID + " ..."),
+        (lambda _: refuse(Invalid(7)), "7"),  # type: ignore[arg-type]
+        (lambda _: refuse(ValueError(RAW)), f"internal error: ValueError: {SHOWN}"),
+        (lambda entry: Outcome.skipped(entry, RAW), SHOWN),
+        (lambda entry: Outcome(entry=entry, state=FileState.ABORTED, reason=RAW), SHOWN),
+    ],
+)
+def test_what_a_step_says_with_raw_bytes_of_names_or_at_length_is_reported_as_it_can_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Callable[[Entry], Any], said: str
+) -> None:
+    theirs = make_dataclass("Theirs", [], namespace={"apply": lambda _, entry, site: says(entry)}, frozen=True)
+    monkeypatch.setitem(STEPS._known, "dynamo.custom.theirs", theirs)
+    side = Side(tmp_path, "london")
+    order = msgspec.structs.replace(side.order("x", Entry(path=b"/bad")), step="dynamo.custom.theirs")
+    (outcome,) = wire.unpack(wire.pack(runner.run(order, side.site(order), side.hub, side.pool)), Report).outcomes
+    assert outcome.reason == said
+
+
+def explode(*_: object) -> Any:
+    raise LookupError("nothing here")
+
+
+def find(found: Any) -> Callable[..., Any]:
+    return lambda *_, **__: found
+
+
+@pytest.mark.parametrize(
+    ("finds", "said"),
+    [
+        (find(None), "TypeError"),
+        (find([None]), "None was returned, which is no Entry"),
+        (find([Entry(path="text")]), "which is no Entry"),  # type: ignore[arg-type]
+        (lambda *_, **__: map(explode, [1]), "LookupError: nothing here"),
+        (lambda *_, **__: leave(Entry(path=b"")), "SystemExit"),
+        (lambda *_, **__: refuse(Invalid(RAW)), SHOWN),
+        (lambda *_, **__: refuse(ValueError(RAW)), SHOWN),
+        (lambda *_, on_error, **__: on_error("text", Invalid("no")), "which is no Outcome"),
+    ],
+)
+def test_a_discovery_that_breaks_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finds: Callable[..., Any], said: str
+) -> None:
+    theirs = make_dataclass("Theirs", [], namespace={"find": finds}, frozen=True)
+    monkeypatch.setitem(DISCOVERIES._known, "theirs", theirs)
+    side = Side(tmp_path, "london")
+    order = msgspec.structs.replace(side.order("x", Entry(path=b"/")), step=task_of("theirs"))
+    report = wire.unpack(wire.pack(runner.run(order, side.site(order), side.hub, side.pool)), Report)
+    assert report.error
+    assert said in report.reason
+    assert side.hub.batches == []
 
 
 @dataclass(frozen=True)

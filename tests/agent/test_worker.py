@@ -9,10 +9,11 @@ from structlog.testing import capture_logs
 
 from argosy.agent import worker as agent_worker
 from argosy.agent.place import Place
+from argosy.agent.spool import Spool
 from argosy.agent.worker import Worker
 from argosy.core.config import Config, SiteConfig
 from argosy.core.entry import Entry
-from argosy.core.errors import Unavailable
+from argosy.core.errors import Unavailable, Unsupported
 from argosy.core.order import Link, Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import FileState
@@ -139,6 +140,29 @@ def test_a_report_that_cannot_be_sent_is_delivered_later(
     until(lambda: not list((tmp_path / "data/agent/london/spool").iterdir()), what="the spool is empty")
 
 
+def test_a_report_that_the_hub_does_not_take_does_not_hold_up_those_behind_it(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_worker, "REDELIVERY", 0.02)
+    spool = Spool(tmp_path / "data/agent/london/spool")
+    for task in ("poisoned", "poisoned too", "good", "better"):
+        spool.put(Report(task=task, attempt=1))
+    real = desk.report
+
+    def take(report: Report) -> None:
+        if report.task == "poisoned too":
+            raise ZeroDivisionError
+        if report.task == "poisoned":
+            raise Unavailable("the hub cannot record: CHECK constraint failed")
+        real(report)
+
+    desk.report = take  # type: ignore[method-assign]
+    grown(root)
+    worker.start()
+    until(lambda: {report.task for report in desk.reports} == {"good", "better"}, what="the others are delivered")
+    assert {report.task for _, report in spool.unsent()} == {"poisoned", "poisoned too"}
+
+
 def test_a_site_whose_root_is_missing_is_served_when_it_appears(root: Path, desk: Desk, worker: Worker) -> None:
     worker.start()
     worker.ring("london", "t", 1, "transfer")
@@ -199,6 +223,29 @@ def test_a_step_nobody_knows_breaks_its_task_with_a_message(root: Path, desk: De
     (report,) = until(lambda: desk.reports)
     assert (report.error, report.retry) == ("invalid", False)
     assert "dynamo.tasks.dance" in report.reason
+
+
+def test_an_order_that_cannot_be_read_is_reported(root: Path, desk: Desk, worker: Worker) -> None:
+    def claim(task: str, attempt: int, node: str) -> Order:
+        raise Unsupported("Order of version 2")
+
+    desk.claim = claim  # type: ignore[method-assign]
+    grown(root)
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    (report,) = until(lambda: desk.reports)
+    assert (report.task, report.error, report.reason) == ("t", "unsupported", "Order of version 2")
+
+
+def test_a_report_that_no_disk_takes_is_sent_all_the_same(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker
+) -> None:
+    grown(root)
+    worker.start()
+    (tmp_path / "data/agent/london/spool").rmdir()
+    worker.ring("london", "t", 1, "transfer")
+    (report,) = until(lambda: desk.reports)
+    assert [outcome.state for outcome in report.outcomes] == [FileState.PROCESSED]
 
 
 def test_a_site_that_cannot_be_opened_is_told_and_the_others_are_served(

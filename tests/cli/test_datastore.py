@@ -27,8 +27,7 @@ def toml(settings: dict[str, str]) -> str:
 def listed(up: Argosy) -> dict[str, object]:
     run = up.cli("datastore", "list", "-o", "json")
     assert run.returncode == 0, run.stderr
-    (found,) = json.loads(run.stdout)
-    return found
+    return json.loads(run.stdout)
 
 
 def test_what_agents_found_at_a_datastore_is_listed(tmp_path: Path) -> None:

@@ -62,12 +62,17 @@ def exact(row: dict[str, str]) -> bytes:
 
 
 def test_jobs_are_listed_by_state_workflow_and_path(up: Argosy, job: int, tree: Path) -> None:
-    def listed(*words: str) -> list[int]:
-        run = up.cli("job", "list", "--output", "json", *words)
+    def listed(*words: str | bytes, **more: Path) -> list[int]:
+        run = up.cli("job", "list", "--output", "json", *words, **more)
         assert run.returncode == 0, run.stderr
-        return [one["id"] for one in json.loads(run.stdout)]
+        return [json.loads(line)["id"] for line in run.stdout.splitlines()]
 
     assert listed("--path", str(tree)) == [job]
+    for spelling in (f"{tree.name}/", f"./{tree.name}", f"{tree.name}/../{tree.name}"):
+        assert listed("--path", spelling, cwd=tree.parent) == [job]
+    assert listed("--path", ".", cwd=tree) == [job]
+    assert listed("--path", os.fsencode(tree) + b"\xff") == []
+    assert up.cli("job", "list", "--path", "").returncode == 1
     assert listed("--path", str(tree), "--state", "FAILURE", "--state", "SUCCESS") == [job]
     assert listed("--path", str(tree), "--state", "FAILURE") == []
     assert listed("--path", str(tree), "--workflow", "recall") == []
@@ -80,6 +85,25 @@ def test_tasks_of_a_job_are_listed(up: Argosy, job: int) -> None:
     lines = up.cli("job", "tasks", str(job), "--state", "SUCCESS", "--output", "json").stdout.splitlines()
     assert {json.loads(line)["state"] for line in lines} == {"SUCCESS"}
     assert up.cli("job", "tasks", str(job), "--state", "PENDING").stdout == ""
+    nobody = up.cli("job", "tasks", "999999")
+    assert (nobody.returncode, nobody.stderr) == (1, "argosy: there is no job 999999\n")
+
+
+def test_files_of_a_job_are_told_to_programs_with_all_that_is_known_of_them(up: Argosy, job: int) -> None:
+    lines = up.cli("job", "files", str(job), "--output", "json").stdout.splitlines()
+    told = {exact(json.loads(line)): json.loads(line) for line in lines}
+    wanted = up.call("GET", f"/jobs/{job}/files/")["results"]
+    assert told.keys() == {exact(one) for one in wanted}
+    for one in wanted:
+        assert one.items() <= told[exact(one)].items()
+
+
+def test_a_job_that_nobody_can_do_says_so_where_one_looks(up: Argosy, tmp_path: Path) -> None:
+    up.call("POST", "/sites/", json={"name": "york", "roots": [str(tmp_path)]})
+    body = {"workflow": "stat", "site": "york", "paths": [str(tmp_path)]}
+    job = up.call("POST", "/file/workflow/", json=body)["job"]
+    waits = rf"(?m)^waiting: No agent serves the site now: no node serves site york: .*; see `argosy explain {job}`$"
+    assert re.search(waits, up.cli("job", "show", str(job)).stdout)
 
 
 def test_a_job_is_resubmitted_and_removed(up: Argosy, job: int) -> None:

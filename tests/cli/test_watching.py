@@ -1,6 +1,7 @@
 """How a job is told: its exit status, its lines, its paths."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -123,9 +124,10 @@ def test_the_end_counts_entries(counts: dict[str, int], told: str) -> None:
     assert watching.summary(job(JobState.SUCCESS, **counts)) == f"Job 1 SUCCESS: {told}; 0 B moved"
 
 
-def hub(results: list[dict[str, object]]) -> Client:
-    """A hub that answers every list with these."""
-    answer = httpx.MockTransport(lambda _: httpx.Response(200, json={"results": results, "next": None}))
+def hub(results: list[dict[str, object]], causes: Sequence[dict[str, object]] = ()) -> Client:
+    """A hub that answers every list with these, and explains every job with these causes."""
+    explained = {"job": 1, "state": "PENDING", "summary": "", "causes": causes, "examined": 0, "unwell": 0}
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json={"results": results, "next": None} | explained))
     return Client("http://hub", tokens=Tokens("a", "r"), transport=answer)
 
 
@@ -139,6 +141,28 @@ def test_why_tasks_wait_is_told_when_it_changes(monkeypatch: pytest.MonkeyPatch)
         now[0] += 2
         tell(job())
     assert told == [r"waiting: the \x1bstore is down; it is tried again", "waiting: it is full; it is tried again"]
+
+
+def trouble(cause: str, state: str, title: str, reason: str = "") -> dict[str, object]:
+    return {"cause": cause, "state": state, "title": title, "reason": reason, "remedy": "", "files": 1, "site": "a"}
+
+
+def test_why_a_job_stands_still_is_told_where_no_task_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told = [0.0], list[str]()
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    causes = [
+        trouble("no_space", "failed", "Full"),
+        trouble("running", "running", "It runs"),
+        trouble("no_agent", "waiting", "Nobody \x1bis there", "none was heard"),
+    ]
+    tell = watching._Reasons(hub([], causes), told.append)
+    for done in (5, 5, 6, 6):
+        now[0] += 2
+        tell(job(numfiles=9, numprocessedfiles=done))
+        if done == 6:
+            causes.clear()
+    assert told == [r"waiting: Nobody \x1bis there: none was heard; see `argosy explain 1`"]
+    assert watching.waiting(hub([], [trouble("behind", "waiting", "Behind")]), 1) == ""
 
 
 @pytest.mark.parametrize(

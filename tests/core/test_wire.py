@@ -1,3 +1,5 @@
+import os
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -73,3 +75,11 @@ def test_an_error_becomes_an_outcome_that_can_be_tried_again_or_not() -> None:
     assert not failed.state.goes_on
     assert Outcome.skipped(entry, "already there").state.goes_on
     assert issubclass(Changed, ArgosyError)
+
+
+def test_text_with_raw_bytes_of_a_name_is_written_as_it_is_shown() -> None:
+    raw = os.fsdecode(b"/caf\xe9.txt") + "\ud800"
+    report = Report(task="t", attempt=1, outcomes=(Outcome.skipped(Entry(path=b"/caf\xe9.txt"), "so"),), reason=raw)
+    read = wire.unpack(wire.pack(report), Report)
+    assert read.reason.startswith("/caf\ufffd")
+    assert read.outcomes == report.outcomes

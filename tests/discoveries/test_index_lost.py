@@ -103,7 +103,7 @@ def test_a_disk_that_is_unmounted_under_a_running_agent_is_missed_and_nothing_li
         london.report("rebuild", Entry(path=bytes(london.root))),
         london.report("references", Entry(path=bytes(london.root))),
     ):
-        assert report.error == "unavailable"
+        assert report.error == "root_refused"
         assert "mount its disk" in report.reason
         assert report.retry
     assert list((tmp_path / "london").iterdir()) == []

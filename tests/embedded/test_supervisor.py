@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -23,9 +24,14 @@ def up(tmp_path: Path) -> Iterator[Argosy]:
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Argosy]:
-    """One that no test harms."""
-    with argosy(tmp_path_factory.mktemp("lasting")) as running:
-        yield running
+    """One that no test harms, started as from a shell, which may hold few files open."""
+    few = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, few[1]))
+    try:
+        with argosy(tmp_path_factory.mktemp("lasting")) as running:
+            yield running
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, few)
 
 
 def children(up: Argosy) -> dict[str, int]:
@@ -55,6 +61,19 @@ def answers(up: Argosy) -> bool:
         return httpx.get(f"{up.url}/api/health/", timeout=5).status_code == 401
     except httpx.TransportError:
         return False
+
+
+def limits(pid: int) -> tuple[str, str]:
+    """Return how many files a process may hold open, and how many it might."""
+    found = re.search(r"Max open files +(\S+) +(\S+)", Path(f"/proc/{pid}/limits").read_text())
+    assert found is not None
+    return found[1], found[2]
+
+
+def test_hub_and_agents_may_hold_as_many_files_open_as_the_system_lets_them(
+    lasting: Argosy,
+) -> None:
+    assert {soft == hard for soft, hard in map(limits, both(lasting).values())} == {True}
 
 
 def run_up(*words: str) -> "subprocess.CompletedProcess[str]":

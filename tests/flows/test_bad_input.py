@@ -171,7 +171,7 @@ def test_a_full_disk_fails_the_files_that_do_not_fit_and_shows_none_of_them_half
         failed = up.files(job["id"], "failed")
         assert job["state"] == "FAILURE"
         assert failed
-        assert {file["error"] for file in failed} == {"exhausted"}
+        assert {file["error"] for file in failed} == {"disk_full"}
         arrived = sorted(file.name for file in up.tree("dublin").iterdir())
         assert len(arrived) + len(failed) == 8
         for name in arrived:

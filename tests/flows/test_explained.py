@@ -45,6 +45,24 @@ def test_a_plan_is_shown_and_applied_and_what_it_did_not_see_stays(up: Argosy) -
     assert (told["complete"], told["applied"]) == (True, int(done.stdout.split()[1]))
 
 
+def test_a_plan_with_nothing_to_do_is_applied_by_doing_nothing_and_ends_as_the_plan_did(up: Argosy) -> None:
+    file = made(up, "idle")
+    up.run("premigrate", file)
+    planned = up.cli("plan", "premigrate", str(file), "--site", "london")
+    number = planned.stdout.split()[1].rstrip(":")
+    applied = up.cli("apply", number)
+    assert (applied.returncode, applied.stdout) == (0, f"Plan {number} has nothing to do\n")
+    assert planned.returncode == 0
+    assert json.loads(up.cli("apply", number, "-o", "json").stdout)["applied"] is None
+    missing = up.cli("plan", "premigrate", f"{file}-not", "--site", "london")
+    number = missing.stdout.split()[1].rstrip(":")
+    applied = up.cli("apply", number)
+    assert (applied.returncode, missing.returncode) == (1, 1)
+    assert (
+        applied.stdout == f"Plan {number} has nothing to do; 1 entry in trouble, see `argosy apply --show {number}`\n"
+    )
+
+
 def test_an_explanation_names_cause_example_and_remedy_for_a_job_and_for_a_path(up: Argosy) -> None:
     file = made(up, "forged")
     os.setxattr(file, "trusted.argosy", b"\1what anybody writes")

@@ -278,6 +278,11 @@ def test_the_commands_list_show_import_update_reset_and_delete(cli: Cli, top: Pa
         ("- name: a\n- name: b", "holds 2 definitions"),
         ("just text", "standard input holds no definition"),
         ("{", "is neither JSON"),
+        (
+            STAMPED.replace("times: 2", "times: 2\n    times: 3"),
+            "filter_rules[0].action[0].times: this key is given twice",
+        ),
+        ('{"name": "a", "name": "b"}', "name: this key is given twice"),
         ("", "holds no definition"),
     ],
 )
@@ -328,9 +333,48 @@ def test_rules_are_tried_on_real_paths_and_no_file_is_touched(cli: Cli, top: Pat
     assert (told["type"], told["rules"][0]["steps"][0]["name"]) == ("file", "dynamo.tasks.recall")
 
 
+def test_a_workflow_of_ones_own_is_run_and_planned_with_all_that_a_run_can_be_told(
+    up: Argosy, cli: Cli, top: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = TRIED.replace("state: all, type: file", "state: moved, type: file")
+    cli("import", "-", given=given.replace("discovery: recursive", "discovery: null"))
+    files = [str(written(top, name)) for name in ("a.exr", "b.exr", "c.dpx")]
+    here = (*files, "--site", "london")
+    said = (
+        *here,
+        "--state",
+        "moved",
+        "--field",
+        "keep=true",
+        "--include",
+        "*.[de]*",
+        "--include",
+        "none",
+        "--exclude",
+        "*/b*",
+    )
+    assert run(["plan", "tried", *said]) == 0
+    assert re.search(r" 2 entries +would copy it to datastore cloud ", capsys.readouterr().out)
+    told = cli("run", "tried", *said, "--ignore-site-includes")
+    assert re.fullmatch(r"Job (\d+)\nJob \1 SUCCESS: 2 entries processed; .* moved in .*\n", told)
+    job = up.call("GET", f"/jobs/{told.split()[1]}/")
+    assert (job["discovery"], job["fields"]) == (None, {"keep": True})
+    stored = {path.name for path in (up.directory / "store/projects" / top.name).iterdir()}
+    assert stored == {"a.exr", "c.dpx"}
+    assert "unknown field 'speed'" in cli("run", "tried", *here, "--field", "speed=1", code=1)
+
+
 def test_what_cannot_be_tried_is_said(cli: Cli, top: Path) -> None:
     here = ("--site", "london")
     assert "gone: " in cli("test", "recall", str(top / "gone"), *here, code=1)
+    assert "recursive finds others: leave it out" in cli("test", "recall", str(top), *here, "--state", "moved", code=1)
+    lenient = TRIED.replace("discovery: recursive", "discovery: recursive\ndiscovery_options: {skip_missing: true}")
+    (top / "lenient.yaml").write_text(lenient)
+    assert "none " in cli("test", str(top / "lenient.yaml"), str(top / "gone"), *here)
+    manifest = TRIED.replace("discovery: recursive", "discovery: manifest\ndiscovery_options: {name: list.txt}")
+    (top / "manifest.yaml").write_text(manifest)
+    told = cli("test", str(top / "manifest.yaml"), str(top / "gone"), *here, code=1)
+    assert "discovery manifest is not run here: the paths are tried as they are given" in told
     assert "rule 0" in cli("test", "delete_file", str(top / "gone"), *here)
     assert "unknown field 'speed'" in cli("test", "recall", str(top), *here, "--field", "speed=1", code=1)
     assert "give NAME=VALUE" in cli("test", "recall", str(top), *here, "--field", "speed", code=1)

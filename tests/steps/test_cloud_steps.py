@@ -135,7 +135,7 @@ def test_another_object_under_the_name_is_not_the_one_that_a_stub_points_to(lond
     file = stub(london, "f")
     store(london).put("projects/f", Bytes(CONTENT), metadata={})
     (outcome,) = london.do("ensure_cloud_file_exists", london.entry(file))
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_found")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "object_gone")
 
 
 # remove_from_cloud
@@ -326,7 +326,7 @@ def test_directories_symlinks_and_paths_that_are_not_there_move_as_well(london: 
 
 def test_an_object_that_is_nowhere_cannot_be_moved(london: Side) -> None:
     (outcome,) = london.do("move_in_cloud", moved(london, london.tree / "a", london.tree / "b"))
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_found")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "object_gone")
     (nowhere,) = london.do("move_in_cloud", Entry(path=bytes(london.tree / "b")))
     assert (nowhere.state, nowhere.error) == (FileState.FAILED, "invalid")
 

@@ -164,7 +164,7 @@ def test_what_cannot_be_removed_fails_and_the_rest_goes(london: Side, monkeypatc
 
     slip_in(monkeypatch, versions, "noreplace", refuse)
     (outcome,) = delete(london, london.tree / "d", recursive=True)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "disk_broken")
     assert [path.name for path in (london.tree / "d").iterdir()] == ["b"]
 
 
@@ -235,7 +235,7 @@ def test_what_finds_no_room_in_the_trash_fails_and_the_remedy_is_told(
     file = write(london.tree / "f")
     full(monkeypatch, times=100)
     (outcome,) = delete(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "exhausted")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "disk_full")
     assert "argosy trash purge" in outcome.reason
     assert file.exists()
 
@@ -252,7 +252,7 @@ def test_without_retention_a_full_disk_hinders_nothing(tmp_path: Path, monkeypat
     outcomes = delete(side, empty, file.parent)
     assert [(outcome.state, outcome.error) for outcome in outcomes] == [
         (FileState.PROCESSED, ""),
-        (FileState.FAILED, "exists"),
+        (FileState.FAILED, "not_empty"),
     ]
     assert delete(side, file.parent, recursive=True)[0].state is FileState.PROCESSED
     assert list(side.tree.iterdir()) == []
@@ -289,10 +289,10 @@ def test_a_stub_goes_to_the_trash_with_its_location(london: Side) -> None:
     os.utime(file, ns=(10**18, 10**18))
     (migrated,) = london.do("migrate", london.entry(file))
     assert migrated.state is FileState.PROCESSED, migrated.reason
-    uuids = {pointer.uuid for _, pointer in london.place.tree(bytes(file)).every_pointer()}
+    uuids = {found.pointer.uuid for found in london.place.tree(bytes(file)).every_pointer()}
     (outcome,) = delete(london, msgspec.structs.replace(migrated.entry, state="removed"))
     assert outcome.state is FileState.PROCESSED, outcome.reason
-    assert {pointer.uuid for _, pointer in london.place.tree(bytes(file)).every_pointer()} == uuids != set()
+    assert {found.pointer.uuid for found in london.place.tree(bytes(file)).every_pointer()} == uuids != set()
 
 
 def anew(side: Side, listed: Entry) -> Path:
@@ -402,7 +402,7 @@ def test_a_limit_that_no_room_helps_against_empties_no_shelf(london: Side, monke
         return real(*arguments, **options)
 
     monkeypatch.setattr(shelves, "make_private", make)
-    assert delete(london, file)[0].error == "exhausted"
+    assert delete(london, file)[0].error == "limit"
     assert trash(london) == [old]
     assert file.exists()
 
@@ -413,7 +413,7 @@ def test_what_makes_room_in_vain_stops(london: Side, monkeypatch: pytest.MonkeyP
         delete(london, london.tree / "big")
     file = write(london.tree / "f")
     full(monkeypatch, times=100)
-    assert delete(london, file)[0].error == "exhausted"
+    assert delete(london, file)[0].error == "disk_full"
     assert len(trash(london)) == 1
 
 

@@ -2,14 +2,20 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
 import msgspec
 import pytest
 
+from argosy.agent.runner import run
 from argosy.core.entry import Entry, Stored
+from argosy.core.errors import Invalid
 from argosy.core.outcome import Outcome
+from argosy.core.states import FileState
+from argosy.steps.base import STEPS
+from argosy.steps.delete_objects import DeleteObjects
 from argosy.stores import keys
 from argosy.stores.posix import PosixStore
 from tests.sites import Side
@@ -50,6 +56,40 @@ def test_the_object_goes_and_with_it_the_mark_that_it_is_to_go(london):
     assert keys.doomed(stored.key, stored.uuid) in keys_in(london)
     assert told(london, "delete_objects", stored).state == "processed"
     assert keys_in(london) == set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mine(DeleteObjects):
+    """A step of another distribution that is made of the one that removes."""
+
+
+@pytest.mark.parametrize("step", ["doom_objects", "delete_objects"])
+def test_work_that_the_hub_did_not_begin_for_itself_removes_nothing(london, step, monkeypatch):
+    """By name, by the name in an option of another step, by a class made of it."""
+    stored = premigrated(london, "a")
+    told(london, "doom_objects", stored, mark="x")
+    before = keys_in(london)
+    others = msgspec.structs.replace(london.order(step, found(stored), mark="x"), own=False)
+    report = run(others, london.site(others), london.hub, london.pool)
+    assert (report.error, report.outcomes) == ("invalid", ())
+    assert "garbage collection alone removes objects" in report.reason
+    handed = msgspec.structs.replace(found(stored), source=bytes(london.tree / "none"))
+    signature = {"name": f"dynamo.tasks.{step}", "mark": "x"}
+    for move in ("move_paths_on_gpfs", "one_step_move_paths_on_gpfs"):
+        report = london.report(move, handed, source_missing_signature=signature)
+        assert "garbage collection alone removes objects" in report.reason
+    with pytest.raises(Invalid, match="unknown step"):
+        STEPS.get(f"dynamo.tasks.{step}")
+    monkeypatch.setitem(STEPS._known, "dynamo.tasks.mine", Mine)
+    (outcome,) = london.do("mine", found(stored), mark="x")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "denied")
+    assert keys_in(london) == before
+
+
+def test_an_order_of_the_hubs_own_begins_none_of_the_steps_that_others_have(london):
+    """Nor do orders that others were made of: what is sealed so is of a run of garbage collection."""
+    own = msgspec.structs.replace(london.order("stat_paths", Entry(path=bytes(london.tree))), own=True)
+    assert "unknown step of the hub's own" in run(own, london.site(own), london.hub, london.pool).reason
 
 
 def test_an_object_that_bears_no_mark_is_not_removed(london):

@@ -67,7 +67,7 @@ def test_where_times_are_coarse_a_directory_is_there_already(london: Side, dubli
 
 def test_what_is_hydrated_for_a_user_leaves_roots_room_alone(london: Side, dublin: Side) -> None:
     file = made(london, "f", os.urandom(44 * MiB))
-    for owner, expected in ((1001, "exhausted"), (0, "")):
+    for owner, expected in ((1001, "disk_full"), (0, "")):
         os.chown(file, owner, owner)
         (outcome,) = dublin.do("reverse_stub", *sent(london, dublin, file), hydrate=True)
         assert outcome.error == expected

@@ -162,6 +162,18 @@ def test_a_tiny_file_becomes_a_stub_where_the_site_wants_it(side: Side, size: in
     assert (state(side, file), data(file), file.stat().st_size) == (State.STUB, 0, size)
 
 
+def test_a_stub_has_nothing_reserved_behind_its_end(side: Side) -> None:
+    file = made(side, "f")
+    subprocess.run(["fallocate", "-n", "-l", str(1 << 20), file], check=True)
+    aged(file)
+    before = file.stat()
+    (outcome,) = migrate(side, file)
+    after = file.stat()
+    assert (outcome.state, state(side, file)) == (FileState.PROCESSED, State.STUB)
+    assert after.st_blocks * 512 <= 8192
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
 def test_a_second_run_is_skipped_with_the_same_facts(side: Side) -> None:
     file = made(side, "f")
     (first,) = migrate(side, file)
@@ -260,7 +272,7 @@ def test_without_a_guard_nothing_is_sent_and_the_error_says_what_to_do(tmp_path:
     file = made(london, "f")
     use(london, NoStore())
     (outcome,) = migrate(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "unsupported")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "no_guard")
     assert "premigrate" in outcome.reason
     assert "unguarded_stubs" in outcome.reason
     assert state(london, file) is State.RESIDENT
@@ -470,6 +482,25 @@ def test_a_file_read_while_nobody_could_write_is_not_hashed_again(
     assert outcome.state is FileState.PROCESSED
 
 
+def test_where_the_clock_was_set_back_the_bytes_are_hashed_before_they_go(london: Side) -> None:
+    """What was noted has a later ctime than the file, whoever wrote to it last."""
+    files = [made(london, name) for name in ("as it was", "written to")]
+    migrate(london, *files, premigrate=True)
+    before = files[1].stat()
+    with files[1].open("r+b") as opened:
+        opened.write(b"MINE")
+    os.utime(files[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    site = london.site()
+    for file in files:
+        with site.tree(bytes(file)).open(bytes(file)) as opened:
+            noted = site.noted(opened.binding())
+            assert noted is not None
+            site.note(opened.binding(), noted._replace(ctime_ns=opened.changed_ns() + HOUR))
+    same, other = migrate(london, *files)
+    assert (same.state, state(london, files[0])) == (FileState.PROCESSED, State.STUB)
+    assert (other.state, files[1].read_bytes()) == (FileState.ABORTED, b"MINE" + CONTENT[4:])
+
+
 @pytest.mark.parametrize("premigrate", [True, False])
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_bytes_that_outlived_a_power_cut_without_their_times_are_copied(
@@ -586,7 +617,7 @@ def test_a_stub_that_lost_its_attribute_is_never_sent_as_zeros(side: Side) -> No
     os.removexattr(file, "trusted.argosy")
     for premigrate in (True, False):
         (outcome,) = migrate(side, file, premigrate=premigrate, overwrite=True)
-        assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
+        assert (outcome.state, outcome.error) == (FileState.FAILED, "pointer_unreadable")
         assert "lost" in outcome.reason
     assert content(side, first) == CONTENT
 
@@ -691,7 +722,7 @@ def test_what_somebody_wrote_meanwhile_is_kept_beside_it(side: Side, marked: Stu
         opened.write(b"precious")
     repoint(side, file, state=marked)
     (outcome,) = migrate(side, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "stub_written")
     assert (side.tree / "f.hsm-conflict").read_bytes()[8192:8200] == b"precious"
     assert (state(side, file), data(file)) == (State.STUB, 0)
 

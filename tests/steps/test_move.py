@@ -34,7 +34,7 @@ from argosy.steps.move_paths_on_gpfs import MovePathsOnGpfs
 from argosy.steps.one_step_move_paths_on_gpfs import OneStepMovePathsOnGpfs
 from tests.loop import LoopMount, loop_mount
 from tests.sites import Side
-from tests.steps.stubs import CONTENT, made, pointer, premigrated, state, stub
+from tests.steps.stubs import CONTENT, HOUR, made, pointer, premigrated, recall, state, stub
 from tests.trees import compare, nasty_tree
 
 __all__ = ["loop_mount"]
@@ -112,7 +112,7 @@ def test_what_is_at_the_target_goes_to_the_version_store(london: Side, step: str
 def test_a_directory_that_holds_something_is_not_replaced(london: Side, step: str) -> None:
     a, b = write(london.tree / "a"), write(london.tree / "b/inside")
     outcome = one(london, step, a, b.parent)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "exists")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_empty")
     assert a.exists()
     assert b.exists()
 
@@ -313,11 +313,15 @@ def alone(london: Side) -> Side:
 
 @pytest.fixture
 def two_roots(tmp_path: Path) -> Side:
-    side = Side(tmp_path, "london")
-    (tmp_path / "other").mkdir()
-    config = SiteConfig(name="london", roots=(str(side.root), str(tmp_path / "other")))
+    return with_two_roots(tmp_path)
+
+
+def with_two_roots(top: Path) -> Side:
+    side = Side(top, "london")
+    (top / "other").mkdir()
+    config = SiteConfig(name="london", roots=(str(side.root), str(top / "other")))
     side.place.close()
-    side.place = Place(config, tmp_path / "agent", shelves=[str(side.store)])
+    side.place = Place(config, top / "agent", shelves=[str(side.store)])
     side.place.start()
     return side
 
@@ -516,7 +520,7 @@ def test_a_directory_is_not_mixed_with_another(two_roots: Side, tmp_path: Path, 
         write(target / "theirs")
         write(top / "ours")
     outcome = one(two_roots, TWO, top, target)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "exists")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_empty")
     assert (top / "a").read_text() == "a"
 
 
@@ -558,6 +562,20 @@ def test_a_stub_is_a_stub_in_another_fileset_and_can_be_recalled(two_roots: Side
     assert target.read_bytes() == CONTENT
 
 
+def test_a_stub_whose_attributes_have_as_many_blocks_as_it_has_bytes_is_carried_without_data(
+    loop_mount: LoopMount, tmp_path: Path
+) -> None:
+    top = loop_mount("ext4") / tmp_path.name
+    top.mkdir()
+    side = with_two_roots(top)
+    file, target = stub(side, "f", CONTENT[:500]), top / "other/f"
+    os.setxattr(file, "user.large", b"x" * 600)
+    assert file.stat().st_blocks * 512 >= 500
+    assert one(side, ONE, file, target).state is FileState.PROCESSED
+    assert state(side, target) is State.STUB
+    assert recall(side, target) == CONTENT[:500]
+
+
 # disks that are full
 
 
@@ -578,7 +596,7 @@ def test_where_there_is_no_room_for_what_it_replaces_nothing_is_moved(
     one(london, step, write(london.tree / "x"), london.tree / "y")
     cannot_make(monkeypatch)
     outcome = one(london, step, a, b)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "exhausted")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "disk_full")
     assert (a.read_text(), b.read_text()) == ("new", "old")
     assert os.listdir(london.root / ".argosy/moving") == []
 
@@ -612,7 +630,7 @@ def test_what_cannot_be_shelved_after_all_gets_its_name_back(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(moving, "noreplace", failing)
-    assert one(london, step, a, b).error == "exhausted"
+    assert one(london, step, a, b).error == "disk_full"
     assert (a.read_text(), b.read_text()) == ("new", "old")
     assert on_shelf(london, Shelf.VERSIONS) == []
 
@@ -666,13 +684,16 @@ def test_what_others_put_in_the_place_of_what_is_parked_is_no_version_that_expir
 # what was reported wrongly
 
 
+@pytest.mark.parametrize("ahead", [0, HOUR])
 @both
 def test_a_source_that_is_another_by_now_under_the_same_number_stays(
-    loop_mount: LoopMount, tmp_path: Path, step: str
+    loop_mount: LoopMount, tmp_path: Path, step: str, ahead: int
 ) -> None:
+    """`ahead`: by how much the clock was set back between the two."""
     side = Side(loop_mount("ext4") / tmp_path.name, "london", store=tmp_path)
     old = write(side.tree / "f", "old")
     given = listed(side, old, side.tree / "g")
+    given = msgspec.structs.replace(given, ctime_ns=given.ctime_ns + ahead)
     old.unlink()
     assert write(old, "new").stat().st_ino == given.inode
     assert moved(side, step, given)[0].state is FileState.ABORTED

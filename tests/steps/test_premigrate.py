@@ -424,7 +424,7 @@ def test_a_path_outside_the_roots_is_refused(london: Side, tmp_path: Path) -> No
     from argosy.core.entry import Entry
 
     (outcome,) = london.do("stat_paths", Entry(path=bytes(tmp_path / "else")))
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "denied")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "outside_roots")
     assert str(london.root) in outcome.reason
 
 

@@ -16,7 +16,8 @@ import msgspec
 import pytest
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import Exhausted, LeaseLost, Restoring, Unavailable
+from argosy.core.errors import LeaseLost, Restoring, Unavailable
+from argosy.core.faults import DiskFull, QuotaUsedUp
 from argosy.core.order import Link, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
@@ -337,7 +338,7 @@ def test_a_lost_object_fails_its_file_and_keeps_the_stub(london: Side) -> None:
     store(london).delete("projects/f")
     outcomes = recall(london, file, other)
     assert [outcome.state for outcome in outcomes] == [FileState.FAILED, FileState.PROCESSED]
-    assert outcomes[0].error == "not_found"
+    assert outcomes[0].error == "object_gone"
     assert outcomes[0].reason.startswith("lost: ")
     assert "argosy rebuild" in outcomes[0].reason
     assert state(london, file) is State.STUB
@@ -345,7 +346,7 @@ def test_a_lost_object_fails_its_file_and_keeps_the_stub(london: Side) -> None:
     assert data(file) <= 4096
     forget_index(london)
     (outcome,) = recall(london, file)
-    assert outcome.error == "not_found"
+    assert outcome.error == "key_unknown"
     assert not outcome.reason.startswith("lost")  # nobody has looked everywhere yet
     assert "argosy rebuild" in outcome.reason
 
@@ -356,7 +357,7 @@ def test_an_object_that_others_replaced_is_not_taken_for_the_file(london: Side, 
     described = store(london).head("projects/f").metadata
     store(london).put("projects/f", Bytes(b"y" * size), metadata=described)
     (outcome,) = recall(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_found")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "object_gone")
     assert outcome.reason.startswith("lost: ")
     assert state(london, file) is State.STUB
     assert data(file) <= 4096
@@ -379,13 +380,13 @@ def test_an_endpoint_says_from_which_datastore_the_bytes_come(tmp_path: Path) ->
     good(london.do("migrate", london.entry(file), premigrate=True, endpoint="tape"))
     good(london.do("migrate", london.entry(file), endpoint="cloud"))
     store(london).delete("projects/f")
-    assert failure(recall(london, file)) == (FileState.FAILED, "not_found")
-    assert failure(recall(london, file, endpoint="attic")) == (FileState.FAILED, "invalid")
+    assert failure(recall(london, file)) == (FileState.FAILED, "object_gone")
+    assert failure(recall(london, file, endpoint="attic")) == (FileState.FAILED, "no_sitelink")
     good(recall(london, file, endpoint="tape"))
     assert file.read_bytes() == CONTENT
     file.unlink()
     made_again = Entry(path=bytes(file))
-    assert failure(london.do("reverse_stub", made_again, endpoint="cloud")) == (FileState.FAILED, "not_found")
+    assert failure(london.do("reverse_stub", made_again, endpoint="cloud")) == (FileState.FAILED, "object_gone")
     good(london.do("reverse_stub", made_again, endpoint="tape"))
     assert state(london, file) is State.STUB
 
@@ -403,7 +404,7 @@ def test_a_bucket_gives_exactly_what_was_pinned(london: Side, dublin: Side, seaw
     for side in (london, dublin):
         names = [side.tree / name for name in ("f", "large", "replaced")]
         outcomes = recall(side, *names)
-        assert [outcome.error for outcome in outcomes] == ["", "", "not_found"]
+        assert [outcome.error for outcome in outcomes] == ["", "", "object_gone"]
         assert outcomes[2].reason.startswith("lost: ")
         assert [names[0].read_bytes(), names[1].read_bytes()] == [CONTENT, CHUNKS]
         assert state(side, names[2]) is State.STUB
@@ -518,7 +519,7 @@ def test_a_full_disk_fails_the_recall_and_has_its_blocks_back(loop_mount: LoopMo
     os.sync()
     before = free(top)
     (outcome,) = recall(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, Exhausted.code)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, DiskFull.code)
     assert state(london, file) is State.STUB
     os.sync()
     assert free(top) > before - MiB
@@ -558,7 +559,7 @@ def test_a_full_quota_fails_the_recall(loop_mount: LoopMount, tmp_path: Path) ->
     os.sync()
     subprocess.run(["btrfs", "qgroup", "limit", str(16 * MiB), top], check=True)
     (outcome,) = recall(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, Exhausted.code)
+    assert (outcome.state, outcome.error) == (FileState.FAILED, QuotaUsedUp.code)
     assert "quota" in outcome.reason
     assert (state(london, file), data(file)) == (State.STUB, 0)
     subprocess.run(["btrfs", "qgroup", "limit", "none", top], check=True)
@@ -584,7 +585,7 @@ def test_what_was_written_into_a_stub_is_kept_beside_it(side: Side) -> None:
     seen = written(side, file)
     file.chmod(0o640)
     (outcome,) = recall(side, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "stub_written")
     assert f"{file}.hsm-conflict" in outcome.reason
     assert "projects/f" in outcome.reason
     (conflict,) = conflicts(side)
@@ -609,7 +610,7 @@ def test_no_conflict_copy_takes_the_place_of_another(london: Side) -> None:
 def test_a_stub_that_was_cut_or_lengthened_is_one_again(side: Side, size: int) -> None:
     file = stub(side, "f")
     os.truncate(file, size)
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes() == bytes(size)
     assert (state(side, file), file.stat().st_size) == (State.STUB, len(CONTENT))
@@ -622,7 +623,7 @@ def test_what_was_written_into_the_head_that_a_stub_keeps_is_kept_beside_it(side
     file = stub(side, "f", stub_size=50_000)
     written(side, file, offset=1000, data=data)
     assert state(side, file) is State.STUB  # nothing lies behind its head
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes()[:40_000] == CONTENT[:1000] + data + CONTENT[1000 + len(data) : 40_000]
     assert state(side, file) is State.STUB
@@ -633,7 +634,7 @@ def test_what_was_written_into_the_head_that_a_stub_keeps_is_kept_beside_it(side
 def test_a_name_that_could_be_no_longer_is_cut_for_its_conflict_copy(london: Side) -> None:
     file = stub(london, "n" * 255)
     seen = written(london, file)
-    assert failure(recall(london, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(london, file)) == (FileState.FAILED, "stub_written")
     assert [path.read_bytes() for path in conflicts(london)] == [seen]
 
 
@@ -653,7 +654,7 @@ def test_what_somebody_wrote_into_what_a_killed_verb_left_is_kept(side: Side, le
     file = stub(side, "f")
     seen = written(side, file)
     repoint(side, file, state=left)
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes() == seen
     good(recall(side, file))
@@ -691,7 +692,7 @@ def test_a_hole_that_somebody_made_in_what_a_killed_release_left_is_kept(side: S
     with file.open("r+b") as opened:
         punch(opened.fileno(), 65_536, 8192)
     seen = file.read_bytes()
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     assert [path.read_bytes() for path in conflicts(side)] == [seen]
     good(recall(side, file))
     assert file.read_bytes() == CONTENT
@@ -790,7 +791,7 @@ def test_whoever_opens_a_stub_that_takes_too_long_gets_it_as_a_stub_and_what_he_
     assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     writer.join(60)
     use(side, PosixStore(path=str(side.store)))
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes()[9 * MiB : 9 * MiB + 7] == b"at last"
     good(recall(side, file))
@@ -833,7 +834,7 @@ def test_what_somebody_writes_ahead_of_us_is_kept_beside_the_file(side: Side) ->
     with shared(file):
         meanwhile(side, lambda: written(side, file, offset=len(CONTENT) - 9, data=b"meanwhile"))
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes().endswith(b"meanwhile")
     good(recall(side, file))
@@ -856,7 +857,7 @@ def test_what_somebody_writes_behind_us_is_kept_beside_the_file(side: Side) -> N
     with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     use(side, PosixStore(path=str(side.store)))
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes() == CHUNKS[:5] + b"behind us" + CHUNKS[14:]
     good(recall(side, file))
@@ -889,7 +890,7 @@ def test_what_somebody_writes_while_a_chunk_is_written_is_kept_beside_the_file(s
     with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
     side.serve(tree)
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes()[7 * MiB :].startswith(b"ahead of us")
     good(recall(side, file))
@@ -927,7 +928,7 @@ def test_what_somebody_wrote_after_a_killed_recall_is_not_written_over_beside_a_
     seen = written(side, file)
     with shared(file):
         assert failure(recall(side, file)) == (FileState.ABORTED, "busy")
-    assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+    assert failure(recall(side, file)) == (FileState.FAILED, "stub_written")
     (conflict,) = conflicts(side)
     assert conflict.read_bytes()[100_000:100_015] == seen[100_000:100_015]
 
@@ -936,11 +937,11 @@ def test_a_copy_of_a_stub_is_to_be_adopted_and_one_without_its_mark_is_lost(lond
     file = stub(london, "f")
     twin = copy(file, london.tree / "twin", "--sparse=always")
     (outcome,) = recall(london, twin)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "invalid")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_adopted")
     assert "argosy adopt" in outcome.reason
     os.removexattr(file, "trusted.argosy")
     (outcome,) = recall(london, file)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "not_found")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "pointer_gone")
     assert outcome.reason.startswith("lost: ")
 
 
@@ -959,7 +960,7 @@ def test_a_file_that_is_not_there_is_made_of_the_object_under_its_path(london: S
     assert (outcome.state, outcome.moved) == (FileState.PROCESSED, len(CONTENT))
     assert (file.read_bytes(), file.stat().st_mtime_ns) == (CONTENT, stamp)
     assert state(london, file) is State.PREMIGRATED
-    assert failure(london.do("recall", Entry(path=bytes(london.tree / "none")))) == (FileState.FAILED, "not_found")
+    assert failure(london.do("recall", Entry(path=bytes(london.tree / "none")))) == (FileState.FAILED, "object_gone")
 
 
 def test_what_was_removed_or_renamed_since_it_was_found_is_not_made_anew(london: Side) -> None:
@@ -1018,7 +1019,7 @@ def test_an_object_of_others_is_pinned_by_its_tag_and_has_a_hash_once_it_was_rea
     store(london).put("projects/again", Bytes(CONTENT), metadata={})
     good(london.do("reverse_stub", Entry(path=bytes(again))))
     store(london).put("projects/again", Bytes(CONTENT), metadata={})
-    assert failure(recall(london, again)) == (FileState.FAILED, "not_found")
+    assert failure(recall(london, again)) == (FileState.FAILED, "object_gone")
 
 
 def test_an_object_of_others_is_found_after_one_of_ours_took_its_place(london: Side) -> None:

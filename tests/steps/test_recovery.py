@@ -156,7 +156,7 @@ def test_what_is_left_is_not_freed_because_a_shortened_object_begins_alike(londo
             yield next(super().get(key, **pinned))[:50_000]  # type: ignore[arg-type]
 
     london.place._stores[wire.dump(london.access)] = Short(path=str(london.store))
-    assert do(london, "recall", file).error == "corrupt"
+    assert do(london, "recall", file).error == "stub_written"
     (beside,) = london.tree.glob("*.hsm-conflict")
     assert beside.read_bytes()[:98_304] == CONTENT[:98_304]
 
@@ -204,7 +204,7 @@ def test_what_was_written_into_a_stub_with_an_old_attribute_is_kept_beside_it(lo
     with file.open("ab") as opened:
         opened.write(b"one more line")
     assert state(london, file) is State.STUB_DIRTY
-    assert do(london, "migrate", file, premigrate=True, overwrite=True).error == "corrupt"
+    assert do(london, "migrate", file, premigrate=True, overwrite=True).error == "stub_written"
     (beside,) = london.tree.glob("*.hsm-conflict")
     assert beside.read_bytes() == bytes(len(CONTENT)) + b"one more line"
     assert recall(london, file) == CONTENT
@@ -305,9 +305,9 @@ def test_a_copy_of_a_stub_that_was_changed_keeps_its_attribute(london: Side, spa
         opened.write(b"one more line")
     seen = twin.read_bytes()
     for step, options, error in (
-        ("migrate", {"premigrate": True, "overwrite": True}, "invalid"),
-        ("verify", {"repair": True}, "invalid"),
-        ("recall", {}, "invalid"),
+        ("migrate", {"premigrate": True, "overwrite": True}, "not_adopted"),
+        ("verify", {"repair": True}, "not_adopted"),
+        ("recall", {}, "not_adopted"),
         ("adopt", {}, "invalid"),
     ):
         assert do(london, step, twin, **options).error == error, step

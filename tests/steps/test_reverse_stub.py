@@ -128,7 +128,7 @@ def test_where_no_stubs_may_be_none_are_made_and_hydrate_is_named(tmp_path: Path
     london, dublin = Side(tmp_path, "london"), Side(tmp_path, "dublin", policy=Policy())
     entries = arriving(london, dublin, made(london, "f"))
     (outcome,) = dublin.do("reverse_stub", *entries)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "unsupported")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "no_guard")
     assert "hydrate" in outcome.reason
     assert not (dublin.tree / "f").exists()
     good(dublin.do("reverse_stub", *entries, hydrate=True))
@@ -159,7 +159,7 @@ def test_of_an_object_that_is_gone_or_another_no_stub_is_made(london: Side, dubl
     store(london).delete("projects/gone")
     store(london).put("projects/other", Bytes(CONTENT), metadata=store(london).head("projects/other").metadata)
     outcomes = dublin.do("reverse_stub", *entries)
-    assert [outcome.error for outcome in outcomes] == ["not_found", "not_found", ""]
+    assert [outcome.error for outcome in outcomes] == ["object_gone", "object_gone", ""]
     assert [path.name for path in dublin.tree.iterdir()] == ["fine"]
     assert nothing_staged(dublin)
 
@@ -219,7 +219,7 @@ def test_overwrite_replaces_what_differs_and_dresses_what_does_not(london: Side,
     inode = made(dublin, "same").stat().st_ino
     entries = arriving(london, dublin, differs, same)
     refused = dublin.do("reverse_stub", entries[0], hydrate=hydrate)
-    assert failure(refused) == (FileState.FAILED, "exists")
+    assert failure(refused) == (FileState.FAILED, "differs")
     assert (dublin.tree / "differs").read_bytes() == b"theirs"
     for outcome in dublin.do("reverse_stub", *entries, hydrate=hydrate, overwrite=True):
         assert outcome.state is FileState.PROCESSED
@@ -343,7 +343,7 @@ def test_a_uuid_alone_does_not_make_it_the_same_content(london: Side) -> None:
     other = Bytes(CONTENT[::-1])
     said = {**store(london).head("projects/f").metadata, "argosyhash": other.digest.hex()}
     store(london).put("projects/f", other, metadata=said)
-    assert failure(london.do("reverse_stub", Entry(path=bytes(file)))) == (FileState.FAILED, "exists")
+    assert failure(london.do("reverse_stub", Entry(path=bytes(file)))) == (FileState.FAILED, "differs")
     assert pointer(london, file) == before
 
 
@@ -355,7 +355,7 @@ def test_a_stub_is_not_pointed_to_what_is_not_there(london: Side, dublin: Side) 
     store(london).delete("projects/f")
     store(london).delete("projects/g")
     entry = msgspec.structs.replace(entry, path=bytes(there))
-    assert failure(dublin.do("reverse_stub", entry)) == (FileState.FAILED, "not_found")
+    assert failure(dublin.do("reverse_stub", entry)) == (FileState.FAILED, "object_gone")
     assert pointer(dublin, there) == before
 
 
@@ -364,7 +364,7 @@ def test_a_stub_of_other_content_goes_to_the_version_store_as_it_is(london: Side
     good(dublin.do("reverse_stub", *arriving(london, dublin, file)))
     made(london, "f", CONTENT[::-1])
     entries = arriving(london, dublin, file)
-    assert failure(dublin.do("reverse_stub", *entries)) == (FileState.FAILED, "exists")
+    assert failure(dublin.do("reverse_stub", *entries)) == (FileState.FAILED, "differs")
     good(dublin.do("reverse_stub", *entries, overwrite=True))
     old = kept(dublin, "f").rename(dublin.tree / "old")
     assert state(dublin, old) is State.STUB
@@ -379,12 +379,12 @@ def test_a_stub_is_never_taken_for_the_zeros_that_reading_it_gives(london: Side,
     zeros = made(london, "f", bytes(len(CONTENT)))
     (entry,) = arriving(london, dublin, made(london, "zeros", bytes(len(CONTENT))))
     entry = msgspec.structs.replace(entry, path=bytes(dublin.tree / "f"))
-    assert failure(dublin.do("reverse_stub", entry, hydrate=True)) == (FileState.FAILED, "exists")
+    assert failure(dublin.do("reverse_stub", entry, hydrate=True)) == (FileState.FAILED, "differs")
     assert zeros.stat().st_size == len(CONTENT)
     # Nor where it lost its mark, or somebody wrote to it.
     repoint(dublin, dublin.tree / "f", state=StubState.STUB)
     os.removexattr(dublin.tree / "f", "trusted.argosy")
-    assert failure(dublin.do("reverse_stub", entry, hydrate=True)) == (FileState.FAILED, "exists")
+    assert failure(dublin.do("reverse_stub", entry, hydrate=True)) == (FileState.FAILED, "differs")
 
 
 def test_fail_on_mismatch_fails_what_has_other_attributes_and_changes_nothing(london: Side, dublin: Side) -> None:
@@ -434,7 +434,7 @@ def test_where_objects_lie_under_uuids_a_bare_path_says_nothing(tmp_path: Path) 
 
 def test_what_is_not_in_the_store_is_not_found(london: Side) -> None:
     outcomes = london.do("reverse_stub", Entry(path=bytes(london.tree / "none")))
-    assert failure(outcomes) == (FileState.FAILED, "not_found")
+    assert failure(outcomes) == (FileState.FAILED, "object_gone")
     assert list(london.tree.iterdir()) == []
 
 

@@ -154,7 +154,7 @@ def test_in_the_layout_immutable_the_file_says_which_object_is_its(tmp_path: Pat
 
 
 def test_what_is_gone_or_of_another_kind_fails(london: Side) -> None:
-    assert failure(align(london, made(london, "f"))) == (FileState.FAILED, "not_found")
+    assert failure(align(london, made(london, "f"))) == (FileState.FAILED, "object_gone")
     assert failure(london.do("ngenea_sync_metadata", Entry(path=bytes(london.tree / "none")))) == (
         FileState.FAILED,
         "not_found",

@@ -114,7 +114,7 @@ def test_no_file_forgets_its_copy_because_a_datastore_is_empty(london: Side) -> 
     file = premigrated(london, "p")
     os.unlink(object_of(london, file))
     report = london.report("verify", london.entry(file), repair=True)
-    assert report.error == "unavailable"
+    assert report.error == "store_down"
     assert "datastore cloud is empty" in report.reason
     assert attribute(file) is not None
 

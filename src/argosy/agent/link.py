@@ -13,8 +13,9 @@ from typing import Literal, TypeVar
 import msgspec
 import structlog
 
-from argosy.core import errors, wire
-from argosy.core.errors import ArgosyError, Unavailable
+from argosy.core import errors, faults, wire
+from argosy.core.errors import ArgosyError
+from argosy.core.faults import HubAway
 from argosy.core.order import WIRE_VERSION, Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 
@@ -158,7 +159,7 @@ class LocalHub:
             answer = _answer(connection)
         except (OSError, EOFError) as error:
             self._drop()
-            raise Unavailable(f"the hub cannot be reached at {self._path}: {str(error) or 'it went away'}") from error
+            raise HubAway(f"the hub cannot be reached at {self._path}: {str(error) or 'it went away'}") from error
         return bytes(_checked(answer).body)
 
     def _connected(self) -> Connection:
@@ -233,6 +234,6 @@ def _checked(answer: Answer) -> Answer:
 
 _KINDS: dict[str, type[ArgosyError]] = {
     kind.code: kind
-    for kind in vars(errors).values()
+    for kind in (*vars(errors).values(), *vars(faults).values())
     if isinstance(kind, type) and issubclass(kind, ArgosyError) and kind is not ArgosyError
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from argosy.agent.doings import Doings
 from argosy.agent.index import Index
 from argosy.agent.lease import Lease
 from argosy.agent.roots import Roots
@@ -18,14 +19,15 @@ from argosy.agent.shelves import Shelves
 from argosy.core import wire
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
-from argosy.core.errors import ArgosyError, Denied, Invalid, Unavailable
+from argosy.core.errors import ArgosyError, Denied
+from argosy.core.faults import NoSitelink, OutsideRoots, RootUnserved, Undeclared
 from argosy.core.options import parse
 from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.paths import absolute, below, display
 from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem, Pointed
 from argosy.filesystems.posix import Posix
-from argosy.site import Note
+from argosy.site import UNSEEN, Note
 from argosy.stores.base import STORES, Store
 from argosy.stores.posix import PosixStore
 
@@ -46,6 +48,7 @@ class Place:
         self.trees = [Posix(root=absolute(os.fsencode(root)), key=_key(directory)) for root in config.roots]
         self._roots = Roots(config.name, directory / "roots", {tree.root for tree in self.trees})
         self.index = Index(directory / "index.db", trees=self._roots.known())
+        self.doings = Doings(directory / "doings.db")
         self._served: dict[bytes, tuple[Posix, str]] = {}
         """The trees that are served, each with its identity, by root."""
         self._swept: set[str] = set()
@@ -115,13 +118,13 @@ class Place:
             if below(path, tree.root):
                 return self._served_at(tree.root)
         roots = ", ".join(display(tree.root) for tree in self.trees)
-        raise Denied(f"{display(path)} is outside the roots of site {self.name}: {roots}")
+        raise OutsideRoots(f"{display(path)} is outside the roots of site {self.name}: {roots}")
 
     def _served_at(self, root: bytes) -> Posix:
         if root not in self._served or not self._served[root][0].is_there():
             self.start()
         if (reason := self.unserved.get(root)) is not None:
-            raise Unavailable(f"root {display(root)} of site {self.name} is not served: {reason}")
+            raise RootUnserved(f"root {display(root)} of site {self.name} is not served: {reason}")
         return self._served[root][0]
 
     def every_tree(self) -> Sequence[Filesystem]:
@@ -192,7 +195,7 @@ class Place:
     def _check_shelf(self, name: str, store: Store) -> None:
         """Whoever commands the hub must not come to write anywhere on this machine."""
         if isinstance(store, PosixStore) and store.path not in self._shelves:
-            raise Denied(
+            raise Undeclared(
                 f"datastore {name} at {store.path} is not among the POSIX datastores of this agent's configuration: "
                 "declare it there"
             )
@@ -210,7 +213,8 @@ class Place:
             return True
 
     def close(self) -> None:
-        """Let go of the index."""
+        """Let go of the files of its own."""
+        self.doings.close()
         self.index.close()
 
 
@@ -252,13 +256,16 @@ class OrderSite:
     task: str = ""
     attempt: int = 1
     begun_ns: int = 0
+    own: bool = False
+    """Whether the hub began the work for itself."""
 
     @classmethod
     def of(cls, place: Place, order: Order, lease: Lease) -> "OrderSite":
         """Return the place with the links and stores that the order grants."""
         accesses = {access.name: access for access in order.stores}
         begun_ns = time.time_ns() - int(order.age * 1e9)
-        return cls(place, order.links, accesses, order.policy, lease, order.job, order.task, order.attempt, begun_ns)
+        work = (order.job, order.task, order.attempt, begun_ns, order.own)
+        return cls(place, order.links, accesses, order.policy, lease, *work)
 
     @property
     def name(self) -> str:
@@ -282,8 +289,8 @@ class OrderSite:
         """Return the sitelink with the longest site path."""
         fitting = [link for link in self.links if below(path, link.site_path) and datastore in {None, link.datastore}]
         if not fitting:
-            wanted = f" to datastore {datastore}" if datastore else ""
-            raise Invalid(f"site {self.name} has no sitelink{wanted} for {display(path)}: add one")
+            wanted = "" if datastore is None else f" to datastore {datastore or repr(datastore)}"
+            raise NoSitelink(f"site {self.name} has no sitelink{wanted} for {display(path)}: add one")
         return max(fitting, key=lambda link: len(link.site_path))
 
     def access(self, datastore: str) -> StoreAccess:
@@ -291,14 +298,14 @@ class OrderSite:
         try:
             return self.accesses[datastore]
         except KeyError:
-            raise Invalid(f"site {self.name} is not linked to datastore {datastore}") from None
+            raise NoSitelink(f"site {self.name} is not linked to datastore {datastore}") from None
 
     def numbered(self, number: int) -> StoreAccess:
         """Return what is known of the linked datastore that pointers call by this number."""
         for access in self.accesses.values():
             if access.id == number:
                 return access
-        raise Invalid(
+        raise NoSitelink(
             f"site {self.name} is not linked to datastore number {number}, to which a file's attribute points: "
             "add a sitelink to it"
         )
@@ -328,6 +335,10 @@ class OrderSite:
     def key_of(self, uuid: bytes) -> str | None:
         """Return the key of an object."""
         return self.place.index.key_of(uuid)
+
+    def datastore_of(self, uuid: bytes) -> str | None:
+        """Return the datastore of an object."""
+        return self.place.index.datastore_of(uuid)
 
     def unpointed(self) -> Iterator[tuple[bytes, str]]:
         """Yield objects that nothing here came to point to."""
@@ -367,14 +378,22 @@ class OrderSite:
         noted = index.noted(found.binding)
         if not found.handle or (noted is not None and noted.handle):
             return bool(found.handle)
-        is_copy = pointer.binding != found.binding
-        fresh = Note(pointer.uuid, 0, stub=pointer.state.is_stub and not is_copy)
+        is_stub = pointer.state.is_stub and pointer.binding == found.binding
+        fresh = Note(pointer.uuid if is_stub else UNSEEN, 0, stub=is_stub)
         index.note(found.binding, (noted or fresh)._replace(handle=found.handle))
         return False
 
     def held(self, filesystems: Collection[bytes]) -> Iterator[tuple[Binding, Note]]:
         """Yield every inode of the filesystems that was noted with its handle."""
         return self.place.index.held(filesystems)
+
+    def unheld(self) -> Iterator[Binding]:
+        """Yield every inode that was left as a stub and noted without its handle."""
+        return self.place.index.unheld()
+
+    def left_as(self, binding: Binding) -> Collection[bytes]:
+        """Return the objects of which the inode was left as a stub."""
+        return self.place.index.left_as(binding)
 
     def leave(self, inodes: Iterable[tuple[Binding, Note]]) -> None:
         """Forget inodes that are no more."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from argosy.core.errors import Denied, Unavailable
+from argosy.core.faults import RootUnserved
 from argosy.core.paths import display
 from argosy.filesystems._posix.identity import Identity, path_of, seal_of
 from argosy.filesystems.posix import Posix
@@ -77,9 +78,9 @@ class Roots:
         """
         for tree in trees:
             if self._recognised(tree) is None:
-                raise Unavailable(f"root {display(tree.root)} has lost its identity: restart the agent")
+                raise RootUnserved(f"root {display(tree.root)} has lost its identity: restart the agent")
         for root in self.retired().values():
-            raise Unavailable(
+            raise RootUnserved(
                 f"root {display(root)}, which was served once, is no longer in the configuration: add it again, or, if "
                 f"its stubs are needed no more, run `argosy site forget-root {self._site} {display(root)}`"
             )
@@ -90,13 +91,13 @@ class Roots:
         before = next((ident for ident, root in known.items() if root == tree.root), None)
         if before is not None and (found is None or found.id != before):
             what = "it is empty, or another tree" if found is None else "it is another tree"
-            raise Unavailable(
+            raise RootUnserved(
                 f"{what} than the one that was served there before: mount its disk. If it is to be served from now on, "
                 f"and the stubs of the other are needed no more, remove {self._directory / before}"
             )
         other = known.get(found.id, tree.root) if found is not None else tree.root
         if other != tree.root and other in self._configured:
-            raise Unavailable(
+            raise RootUnserved(
                 f"it is a copy of root {display(other)}: remove {display(path_of(tree.root))}, so that it gets an "
                 "identity of its own"
             )

@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from argosy.agent.roots import write_durably
-from argosy.core.errors import ArgosyError, Unavailable
+from argosy.core.errors import ArgosyError
+from argosy.core.faults import StoreDown
 from argosy.stores.posix import PosixStore
 
 
@@ -32,7 +33,7 @@ class Shelves:
         file = self._directory / quote(name, safe="")
         known = file.read_text() if file.exists() else ""
         if known and found != known:
-            raise Unavailable(
+            raise StoreDown(
                 f"{store.path} is not the directory that datastore {name} was before: mount its disk. If it is to be "
                 f"used from now on, and the objects of the other are needed no more, remove {file}"
             )

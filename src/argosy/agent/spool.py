@@ -43,8 +43,13 @@ class Spool:
         """Set aside a report the hub will never take, so that it does not hold up the others."""
         self._set_aside(file, ".refused")
 
+    def later(self, file: Path) -> None:
+        """Put the report behind the others: what the hub does not take of it does not hold up those."""
+        with suppress(FileNotFoundError):  # delivered meanwhile
+            os.utime(file)
+
     def unsent(self) -> Iterator[tuple[Path, Report]]:
-        """Yield the reports that wait, oldest first. One that cannot be read is set aside, not lost."""
+        """Yield the reports that wait, oldest first, those put off last. What cannot be read is set aside."""
         for file in sorted(self._directory.glob("*" + _UNSENT), key=_age):
             try:
                 yield file, wire.unpack(file.read_bytes(), Report)
@@ -70,7 +75,7 @@ class Spool:
 
 
 def _age(file: Path) -> int:
-    """Return when the report was written; 0 where it was delivered meanwhile."""
+    """Return when the report was written or put off; 0 where it was delivered meanwhile."""
     try:
         return file.stat().st_mtime_ns
     except FileNotFoundError:

@@ -15,13 +15,13 @@ from argosy.agent.hub import Hub
 from argosy.agent.lease import Lease, Leases, now
 from argosy.agent.place import OrderSite, Place
 from argosy.agent.prober import Prober
-from argosy.agent.runner import run
+from argosy.agent.runner import broken, run
 from argosy.agent.spool import Spool
 from argosy.core.config import Config, SiteConfig
-from argosy.core.errors import ArgosyError, LeaseLost, Unavailable
+from argosy.core.errors import ArgosyError, Invalid, LeaseLost, Unavailable, Unsupported
 from argosy.core.order import Order
 from argosy.core.paths import display
-from argosy.core.report import Present
+from argosy.core.report import Present, Report
 
 log = structlog.get_logger()
 
@@ -165,7 +165,12 @@ class SiteWorker:
 
     def _claim_and_run(self, task: str, attempt: int) -> None:
         asked_at = now()
-        order = self._hub.claim(task, attempt, self._node)
+        try:
+            order = self._hub.claim(task, attempt, self._node)
+        except (Invalid, Unsupported) as error:  # it is ours now, and what it asks for cannot be read here
+            log.warning("task not understood", task=task, attempt=attempt, reason=error.message)
+            self._hand_in(Report(task=task, attempt=attempt, error=error.code, reason=error.message, retry=True))
+            return
         if order is None:
             return
         lease = Lease(task, attempt, asked_at=asked_at, seconds=order.lease)
@@ -181,13 +186,30 @@ class SiteWorker:
         except LeaseLost as error:
             log.warning("task given up", task=order.task, attempt=order.attempt, reason=error.message)
             return
-        file = self._spool.put(report)
+        except Exception as error:  # `run` tells what is wrong with the task: this is wrong with the site
+            log.exception("task failed", task=order.task, attempt=order.attempt)
+            report = broken(order.task, order.attempt, error)
+        self._hand_in(report)
+
+    def _hand_in(self, report: Report) -> None:
+        """Send a report, which is on disk before that; where no disk takes it, the hub may all the same."""
+        file = None
+        try:
+            file = self._spool.put(report)
+        except OSError as error:
+            log.warning("report not written", task=report.task, attempt=report.attempt, reason=str(error))
+        except Exception as error:
+            log.exception("report not well formed", task=report.task, attempt=report.attempt)
+            self._hand_in(broken(report.task, report.attempt, error))
+            return
         try:
             self._hub.report(report)
         except ArgosyError as error:
-            log.warning("report kept", task=order.task, attempt=order.attempt, reason=error.message)
+            kept = "report kept" if file else "report lost"
+            log.warning(kept, task=report.task, attempt=report.attempt, reason=error.message)
         else:
-            self._spool.done(file)
+            if file:
+                self._spool.done(file)
 
     def _keep(self) -> None:
         """Send what is in the spool, at the start and whenever something stays there; serve roots when they can be."""
@@ -236,14 +258,19 @@ class SiteWorker:
             self._place.forget(frozenset(forgotten))
 
     def _deliver(self) -> None:
+        """Send what is in the spool until the hub does not take something; the next time begins behind that."""
         for file, report in self._spool.unsent():
             try:
                 self._hub.report(report)
             except Unavailable as error:
                 log.info("hub does not take reports", reason=error.message)
+                self._spool.later(file)
                 return
             except ArgosyError as error:
                 log.warning("report refused", task=report.task, attempt=report.attempt, reason=error.message)
                 self._spool.refuse(file)
+            except Exception:
+                self._spool.later(file)
+                raise
             else:
                 self._spool.done(file)

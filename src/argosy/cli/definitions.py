@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
+from argosy.core import once
 from argosy.core.errors import Invalid, NotFound
 
 ENDINGS = (".json", ".yaml", ".yml")
@@ -45,9 +47,40 @@ def _decoded(content: bytes, name: str) -> Any:
     if len(several) > 1:
         return several
     try:
-        return msgspec.json.decode(content)
+        msgspec.json.decode(content)
     except msgspec.DecodeError as as_json:
         try:
-            return msgspec.yaml.decode(content)
-        except msgspec.DecodeError as as_yaml:
+            return _yaml(content)
+        except (yaml.YAMLError, msgspec.DecodeError) as as_yaml:
             raise Invalid(f"{name} is neither JSON ({as_json}) nor YAML of one definition ({as_yaml})") from as_yaml
+    return once.loads(content.decode())
+
+
+def _yaml(content: bytes) -> Any:
+    """Return the value of a YAML text.
+
+    Raises:
+        Invalid: a mapping gives a key twice; the message begins with the place of the second one.
+        yaml.YAMLError, msgspec.DecodeError: it is no YAML, or none of values that JSON has.
+    """
+    nodes, met = [("", yaml.compose(content, Loader=yaml.CSafeLoader))], set[int]()
+    while nodes:
+        place, node = nodes.pop()
+        if id(node) in met:  # an alias can stand for what it lies in
+            continue
+        met.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            nodes += _parts(place, node)
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += [(f"{place}[{number}]", item) for number, item in enumerate(node.value)]
+    return msgspec.yaml.decode(content)
+
+
+def _parts(place: str, node: yaml.MappingNode) -> list[tuple[str, yaml.Node]]:
+    parts: dict[str, yaml.Node] = {}
+    for key, item in node.value:
+        at = once.beneath(place, str(key.value))
+        if at in parts:
+            raise Invalid(f"{at}: this key is given twice: leave one out")
+        parts[at] = item
+    return list(parts.items())

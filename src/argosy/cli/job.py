@@ -1,6 +1,5 @@
 """`argosy job`."""
 
-import os
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from argosy.cli.output import OUTPUT, Format, amount, cause, moment, print_json, print_table, shown, span
+from argosy.cli.output import OUTPUT, Format, amount, cause, moment, print_json, print_lines, print_table, shown, span
 from argosy.cli.session import connected
-from argosy.cli.watching import DETACH
+from argosy.cli.watching import DETACH, absolute, tell_or_leave, waiting, watch_job
 from argosy.core.errors import ArgosyError, Denied, Exists
 from argosy.core.states import JobState, TaskState
 
@@ -55,14 +54,14 @@ def list_(
     path: Annotated[str | None, typer.Option(help="Only those that were given a path that begins so.")] = None,
     output: OUTPUT = Format.TEXT,
 ) -> None:
-    """List jobs, the latest first."""
+    """List jobs, the latest first; as JSON one job a line."""
+    prefix = None if path is None else absolute(path)
     with connected() as client:
-        prefix = path and os.path.join(os.getcwd(), path)
         found = list(client.jobs(most=limit, states=state or (), workflow=workflow, path=prefix))
         if output is Format.TEXT:  # a list does not say which paths were given
             found = [client.job(job.id) for job in found]
     if output is Format.JSON:
-        print_json(found)
+        print_lines(found)
         return
     print_table(["ID", "STATE", "WORKFLOW", "SITE", "TO", "ENTRIES", "CREATED", "PATH"], map(_row, found))
 
@@ -77,12 +76,10 @@ def _row(job: "Job") -> tuple[object, ...]:
 
 @app.command()
 def show(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
-    """Show one job."""
-    from argosy.cli.watching import waiting
-
+    """Show one job, and what it waits for."""
     with connected() as client:
         job = client.job(number)
-        reason = "" if job.ended or output is Format.JSON else client.waiting(number)
+        reason = "" if job.ended or output is Format.JSON else waiting(client, number)
     if output is Format.JSON:
         print_json(job)
         return
@@ -90,7 +87,7 @@ def show(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
         typer.echo(f"{key:18} {'-' if value is None else shown(str(value))}")
     _show_given(job)
     if reason:
-        typer.echo(waiting(reason))
+        typer.echo(reason)
 
 
 def _told(job: "Job") -> dict[str, object]:
@@ -174,6 +171,7 @@ def tasks(
 ) -> None:
     """List the tasks of a job; as JSON one task a line."""
     with connected() as client:
+        client.job(number)  # which says so where there is none
         for task in client.tasks(number, states=state or ()):
             if output is Format.JSON:
                 print_json(task)
@@ -186,8 +184,6 @@ def tasks(
 @app.command()
 def watch(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
     """Show the progress of a job until it has ended, and exit as it ended."""
-    from argosy.cli.watching import watch_job
-
     with connected() as client:
         watch_job(client, number, output=output)
 
@@ -217,18 +213,11 @@ def resubmit(
     output: OUTPUT = Format.TEXT,
 ) -> None:
     """Do a job again: the same workflow over the same paths, with the same fields. What is as wanted is skipped."""
-    from argosy.cli.watching import say_detached, watch_job
-
     with connected() as client:
         job = client.resubmit(number, only_failed=failed)
         if job.id == number:
             raise Exists(f"job {number} has not ended ({job.state}): wait for it, or cancel it, and resubmit it then")
-        if detach:
-            say_detached(job.id, output)
-            return
-        if output is Format.TEXT:
-            typer.echo(f"Job {job.id}")
-        watch_job(client, job.id, output=output)
+        tell_or_leave(client, job.id, detach=detach, output=output)
 
 
 @app.command()

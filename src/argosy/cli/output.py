@@ -43,6 +43,12 @@ def print_json(value: Any) -> None:
     typer.echo(msgspec.json.encode(value))
 
 
+def print_lines(values: Iterable[Any]) -> None:
+    """Print a list, each value as one line of JSON: a program can begin with the first before the last is there."""
+    for value in values:
+        print_json(value)
+
+
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in aligned columns; the last is as long as it needs."""
     table = [list(header), *([("-" if cell is None else shown(str(cell))) for cell in row] for row in rows)]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from argosy.cli import chosen
 from argosy.cli.output import OUTPUT, Format, amount, cause, print_json, shown
 from argosy.cli.session import connected
 from argosy.cli.watching import DETACH
@@ -14,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def plan(
-    workflow: Annotated[str, typer.Argument(help="Name of the workflow, or its id.")],
-    paths: Annotated[list[str], typer.Argument(help="Files and directories, as they are called at the site.")],
-    site: Annotated[str, typer.Option(help="Site that has them.")],
-    field: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a field; repeat it for more.")] = None,
+    workflow: chosen.WORKFLOW,
+    paths: chosen.PATHS,
+    site: chosen.SITE,
     *,
+    state: chosen.STATE = "",
+    field: chosen.FIELD = None,
+    include: chosen.INCLUDE = None,
+    exclude: chosen.EXCLUDE = None,
+    ignore_site_includes: chosen.IGNORE_INCLUDES = False,
+    ignore_site_excludes: chosen.IGNORE_EXCLUDES = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the plan.")] = False,
     output: OUTPUT = Format.TEXT,
 ) -> None:
@@ -27,16 +33,14 @@ def plan(
     Each step says how many files it would deal with, how many bytes and requests that takes, and why it would leave
     others alone. `argosy apply` does then exactly that. Exit status 3 where some of it, 1 where nothing could be done.
     """
-    import msgspec
+    from argosy.cli.trial import submitted
+    from argosy.cli.watching import ended
 
-    from argosy.cli.trial import field_values
-    from argosy.cli.watching import absolute, ended
-
+    said = chosen.patterns(include, exclude, ignore_includes=ignore_site_includes, ignore_excludes=ignore_site_excludes)
     with connected() as client:
-        definition = client.workflow(workflow)
-        fields = field_values(msgspec.to_builtins(definition), field or [])
-        given = [absolute(path) for path in paths]
-        number = client.submit(definition.name, site=site, given=given, fields=fields, dry_run=True)
+        number = submitted(
+            client, workflow, paths, site=site, fields=field or [], state=state, patterns=said, dry_run=True
+        )
         if detach:
             _say_being_made(number, output)
             return
@@ -53,20 +57,18 @@ def apply(
 ) -> None:
     """Do what a plan says, to the files as it saw them; what has changed since stays as it is and is listed.
 
-    What the plan would leave alone is left alone. Waits and shows the progress; Ctrl-C stops the watching, not the job.
+    What the plan would leave alone is left alone; where that is all there is no job, and the exit status is the plan's.
+    Waits and shows the progress; Ctrl-C stops the watching, not the job.
     """
-    from argosy.cli.watching import say_detached, watch_job
+    from argosy.cli.watching import tell_or_leave
 
     with connected() as client:
+        found = client.plan(number)
         if show:
-            _tell(client.plan(number), output)
-        job = client.apply(number)
-        if detach:
-            say_detached(job, output)
-            return
-        if output is Format.TEXT:
-            typer.echo(f"Job {job}")
-        watch_job(client, job, output=output)
+            _tell(found, output)
+        if found.complete and not found.files:
+            _tell_idle(found, output)
+        tell_or_leave(client, client.apply(number), detach=detach, output=output)
 
 
 def _say_being_made(number: int, output: Format) -> None:
@@ -82,8 +84,23 @@ def _tell(found: "Plan", output: Format) -> NoReturn:
         print_json(found)
     else:
         _show(found)
+    raise typer.Exit(_status_of(found))
+
+
+def _tell_idle(found: "Plan", output: Format) -> NoReturn:
+    """Say that there is nothing to apply, and exit as the plan is."""
+    if output is Format.JSON:
+        print_json(found)
+    else:
+        trouble = f"; {_entries(found.unable)} in trouble, see `argosy apply --show {found.plan}`"
+        typer.echo(f"Plan {found.plan} has nothing to do{trouble if found.unable else ''}")
+    raise typer.Exit(_status_of(found))
+
+
+def _status_of(found: "Plan") -> int:
+    """Return 0 where all would be as wanted, 1 where nothing would, and else 3."""
     good = found.files + found.untouched
-    raise typer.Exit(0 if not found.unable else 3 if good else 1)
+    return 0 if not found.unable else 3 if good else 1
 
 
 def _show(found: "Plan") -> None:
@@ -97,7 +114,9 @@ def _show(found: "Plan") -> None:
                 typer.echo(f"  {'such as':>12}  {shown(said.path)}: {cause(said.path, said.reason)}")
     more = f", {_entries(found.untouched)} left alone" if found.untouched else ""
     more += f", {_entries(found.unable)} in trouble" if found.unable else ""
-    typer.echo(f"{_entries(found.files)} to deal with, {amount(found.bytes)}, about {found.requests} requests{more}")
+    least = "at least " if found.uncounted else ""
+    takes = f"{least}{amount(found.bytes)}, {least or 'about '}{found.requests} requests"
+    typer.echo(f"{_entries(found.files)} to deal with, {takes}{more}")
     if found.applied is not None:
         typer.echo(f"Applied by job {found.applied}")
     elif found.complete and found.files:

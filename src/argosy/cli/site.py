@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from argosy.cli.output import OUTPUT, Format, print_json, print_table, shown
+from argosy.cli.output import OUTPUT, Format, print_lines, print_table, shown
 from argosy.cli.session import connected
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ def sites() -> None:
 
 @app.command("list")
 def list_(output: OUTPUT = Format.TEXT) -> None:
-    """List the sites."""
+    """List the sites; as JSON one site a line."""
     with connected() as client:
         found = client.sites()
         health = {told.site: told for told in client.health().site_status}
     if output is Format.JSON:
-        print_json(found)
+        print_lines(found)
         return
     print_table(["ID", "NAME", "HEALTH"], ((site.id, site.name, _health(site.name, health)) for site in found))
     for told in health.values():

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from argosy.core.config import Config
     from argosy.hsm.file.account import Account, Bound, Copy
 
+_NO_KEY = "of a key that the index does not have; one that was made a moment ago it gets within seconds"
+
 app = typer.Typer(help="Files and their copies, as this machine has them.", no_args_is_help=True)
 
 
@@ -93,7 +95,7 @@ def _lines(found: "Account") -> Iterator[tuple[str, str]]:
 
 def _of_object(copy: "Copy", *, written: bool) -> Iterator[tuple[str, str]]:
     datastore = copy.datastore or f"number {copy.datastore_number}"
-    yield "object", f"{copy.key or 'of a key that the index does not know'}, datastore {datastore}"
+    yield "object", f"{copy.key or _NO_KEY}, datastore {datastore}"
     version = f", version {copy.version}" if copy.version else ""
     yield "pinned", f"uuid {copy.uuid}, entity tag {copy.etag or 'unknown'}{version}"
     yield "content", f"{copy.size} bytes, BLAKE3 {copy.digest or 'unknown'}"

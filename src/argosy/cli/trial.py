@@ -51,8 +51,9 @@ def try_paths(client: Client, asked: Asked, output: Format) -> int:
     if output is Format.TEXT:
         for rule in first.rules:
             typer.echo(shown(f"rule {rule.rule}: {_chain(rule)}"))
-    missing = bool(definition.get("allow_missing_paths"))
-    files = _looked_at(client, asked.site, given, recursive=first.discovery == "recursive")
+    walks = _walks(first, asked)
+    missing = bool(first.discovery_options.get("skip_missing"))
+    files = _looked_at(client, asked.site, given, recursive=walks)
     good, bad = 0, 0
     while some := list(islice(files, _AT_ONCE)):
         there = [file for file in some if missing or file.state == "processed"]
@@ -65,6 +66,20 @@ def try_paths(client: Client, asked: Asked, output: Format) -> int:
             if file not in there:
                 typer.echo(f"{shown(file.path)}: {cause(file.path, file.reason or '')}", err=True)
     return (3 if good else 1) if bad else 0
+
+
+def _walks(first: Tried, asked: Asked) -> bool:
+    """Say whether what is beneath the paths is tried too; what is found in other ways is not found here.
+
+    Raises:
+        Invalid: a run would not take the state.
+    """
+    if first.discovery is not None and asked.state:
+        raise Invalid(f"--state is for paths taken as they are; discovery {first.discovery} finds others: leave it out")
+    walks = first.discovery == "recursive"
+    if first.discovery is not None and not walks:
+        typer.echo(f"discovery {first.discovery} is not run here: the paths are tried as they are given", err=True)
+    return walks
 
 
 def _looked_at(client: Client, site: str, given: Sequence[bytes], *, recursive: bool) -> Iterator[JobFile]:
@@ -98,6 +113,35 @@ def _chain(rule: TriedRule) -> str:
         options = [f"{name}={msgspec.json.encode(value).decode()}" for name, value in step.options.items()]
         links.append(" ".join([step.name, *options, "at", step.site]))
     return ", then ".join(links)
+
+
+def submitted(
+    client: Client,
+    workflow: str,
+    given: Sequence[str],
+    *,
+    site: str,
+    fields: Sequence[str],
+    state: str = "",
+    patterns: Mapping[str, Any],
+    dry_run: bool = False,
+) -> int:
+    """Run a workflow over paths as they were typed; return the number of the job.
+
+    Raises:
+        NotFound: there is no such workflow.
+        Invalid: a field or a path is not well.
+    """
+    definition = client.workflow(workflow)
+    return client.submit(
+        definition.name,
+        site=site,
+        given=[absolute(path) for path in given],
+        state=state,
+        fields=field_values(msgspec.to_builtins(definition), fields),
+        patterns=patterns,
+        dry_run=dry_run,
+    )
 
 
 def field_values(definition: Mapping[str, Any], given: Sequence[str]) -> dict[str, Any]:

@@ -28,7 +28,10 @@ _LINES = 10.0
 _SHOWN = 10
 """Failed files that are listed at the end."""
 _REASONS = 2.0
-"""Seconds between questions for why tasks wait."""
+"""Seconds between questions for why a job waits."""
+_OPEN = ("waiting", "running")
+_UNTROUBLED = ("running", "behind")
+"""Causes of which nothing needs to be said."""
 _RECENT = 30.0
 """Seconds a rate is measured over."""
 
@@ -52,12 +55,27 @@ def run_workflow(
     with connected() as client:
         paths = [absolute(path) for path in given]
         number = client.submit(workflow, site=site, given=paths, fields=fields, discovery=discovery)
-        if detach:
-            say_detached(number, output)
-            return
+        tell_or_leave(client, number, detach=detach, output=output, bad=bad, at_end=at_end)
+
+
+def tell_or_leave(
+    client: "Client",
+    number: int,
+    *,
+    detach: bool,
+    output: Format,
+    bad: int | None = _SHOWN,
+    at_end: "AtEnd | None" = None,
+) -> None:
+    """Say which job goes on by itself or, unless detached, show it to its end and exit as it ends."""
+    if not detach:
         if output is Format.TEXT:
             typer.echo(f"Job {number}")
         watch_job(client, number, output=output, bad=bad, at_end=at_end)
+    elif output is Format.JSON:
+        print_json({"job": number})
+    else:
+        typer.echo(f"Job {number} runs: watch it with `argosy job watch {number}`")
 
 
 def ended(client: "Client", number: int) -> "Job":
@@ -111,9 +129,21 @@ def summary(job: "Job") -> str:
     return f"Job {job.id} {job.state}: {told}; {amount(job.moved_data)} moved{took}"
 
 
-def waiting(reason: str) -> str:
-    """Return why a job waits, on one line."""
-    return f"waiting: {shown(reason)}; it is tried again"
+def retried(client: "Client", number: int) -> str:
+    """Return what the last try of a part of a job met that is tried again, on one line, "" where there is none."""
+    reason = client.waiting(number)
+    return f"waiting: {shown(reason)}; it is tried again" if reason else ""
+
+
+def waiting(client: "Client", number: int) -> str:
+    """Return what keeps a job from going on, on one line, "" where only time does."""
+    if line := retried(client, number):
+        return line
+    for cause_ in client.explain_job(number).causes:
+        if cause_.state in _OPEN and cause_.cause not in _UNTROUBLED:
+            why = f": {cause_.reason}" if cause_.reason else ""
+            return f"waiting: {shown(cause_.title + why)}; see `argosy explain {number}`"
+    return ""
 
 
 def absolute(path: str) -> bytes:
@@ -125,14 +155,6 @@ def absolute(path: str) -> bytes:
     if not path:
         raise Invalid("a path is empty: name it, or . for the current directory")
     return path_rules.absolute(os.path.normpath(os.path.join(os.getcwdb(), os.fsencode(path))))
-
-
-def say_detached(number: int, output: Format) -> None:
-    """Say that a job goes on by itself."""
-    if output is Format.JSON:
-        print_json({"job": number})
-    else:
-        typer.echo(f"Job {number} runs: watch it with `argosy job watch {number}`")
 
 
 def _watched(client: "Client", number: int, output: Format) -> "Job":
@@ -154,22 +176,24 @@ def _last(looks: Iterator["Job"], *shows: Callable[["Job"], None]) -> "Job":
 
 
 class _Reasons:
-    """Why tasks wait for another attempt: a line when it changes."""
+    """What of a job is tried again, and why it stands still where it does: a line when it changes."""
 
     def __init__(self, client: "Client", tell: Callable[[str], None]) -> None:
         self._client, self._tell = client, tell
         self._due = time.monotonic() + _REASONS
+        self._stood = (0, 0)
         self._told = ""
 
     def __call__(self, job: "Job") -> None:
         if job.ended or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _REASONS
+        before, self._stood = self._stood, (job.done, job.numfiles)
         with suppress(Unavailable):
-            reason = self._client.waiting(job.id)
-            if reason not in {"", self._told}:
-                self._told = reason
-                self._tell(waiting(reason))
+            line = (waiting if self._stood == before else retried)(self._client, job.id)
+            if line not in {"", self._told}:
+                self._told = line
+                self._tell(line)
 
 
 class _Lines:

@@ -4,20 +4,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from argosy.cli.output import OUTPUT, Format, print_json, print_table, shown
+from argosy.cli import chosen
+from argosy.cli.output import OUTPUT, Format, print_json, print_lines, print_table, shown
 from argosy.cli.session import connected
+from argosy.cli.watching import DETACH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from argosy.client import Client
-    from argosy.client.workflows import Plugin, Workflow
+    from argosy.client.workflows import Workflow
 
 app = typer.Typer(help="Workflows of the hub.", no_args_is_help=True)
 
-NAME = Annotated[str, typer.Argument(help="Name of the workflow, or its id.")]
+NAME = chosen.WORKFLOW
 FILE = Annotated[str, typer.Argument(help="File with one definition, as JSON or YAML; - for standard input.")]
-SITE = Annotated[str, typer.Option(help="Site that has them.")]
 
 
 @app.callback()
@@ -33,8 +31,7 @@ def list_(output: OUTPUT = Format.TEXT) -> None:
     if output is Format.TEXT:
         print_table(["ID", "NAME", "DISCOVERY", "OFFERED", "ORIGIN", "LABEL"], map(_row, found))
         return
-    for workflow in found:
-        print_json(workflow)
+    print_lines(found)
 
 
 def _row(workflow: "Workflow") -> tuple[object, ...]:
@@ -123,74 +120,31 @@ def steps(
     output: OUTPUT = Format.TEXT,
 ) -> None:
     """List the steps and discoveries that workflows can be made of, or the options of one."""
+    from argosy.cli.plugins import plugins, show_options
+
     with connected() as client:
-        found = list(_plugins(client, name))
+        found = list(plugins(client, name))
     if output is Format.JSON:
-        for _, plugin in found:
-            print_json(plugin)
+        print_lines(plugin for _, plugin in found)
     elif name is None:
         rows = ((kind, one.name, one.trouble or one.description.partition("\n")[0]) for kind, one in found)
         print_table(["KIND", "NAME", ""], rows)
     else:
-        _show_options(found[0][1])
-
-
-def _plugins(client: "Client", name: str | None) -> "Iterator[tuple[str, Plugin]]":
-    """Yield all, or the one of the name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    from argosy.core.errors import NotFound
-
-    known = [("step", one) for one in client.steps()] + [("discovery", one) for one in client.discoveries()]
-    found = [(kind, one) for kind, one in known if name in {None, one.name}]
-    if not found:
-        raise NotFound(f"there is no step or discovery {name!r}: `argosy workflow steps` lists them")
-    yield from found
-
-
-def _show_options(plugin: "Plugin") -> None:
-    import inspect
-
-    typer.echo("\n\n".join(filter(None, (plugin.name, inspect.cleandoc(plugin.description)))) + "\n")
-    rows = [
-        (name, _kind(told), _default(told), told.get("description", ""))
-        for name, told in plugin.options.get("properties", {}).items()
-    ]
-    if rows:
-        print_table(["OPTION", "VALUE", "DEFAULT", ""], rows)
-    else:
-        typer.echo(shown(plugin.trouble) or "No options.")
-
-
-def _default(told: dict[str, object]) -> str:
-    import msgspec
-
-    return msgspec.json.encode(told["default"]).decode() if "default" in told else "required"
-
-
-def _kind(told: dict[str, object]) -> str:
-    """Return what values JSON Schema allows, in a word or two."""
-    if isinstance(told.get("anyOf"), list):
-        return " or ".join(_kind(one) for one in told["anyOf"])  # type: ignore[attr-defined]  # was looked at
-    if isinstance(told.get("enum"), list):
-        return ", ".join("null" if value is None else str(value) for value in told["enum"])  # type: ignore[attr-defined]
-    return str(told.get("type", "any"))
+        show_options(found[0][1])
 
 
 @app.command("test")
 def try_(
     workflow: Annotated[str, typer.Argument(help="Name of a workflow, or a file with a definition (.json, .yaml, -).")],
-    paths: Annotated[list[str], typer.Argument(help="Files and directories, as they are called at the site.")],
-    site: SITE,
+    paths: chosen.PATHS,
+    site: chosen.SITE,
     *,
-    state: Annotated[str, typer.Option(help="State that the paths are given with.")] = "",
-    field: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Value of a runtime field.")] = None,
-    include: Annotated[list[str] | None, typer.Option(help="Pattern in the place of those of the rules.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Pattern in the place of those of the rules.")] = None,
-    ignore_site_includes: Annotated[bool, typer.Option("--ignore-site-includes", help="As a run would.")] = False,
-    ignore_site_excludes: Annotated[bool, typer.Option("--ignore-site-excludes", help="As a run would.")] = False,
+    state: chosen.STATE = "",
+    field: chosen.FIELD = None,
+    include: chosen.INCLUDE = None,
+    exclude: chosen.EXCLUDE = None,
+    ignore_site_includes: chosen.IGNORE_INCLUDES = False,
+    ignore_site_excludes: chosen.IGNORE_EXCLUDES = False,
     output: OUTPUT = Format.TEXT,
 ) -> None:
     """Show which rules would match real paths, and what would run; no file is changed.
@@ -200,8 +154,35 @@ def try_(
     """
     from argosy.cli.trial import Asked, try_paths
 
-    flags = {"ignore_site_includes": ignore_site_includes, "ignore_site_excludes": ignore_site_excludes}
-    globs = {"include": include or None, "exclude": exclude or None}
-    asked = Asked(workflow=workflow, site=site, paths=paths, state=state, fields=field or [], more={**globs, **flags})
+    said = chosen.patterns(include, exclude, ignore_includes=ignore_site_includes, ignore_excludes=ignore_site_excludes)
+    asked = Asked(workflow=workflow, site=site, paths=paths, state=state, fields=field or [], more=said)
     with connected() as client:
         raise typer.Exit(try_paths(client, asked, output))
+
+
+@app.command()
+def run(
+    name: NAME,
+    paths: chosen.PATHS,
+    site: chosen.SITE,
+    *,
+    state: chosen.STATE = "",
+    field: chosen.FIELD = None,
+    include: chosen.INCLUDE = None,
+    exclude: chosen.EXCLUDE = None,
+    ignore_site_includes: chosen.IGNORE_INCLUDES = False,
+    ignore_site_excludes: chosen.IGNORE_EXCLUDES = False,
+    detach: DETACH = False,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Run a workflow over files and whole trees, as its discovery finds them.
+
+    Waits and shows the progress; Ctrl-C stops the watching, not the job. `argosy plan` says first what it would do.
+    """
+    from argosy.cli.trial import submitted
+    from argosy.cli.watching import tell_or_leave
+
+    said = chosen.patterns(include, exclude, ignore_includes=ignore_site_includes, ignore_excludes=ignore_site_excludes)
+    with connected() as client:
+        number = submitted(client, name, paths, site=site, fields=field or [], state=state, patterns=said)
+        tell_or_leave(client, number, detach=detach, output=output)

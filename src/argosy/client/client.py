@@ -114,15 +114,24 @@ class Client:
         *,
         site: str,
         given: Sequence[bytes],
+        state: str = "",
         fields: Mapping[str, Any] | None = None,
         discovery: str | None = None,
+        patterns: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> int:
         """Run a workflow over paths at a site; return the number of the job, which has been recorded.
 
-        With `dry_run` the job is a plan: it changes nothing.
+        `state`: what the paths are given with; `patterns`: `include`, `exclude`, `ignore_site_includes` and
+        `ignore_site_excludes`, as the API has them. With `dry_run` the job is a plan: it changes nothing.
         """
-        body: dict[str, Any] = {"workflow": workflow, "site": site, "paths": [paths.to_json(path) for path in given]}
+        also = {"state": state} if state else {}
+        body: dict[str, Any] = {
+            "workflow": workflow,
+            "site": site,
+            "paths": [paths.to_json(path) | also for path in given],
+            **(patterns or {}),
+        }
         body |= {"fields": dict(fields)} if fields else {}
         body |= {"discovery": discovery} if discovery else {}
         body |= {"dry_run": True} if dry_run else {}
@@ -174,10 +183,11 @@ class Client:
         most: int | None = None,
         states: Sequence[str] = (),
         workflow: str | None = None,
-        path: str | None = None,
+        path: bytes | None = None,
     ) -> Iterator[Job]:
         """Yield jobs, the latest first: all, or those in these states, of a workflow, or given paths that begin so."""
-        query = {"state": ",".join(states), "jobtype": workflow, "input_paths_prefix": path}
+        query = {"state": ",".join(states), "jobtype": workflow}
+        query |= {} if path is None else paths.to_json(path, "input_paths_prefix")
         found = self._all("jobs/", Job, {key: value for key, value in query.items() if value})
         for number, job in enumerate(found):
             if most is not None and number >= most:
@@ -214,7 +224,10 @@ class Client:
         return self._all("tasks/", Task, query)
 
     def waiting(self, number: int) -> str:
-        """Return why tasks of a job wait for another attempt, or make one, "" where none of the first hundred does."""
+        """Return what the last attempt of tasks met that wait for another, or make one; "" where that says nothing.
+
+        The first hundred tasks are looked at. What else a job may wait for, `explain_job` tells.
+        """
         open_ = f"{TaskState.PENDING},{TaskState.STARTED}"
         unfinished = self._all("tasks/", Task, {"job_id": number, "state": open_})
         return next((task.reason for task in islice(unfinished, _PAGE) if task.reason), "")
@@ -361,8 +374,8 @@ class Client:
     def _error(self, answer: httpx.Response) -> ArgosyError:
         try:
             problem = msgspec.json.decode(answer.content, type=Problem)
-        except msgspec.MsgspecError:
-            problem = Problem()
+        except msgspec.MsgspecError as error:
+            return _no_hub(answer, error)
         said = problem.detail or problem.title or f"the hub at {self.url} answered {answer.status_code}"
         if answer.status_code == 401:
             return _Unauthorized(said)
@@ -406,7 +419,8 @@ def _check_is_stream(answer: httpx.Response) -> None:
 
 
 def _no_hub(answer: httpx.Response, error: Exception) -> Unavailable:
-    return Unavailable(f"{answer.url} did not answer as a hub does ({error}): check the address")
+    told = error if answer.is_success else f"{answer.status_code} {answer.reason_phrase}".rstrip()
+    return Unavailable(f"{answer.url} did not answer as a hub does ({told}): is `argosy up` running at that address?")
 
 
 def _converted(item: Mapping[str, Any], shape: type[T]) -> T:

@@ -47,3 +47,5 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     unable: int = 0
     bytes: int = 0
     requests: int = 0
+    uncounted: int = 0
+    """How often a step takes more than that, and nobody can say how much."""

@@ -96,6 +96,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     jobtype: str = ""
     dry_run: bool = False
     """Whether it is a plan, which changes nothing."""
+    resubmission_of: int | None = None
+    """The job that it does again."""
     site: str | None = None
     owner: str | None = None
     created: str | None = None
@@ -169,8 +171,15 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     path_b64: str | None = None
     state: FileState | None = None
     reason: str | None = None
+    error: str | None = None
     type: str = "file"
     size: int | None = None
+    source: str | None = None
+    """Where it was found, if that was elsewhere."""
+    source_b64: str | None = None
+    site: str | None = None
+    task: str | None = None
+    step: str | None = None
 
     @property
     def bytes(self) -> bytes:

@@ -64,5 +64,6 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """What a workflow would do with paths."""
 
     discovery: str | None = None
+    discovery_options: dict[str, Any] = {}
     rules: list[TriedRule] = []
     paths: list[TriedPath] = []

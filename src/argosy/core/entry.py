@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from argosy.core.foreseen import Foretold
+
 ACLS: Final = frozenset({b"system.posix_acl_access", b"system.posix_acl_default"})
 """Names of the xattrs that are POSIX ACLs."""
 
@@ -81,6 +83,8 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What links saw at paths that none before them would have touched."""
     found: "Entry | None" = None
     """Of a plan that is being made: the entry as it came to the first link."""
+    application: bytes = b""
+    """Of a plan that is being done: names this time of doing it."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -96,6 +100,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many names the file has at the site it was found."""
     expected: Expected | None = None
     """Of an entry that is planned, or done as planned."""
+    foreseen: tuple[Foretold, ...] = ()
+    """Of an entry that is planned: what each link of its chain so far would do with it, in their order."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ class ArgosyError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = str(message)  # steps of others may hand in anything
 
 
 class Invalid(ArgosyError):

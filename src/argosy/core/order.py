@@ -68,6 +68,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int = 0
     """Number of the first batch a discovery is to send: those below it are recorded."""
     dry_run: bool = False
-    """Whether the step is only to say what it would do."""
+    """Whether the step is only to say what it would do, and the discovery only to look."""
+    own: bool = False
+    """Whether the hub began the job for itself: only then may objects be removed."""
     after: bytes | None = None
     """Last path of the last recorded batch: a discovery goes on behind it."""

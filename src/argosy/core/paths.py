@@ -7,10 +7,30 @@ from argosy.core.errors import Invalid
 PRIVATE = b".argosy"
 """Name of the directory below a root that holds staging, trash, versions and locks; never discovered."""
 
+SHOWN = 1000
+"""Bytes of a path that a message shows."""
+SAID = 16 << 10
+"""Characters of a message: two whole paths, and words."""
+
 
 def display(path: bytes) -> str:
     """Return text for people: UTF-8, with U+FFFD where the bytes are not."""
     return path.decode("utf-8", "replace")
+
+
+def sayable(text: str) -> str:
+    """Return text as messages can carry it: bytes of names as `display` shows them, and no more than people read."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        raw = text.encode("utf-8", "surrogatepass")
+    shown = display(raw)
+    return shown if len(shown) <= SAID else f"{shown[:SAID]} ..."
+
+
+def quoted(path: bytes) -> str:
+    """Return the path between quotes, for a message: of one that nobody would read whole, the beginning."""
+    return repr(display(path[:SHOWN])) + (" ..." if len(path) > SHOWN else "")
 
 
 def to_json(path: bytes, key: str = "path") -> dict[str, str]:
@@ -31,13 +51,13 @@ def from_json(text: str | None, b64: str | None = None) -> bytes:
         try:
             return base64.b64decode(b64, validate=True)
         except ValueError as error:
-            raise Invalid(f"path_b64 is not base64: {b64!r}") from error
+            raise Invalid(f"path_b64 is not base64: {b64[:SHOWN]!r}") from error
     if text is None:
         raise Invalid("a path is missing: give `path`, or `path_b64` where it is not UTF-8")
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise Invalid(f"path {text!r} holds lone surrogates: send its bytes as `path_b64`") from error
+        raise Invalid(f"path {text[:SHOWN]!r} holds lone surrogates: send its bytes as `path_b64`") from error
 
 
 def absolute(path: bytes) -> bytes:
@@ -46,14 +66,13 @@ def absolute(path: bytes) -> bytes:
     Raises:
         Invalid: the path is relative, holds NUL, or has `.` or `..` among its names.
     """
-    shown = display(path)
     if not path.startswith(b"/"):
-        raise Invalid(f"path {shown!r} is not absolute: begin it with /")
+        raise Invalid(f"path {quoted(path)} is not absolute: begin it with /")
     if b"\0" in path:
-        raise Invalid(f"path {shown!r} holds a NUL byte")
+        raise Invalid(f"path {quoted(path)} holds a NUL byte")
     names = [name for name in path.split(b"/") if name]
     if b"." in names or b".." in names:
-        raise Invalid(f"path {shown!r} holds . or .. : give the path without them")
+        raise Invalid(f"path {quoted(path)} holds . or .. : give the path without them")
     return b"/" + b"/".join(names)
 
 

@@ -12,7 +12,8 @@ from enum import IntEnum
 
 import msgspec
 
-from argosy.core.errors import Corrupt, Unsupported
+from argosy.core.errors import Unsupported
+from argosy.core.faults import PointerUnreadable
 
 VERSION = 1
 _FIXED = struct.Struct(">BBB16sI16sQqI32s16sQQq")
@@ -120,7 +121,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
                 kept=kept,
             )  # fmt: skip
         except (struct.error, ValueError, IndexError) as error:
-            raise Corrupt("the file's attribute cannot be read: it was cut or changed") from error
+            raise PointerUnreadable("the file's attribute cannot be read: it was cut or changed") from error
         return pointer
 
 

@@ -15,12 +15,19 @@ T = TypeVar("T")
 class Room(Generic[T]):
     """The plugins of one package, by name: `prefix` and the name of the file.
 
-    Other distributions add theirs by entry points of the group `package`, known as `custom` and the entry point's name.
+    Other distributions add theirs by entry points of the group `package`, known as `custom` and the entry point's name;
+    `custom` None: none adds any.
     They keep the contract: a dataclass of JSON options that has the methods of one of the protocols `contract`.
     """
 
     def __init__(
-        self, package: str, *, noun: str, prefix: str = "", custom: str = "", contract: tuple[type[Any], ...] = ()
+        self,
+        package: str,
+        *,
+        noun: str,
+        prefix: str = "",
+        custom: str | None = "",
+        contract: tuple[type[Any], ...] = (),
     ) -> None:
         self._package = package
         self._noun = noun
@@ -54,7 +61,7 @@ class Room(Generic[T]):
 
     def names(self) -> list[str]:
         """Return the names of all plugins that can be used here, sorted."""
-        for name in {*map(self._prefix.__add__, self._files()), *map(self._custom.__add__, self._points())}:
+        for name in {*map(self._prefix.__add__, self._files()), *self._points()}:
             try:
                 self._import(name)
             except (ModuleNotFoundError, Invalid):
@@ -64,7 +71,7 @@ class Room(Generic[T]):
     def broken(self) -> dict[str, str]:
         """Return what other distributions bring and cannot be used here, by name, and why."""
         found: dict[str, str] = {}
-        for name in map(self._custom.__add__, self._points()):
+        for name in self._points():
             try:
                 self._import(name)
             except Invalid as error:
@@ -80,15 +87,16 @@ class Room(Generic[T]):
         return [module.name for module in modules if not module.ispkg]
 
     def _points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self._package) if point.name.isidentifier()}
+        if self._custom is None:
+            return {}
+        points = entry_points(group=self._package)
+        return {self._custom + point.name: point for point in points if point.name.isidentifier()}
 
     def _import(self, name: str) -> None:
         if name.startswith(self._prefix) and name.removeprefix(self._prefix) in self._files():
             importlib.import_module(f"{self._package}.{name.removeprefix(self._prefix)}")
-        elif name.startswith(self._custom) and name not in self._known:
-            point = self._points().get(name.removeprefix(self._custom))
-            if point is not None:
-                self._known[name] = self._loaded(name, point)
+        elif name not in self._known and (point := self._points().get(name)) is not None:
+            self._known[name] = self._loaded(name, point)
 
     def _loaded(self, name: str, point: EntryPoint) -> type[T]:
         """Return the class an entry point names.

@@ -1,12 +1,13 @@
 """How values are written for the wire, the spool and the database: JSON (bytes as base64), compressed at rest."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import zstandard
 
 from argosy.core.errors import Invalid, Unsupported
 from argosy.core.order import WIRE_VERSION
+from argosy.core.paths import sayable
 from argosy.core.ready import ready
 
 T = TypeVar("T")
@@ -14,8 +15,19 @@ _LEVEL = 3
 
 
 def dump(value: object) -> bytes:
-    """Return the value as JSON."""
-    return msgspec.json.encode(value)
+    """Return the value as JSON. Text that cannot be written, having raw bytes of a name in it, is as it is shown."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_sayable(msgspec.to_builtins(value)))
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, str):
+        return sayable(value)
+    if isinstance(value, dict):
+        return {_sayable(key): _sayable(item) for key, item in value.items()}
+    return [_sayable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def load(data: bytes, kind: type[T]) -> T:

@@ -35,18 +35,19 @@ _TASKS: Final = {
     "trash": "dynamo.tasks.trash",
     "versions": "dynamo.tasks.versions",
 }
-_CUSTOM: Final = "dynamo.discoveries."
+OTHERS: Final = "dynamo.discoveries."
+"""How tasks are called that do a discovery of another distribution, before its name."""
 
 
 def task_of(discovery: str) -> str:
     """Return what the tasks are called that do a discovery: the documented name, where there is one."""
-    return _TASKS.get(discovery, _CUSTOM + discovery)
+    return _TASKS.get(discovery, OTHERS + discovery)
 
 
 def discovery_of(task: str) -> str | None:
     """Return the discovery that tasks of this name do, None where they do a step."""
-    if task.startswith(_CUSTOM):
-        return task.removeprefix(_CUSTOM)
+    if task.startswith(OTHERS):
+        return task.removeprefix(OTHERS)
     return next((discovery for discovery, name in _TASKS.items() if name == task), None)
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import chain
 from typing import Annotated
-
-import msgspec
 
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, NotFound
@@ -23,18 +23,16 @@ class Recursive:
 
     def find(self, given: Sequence[Entry], site: Site, *, on_error: OnError, after: bytes | None) -> Iterator[Entry]:
         """Yield what is found in one order over all given paths, so that it can be taken up behind any of it."""
-        missing: set[bytes] = set()
-        for top in _outermost(self._resolved(given, site, on_error, missing)):
-            behind = after is None or walk_key(top.path) > walk_key(after)
-            if top.path in missing:
-                yield from [top] if behind else []
-            elif behind or (after is not None and below(after, top.path)):
-                yield from _walk(top, site, on_error, after)
+        missing: list[Entry] = []
+        tops = _outermost(self._resolved(given, site, on_error, missing))
+        walked = chain.from_iterable(site.tree(top).scan(top, on_error=on_error, after=after) for top in tops)
+        absent = [entry for entry in missing if after is None or walk_key(entry.path) > walk_key(after)]
+        return _together(walked, absent) if absent else walked
 
-    def _resolved(self, given: Sequence[Entry], site: Site, on_error: OnError, missing: set[bytes]) -> Iterator[Entry]:
-        """Yield the given entries under the paths they really have.
+    def _resolved(self, given: Sequence[Entry], site: Site, on_error: OnError, missing: list[Entry]) -> Iterator[bytes]:
+        """Yield the paths that the given entries really have.
 
-        Those that have none go to `on_error`, or through, and then to `missing`.
+        Those that have none go to `on_error`, or to `missing`.
         """
         for entry in given:
             try:
@@ -43,25 +41,32 @@ class Recursive:
                 tree.stat(path)
             except NotFound as error:
                 if self.skip_missing:
-                    missing.add(entry.path)
-                    yield entry
+                    missing.append(entry)
                 else:
                     on_error(entry.path, error)
             except ArgosyError as error:
                 on_error(entry.path, error)
             else:
-                yield msgspec.structs.replace(entry, path=path)
+                yield path
 
 
-def _walk(top: Entry, site: Site, on_error: OnError, after: bytes | None) -> Iterator[Entry]:
-    for entry in site.tree(top.path).scan(top.path, on_error=on_error, after=after):
-        yield msgspec.structs.replace(entry, state=top.state) if top.state else entry
-
-
-def _outermost(given: Iterator[Entry]) -> list[Entry]:
-    """Return the entries in walk order, without those that lie below another."""
-    tops: list[Entry] = []
-    for entry in sorted(given, key=lambda entry: walk_key(entry.path)):
-        if not tops or not below(entry.path, tops[-1].path):
-            tops.append(entry)
+def _outermost(paths: Iterator[bytes]) -> list[bytes]:
+    """Return the paths in walk order, without those that lie below another, whose walk finds them."""
+    tops: list[bytes] = []
+    for path in sorted(paths, key=walk_key):
+        if not tops or not below(path, tops[-1]):
+            tops.append(path)
     return tops
+
+
+def _together(walked: Iterator[Entry], absent: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield both in walk order; what appeared since it was missed is found once."""
+    last = b""
+    for entry in merge(walked, sorted(absent, key=_order), key=_order):
+        if entry.path != last:
+            yield entry
+        last = entry.path
+
+
+def _order(entry: Entry) -> tuple[bytes, ...]:
+    return walk_key(entry.path)

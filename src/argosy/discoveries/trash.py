@@ -36,7 +36,7 @@ class Trash:
         False
     )
     to: Annotated[str, "Path that what was at the given path is to have"] = ""
-    older_than_days: Annotated[float, "Only what has been there for so many days"] = 0.0
+    older_than_days: Annotated[float, "Only what has been there for so many days", msgspec.Meta(ge=0)] = 0.0
 
     def find(
         self,

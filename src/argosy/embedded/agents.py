@@ -1,7 +1,6 @@
 """The agents process: serves every site of the configuration, with the privileges it was started with."""
 
 import gc
-import resource
 import socket
 import sys
 
@@ -22,8 +21,6 @@ OBJECTS = 10_000
 def run(child: Child) -> None:
     """Serve the sites until told to stop; stop between entries."""
     sys.setswitchinterval(SWITCH)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a batch holds its files open
     place = child.launch.place
     child.settle()
     hub = LocalHub(place.socket)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -72,6 +73,7 @@ def main(name: str, descriptors: str, run: Callable[[Child], None]) -> int:
     os.umask(0o077)
     os.chdir("/")
     log_to_stderr(name, logging.INFO)
+    _open_many()
     child = Child(name, msgspec.json.decode(descriptors, type=Descriptors))
     die_with_parent()
     try:
@@ -80,6 +82,12 @@ def main(name: str, descriptors: str, run: Callable[[Child], None]) -> int:
         sys.stderr.write(f"argosy: {name}: {error.message}\n")
         return 1
     return 0
+
+
+def _open_many() -> None:
+    """Let this process hold as many files open as it may: batches hold theirs, and who listens to events a socket."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _told(descriptor: int) -> Launch:

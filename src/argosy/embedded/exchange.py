@@ -19,7 +19,8 @@ import structlog
 from argosy.agent.hub import Hub
 from argosy.agent.link import LARGEST, Answer, Call, Claim, Hello, Renew, Rung, within
 from argosy.core import wire
-from argosy.core.errors import ArgosyError, Busy, Invalid, Unavailable
+from argosy.core.errors import ArgosyError, Busy, Invalid
+from argosy.core.faults import HubAway
 from argosy.core.report import Batch, Present, Probed, Report
 
 _CREDENTIALS = struct.Struct("3i")
@@ -191,7 +192,7 @@ def _answered(act: Callable[[], object]) -> Answer:
         return Answer(error=error.code, message=error.message)
     except Exception:  # noqa: BLE001 - whatever it was, the agents are to be answered
         _log.exception("call failed")
-        return Answer(error=Unavailable.code, message="the hub failed: its log says how")
+        return Answer(error=HubAway.code, message="the hub failed: its log says how")
 
 
 def _dispatched(message: bytes, delivery: Delivery) -> object:
