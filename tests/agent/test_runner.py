@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from argosy.agent import runner
+from argosy.agent import batch, runner
 from argosy.core import paths, turns, wire
 from argosy.core.entry import Entry
 from argosy.core.errors import Denied, Invalid
@@ -227,6 +227,6 @@ def test_small_files_take_turns_and_large_ones_work_beside_each_other(
     monkeypatch.setattr(STEPS, "get", lambda name: Tell if name.endswith(".tell") else usual(name))
     TURNS.clear()
     side = Side(tmp_path, "london")
-    for entry in (Entry(path=b"/small", size=runner.SMALL), Entry(path=b"/large", size=runner.SMALL + 1)):
+    for entry in (Entry(path=b"/small", size=batch.SMALL), Entry(path=b"/large", size=batch.SMALL + 1)):
         side.do("tell", entry)
     assert TURNS == {b"/small": 1, b"/large": 0}

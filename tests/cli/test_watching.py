@@ -124,6 +124,31 @@ def test_the_end_counts_entries(counts: dict[str, int], told: str) -> None:
     assert watching.summary(job(JobState.SUCCESS, **counts)) == f"Job 1 SUCCESS: {told}; 0 B moved"
 
 
+@pytest.mark.parametrize(
+    ("state", "counts", "told"),
+    [
+        (
+            JobState.SUCCESS,
+            {"numprocessedfiles": 5, "numskippedfiles": 1},
+            "5 entries to deal with, 1 left alone; nothing was changed: see it with `argosy apply --show 1`, "
+            "do it with `argosy apply 1`",
+        ),
+        (
+            JobState.FAILURE,
+            {"numfailedfiles": 1},
+            "1 entry in trouble; nothing was changed: see it with `argosy apply --show 1`",
+        ),
+        (JobState.STARTED, {"numprocessedfiles": 2}, "2 entries to deal with; nothing was changed"),
+        (JobState.CANCELLED, {"numprocessedfiles": 2}, "2 entries to deal with; nothing was changed"),
+    ],
+)
+def test_a_plan_is_not_said_to_have_done_anything(state: JobState, counts: dict[str, int], told: str) -> None:
+    planned = Job(id=1, state=state, dry_run=True, **counts)
+    assert watching.summary(planned) == f"Plan 1 {state}: {told}"
+    assert watching.progress(planned).startswith("Plan 1: ")
+    assert "moved" not in watching.progress(planned)
+
+
 def hub(results: list[dict[str, object]], causes: Sequence[dict[str, object]] = ()) -> Client:
     """A hub that answers every list with these, and explains every job with these causes."""
     explained = {"job": 1, "state": "PENDING", "summary": "", "causes": causes, "examined": 0, "unwell": 0}

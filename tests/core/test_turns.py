@@ -69,13 +69,13 @@ def test_who_is_stuck_in_his_turn_keeps_nobody_and_gives_back_none_too_many(mine
 
 
 def test_the_longer_turns_wait_the_more_there_are_and_fewer_again_when_they_work(mine: turns._Turns) -> None:
-    for _ in range(turns.TOLD):
+    for _ in range(turns.TOLD * turns.EACH):
         turn = mine.take()
         time.sleep(0.002)
         mine.give(turn)
     many = mine._many
     assert many > 3
-    for _ in range(turns.TOLD):
+    for _ in range(turns.TOLD * turns.EACH):
         turn = mine.take()
         until = time.thread_time() + 0.001
         while time.thread_time() < until:

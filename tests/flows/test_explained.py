@@ -36,6 +36,11 @@ def test_a_plan_is_shown_and_applied_and_what_it_did_not_see_stays(up: Argosy) -
     assert f"1 entry  would copy it to datastore cloud and free its blocks {takes}" in shown.stdout
     assert f"Do it with `argosy apply {number}`" in shown.stdout
     assert file.stat().st_blocks * 512 >= len(CONTENT)
+    for command in ("show", "watch", "resubmit"):
+        said = up.cli("job", command, number).stdout
+        assert "SUCCESS: 2 entries to deal with" in said
+        assert "nothing was changed: see it with `argosy apply --show" in said
+        assert " 0 B moved" not in said
     made(up, "late")
     done = up.cli("apply", number)
     assert done.returncode == 0, done.stderr

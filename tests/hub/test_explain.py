@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 import argosy
 from argosy.core.config import DatastoreConfig, LinkConfig
+from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError
 from argosy.hub.jobs import removal
 from argosy.hub.jobs.explain import failed
@@ -26,7 +27,7 @@ from argosy.hub.jobs.explain.path import PathTold
 from argosy.hub.jobs.explain.words import Told
 from argosy.hub.jobs.models import Failure, Job, Task
 from argosy.hub.jobs.plans.applying import apply
-from argosy.hub.jobs.services import cancel, register
+from argosy.hub.jobs.services import Asked, cancel, register, submit
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.sites.services import reconcile
 from argosy.hub.workflows.models import Workflow
@@ -332,6 +333,16 @@ def behind_symlink(world: World) -> Job:
     return world.agent.ran("premigrate", world.path, discovery=None)
 
 
+def other_filesystem(world: World) -> Job:
+    agent = world.begin()
+    inner = agent.projects() / "inner"
+    inner.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", inner], check=True)
+    world.held.callback(subprocess.run, ["umount", inner], check=True)
+    world.path = inner
+    return agent.ran("premigrate", agent.projects())
+
+
 def only_copy(world: World) -> Job:
     world.begin()
     action = {"name": "dynamo.tasks.remove_from_cloud"}
@@ -422,6 +433,7 @@ FAULTS: dict[Fault, str] = {
     not_empty: "not_empty",
     drifted: "drifted",
     behind_symlink: "symlink",
+    other_filesystem: "other_filesystem",
     only_copy: "only_copy",
     key_unknown: "key_unknown",
     store_unknown: "store_name_unknown",
@@ -501,6 +513,56 @@ def test_a_job_without_trouble_has_no_cause_and_says_so(world: World) -> None:
     told = world.told(world.begin().ran("premigrate", world.path))
     assert (told.causes, told.state) == ([], "SUCCESS")
     assert told.summary.endswith("ended well: 1 file is as it was to be")
+
+
+def test_a_plan_is_said_to_have_changed_nothing_and_how_it_is_done(world: World) -> None:
+    agent = world.begin()
+    plan = agent.ran("premigrate", world.path, dry_run=True)
+    told = world.told(plan)
+    assert told.causes == []
+    stands = f"Plan {plan.pk} (premigrate at london) is made, and nothing was changed: "
+    assert told.summary == f"{stands}1 file would be dealt with; do it with `argosy apply {plan.pk}`"
+    agent.ran("premigrate", world.path)
+    told = world.told(agent.ran("premigrate", world.path, dry_run=True))
+    assert told.summary.startswith(f"Plan {told.job} (premigrate at london) is made, and nothing was changed: 1 file ")
+    assert f"would be left alone, {world.path} for one: " in told.summary
+    assert "apply" not in told.summary
+
+
+def test_a_plan_that_foresees_trouble_names_its_cause_and_says_that_nothing_was_changed(world: World) -> None:
+    world.begin()
+    os.setxattr(world.path, "trusted.argosy", b"\1what anybody writes")
+    told = world.told(world.agent.ran("premigrate", world.path, dry_run=True))
+    assert "is made, and foresees failures; nothing was changed: what the inode says" in told.summary
+
+
+def test_where_no_rule_is_for_the_state_that_was_named_it_says_to_look_at_that(world: World) -> None:
+    agent = world.begin()
+    rule = {"state": "moved", "type": "all", "action": [{"name": "dynamo.tasks.stat_paths"}]}
+    made = Workflow.objects.create(name="follow", label="Follow", fields=[], filter_rules=[rule])
+    world.held.callback(made.delete)
+    given = Entry(path=bytes(world.path), state="mvoed")
+    job = submit(Asked(site="london", workflow="follow", paths=[given], discovery=None), owner=None)
+    agent.run()
+    (first,) = world.told(job).causes
+    assert first.cause.name == "nothing_found"
+    assert "the state that was named with each" in first.cause.remedy
+
+
+def test_a_directory_in_the_way_is_not_to_be_overwritten(world: World) -> None:
+    agent = world.begin()
+    agent.made("file/inner", site="dublin")
+    told = world.told(agent.ran("send", world.path, fields={"destinationsite": "dublin", "hydrate": True}))
+    (first,) = told.causes
+    assert (first.cause.name, "overwrite" in first.cause.remedy.lower()) == ("exists", False)
+    assert first.reason.endswith("exists and is a directory; move it away")
+
+
+def test_a_stub_whose_object_is_gone_is_not_told_to_be_repaired(world: World) -> None:
+    (first,) = world.told(object_gone(world)).causes
+    assert first.cause.remedy.startswith("Of a stub: run `argosy rebuild`")
+    assert "object projects/file of datastore cloud is gone" in first.reason
+    assert ".argosy" not in first.reason
 
 
 def test_a_file_of_another_kind_is_not_said_to_be_as_it_was_to_be(world: World) -> None:

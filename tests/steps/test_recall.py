@@ -340,6 +340,7 @@ def test_a_lost_object_fails_its_file_and_keeps_the_stub(london: Side) -> None:
     assert [outcome.state for outcome in outcomes] == [FileState.FAILED, FileState.PROCESSED]
     assert outcomes[0].error == "object_gone"
     assert outcomes[0].reason.startswith("lost: ")
+    assert "(object projects/f of datastore cloud is gone, or others replaced it)" in outcomes[0].reason
     assert "argosy rebuild" in outcomes[0].reason
     assert state(london, file) is State.STUB
     assert file.stat().st_mtime_ns == before.st_mtime_ns

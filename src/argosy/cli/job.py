@@ -10,7 +10,7 @@ import typer
 
 from argosy.cli.output import OUTPUT, Format, amount, cause, moment, print_json, print_lines, print_table, shown, span
 from argosy.cli.session import connected
-from argosy.cli.watching import DETACH, absolute, tell_or_leave, waiting, watch_job
+from argosy.cli.watching import DETACH, absolute, summary, tell_or_leave, waiting, watch_job
 from argosy.core.errors import ArgosyError, Denied, Exists
 from argosy.core.states import JobState, TaskState
 
@@ -86,6 +86,8 @@ def show(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
     for key, value in _told(job).items():
         typer.echo(f"{key:18} {'-' if value is None else shown(str(value))}")
     _show_given(job)
+    if job.dry_run:
+        typer.echo(summary(job))
     if reason:
         typer.echo(reason)
 

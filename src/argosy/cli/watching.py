@@ -116,6 +116,8 @@ def status_of(job: "Job") -> int:
 
 def summary(job: "Job") -> str:
     """Return how a job stands, on one line."""
+    if job.dry_run:
+        return _planned(job)
     counts = {
         "processed": job.numprocessedfiles,
         "skipped": job.numskippedfiles,
@@ -123,10 +125,29 @@ def summary(job: "Job") -> str:
         "aborted": job.numabortedfiles,
         "cancelled": job.numcancelledfiles,
     }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    told = told.replace(" ", " entry " if told.startswith("1 ") else " entries ", 1) or "nothing to do"
     took = f" in {span(job.runtime)}" if job.runtime else ""
-    return f"Job {job.id} {job.state}: {told}; {amount(job.moved_data)} moved{took}"
+    return f"Job {job.id} {job.state}: {_counted(counts)}; {amount(job.moved_data)} moved{took}"
+
+
+def _planned(job: "Job") -> str:
+    """Return how a plan stands: nothing was done."""
+    counts = {
+        "to deal with": job.numprocessedfiles,
+        "left alone": job.numskippedfiles,
+        "in trouble": job.numfailedfiles + job.numabortedfiles,
+        "cancelled": job.numcancelledfiles,
+    }
+    stands = f"Plan {job.id} {job.state}: {_counted(counts)}; nothing was changed"
+    if not job.ended or job.state is JobState.CANCELLED:
+        return stands
+    todo = f", do it with `argosy apply {job.id}`" if job.numprocessedfiles else ""
+    return f"{stands}: see it with `argosy apply --show {job.id}`{todo}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """Return `2 entries processed, 1 failed`."""
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return told.replace(" ", " entry " if told.startswith("1 ") else " entries ", 1) or "nothing to do"
 
 
 def retried(client: "Client", number: int) -> str:
@@ -245,6 +266,8 @@ def progress(job: "Job") -> str:
     """Return how far a job is."""
     more = "" if job.dir_walk_complete else "+"
     bad = f" ({job.bad} not well)" if job.bad else ""
+    if job.dry_run:
+        return f"Plan {job.id}: {job.done} of {job.numfiles}{more} entries looked at{bad}"
     return f"Job {job.id}: {job.done} of {job.numfiles}{more} entries{bad}, {amount(job.moved_data)} moved"
 
 
@@ -277,7 +300,7 @@ def _list_bad(client: "Client", job: "Job", most: int | None = _SHOWN) -> None:
         for file in islice(client.files(job.id, category=category), left):
             left -= 1
             reason = cause(file.path, file.reason or "no reason given")
-            typer.echo(f"{category}: {shown(file.path)}: {reason}", err=True)
+            typer.echo(f"{'in trouble' if job.dry_run else category}: {shown(file.path)}: {reason}", err=True)
     if most is not None and sum(bad.values()) > most:
         commands = (f"argosy job files {job.id} --category {category}" for category in categories)
         typer.echo(f"all of them: {' and '.join(commands)}", err=True)

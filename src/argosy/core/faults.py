@@ -79,6 +79,12 @@ class NoGuard(Unsupported):
     code = "no_guard"
 
 
+class OtherFilesystem(Unsupported):
+    """The path lies on another filesystem than the root that it is below."""
+
+    code = "other_filesystem"
+
+
 class NoSitelink(Invalid):
     """No sitelink leads where one is needed."""
 

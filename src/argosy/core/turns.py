@@ -17,8 +17,10 @@ from typing import Final
 PATIENCE: Final = 0.05
 """Seconds."""
 MOST: Final = 64
-TOLD: Final = 50
-"""After so many turns it is known how long they last."""
+EACH: Final = 8
+"""One turn of so many is measured: to ask for the time of a thread takes a call to the kernel."""
+TOLD: Final = 20
+"""After so many that were measured it is known how long they last."""
 BUSY: Final = 0.7
 """Part of a processor that is kept busy. At 1 turns that only wait for each other would stay as many as they are."""
 
@@ -26,8 +28,9 @@ BUSY: Final = 0.7
 class _Turn:
     __slots__ = ("began", "worked")
 
-    def __init__(self) -> None:
-        self.began, self.worked = time.monotonic(), time.thread_time()
+    def __init__(self, *, measured: bool) -> None:
+        self.began = time.monotonic()
+        self.worked = time.thread_time() if measured else -1.0
 
 
 class _Turns:
@@ -38,7 +41,7 @@ class _Turns:
         self._many = self._wanted = self._free = 1
         self._held: set[_Turn] = set()
         self._waiting: deque[threading.Lock] = deque()
-        self._ended, self._lasted, self._worked = 0, 0.0, 0.0
+        self._begun_ever, self._ended, self._lasted, self._worked = 0, 0, 0.0, 0.0
 
     def take(self) -> _Turn:
         with self._door:
@@ -68,7 +71,8 @@ class _Turns:
                 self._call()
 
     def _begun(self) -> _Turn:
-        turn = _Turn()
+        self._begun_ever += 1
+        turn = _Turn(measured=self._begun_ever % EACH == 0)
         self._held.add(turn)
         return turn
 
@@ -80,6 +84,8 @@ class _Turns:
             self._free += 1
 
     def _note(self, turn: _Turn) -> None:
+        if turn.worked < 0:
+            return
         self._ended += 1
         self._lasted += time.monotonic() - turn.began
         self._worked += time.thread_time() - turn.worked

@@ -22,6 +22,7 @@ from argosy.core.faults import (
     NoAccess,
     NotEmpty,
     NotPermitted,
+    OtherFilesystem,
     QuotaUsedUp,
     ReadOnly,
 )
@@ -53,7 +54,7 @@ ERRNO: Final[dict[int, tuple[type[ArgosyError], str]]] = {
     errno.EISDIR: (Invalid, "is a directory"),
     errno.ENXIO: (Invalid, "is not a regular file"),
     errno.EXDEV: (
-        Unsupported,
+        OtherFilesystem,
         "lies on another filesystem than its root: add that one's mount point to the site's roots",
     ),
     errno.EOPNOTSUPP: (Unsupported, "the filesystem lacks what this needs"),

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from argosy.core.entry import Entry
-from argosy.core.errors import ArgosyError, Unsupported
+from argosy.core.errors import ArgosyError
+from argosy.core.faults import OtherFilesystem
 from argosy.core.paths import PRIVATE, below, display, relative, walk_key
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.errors import ours, translated
@@ -137,8 +138,8 @@ class _Walk:
         return level.descriptor
 
 
-def _mounted(path: bytes) -> Unsupported:
-    return Unsupported(f"{display(path)}: another filesystem is mounted here: add it to the site's roots")
+def _mounted(path: bytes) -> OtherFilesystem:
+    return OtherFilesystem(f"{display(path)}: another filesystem is mounted here: add it to the site's roots")
 
 
 def _is_mounted(directory: int, name: bytes) -> bool:

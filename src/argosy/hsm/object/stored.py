@@ -36,7 +36,8 @@ def pinned(store: Store, stored: Stored, *, offset: int = 0, length: int | None 
     try:
         first = next(chunks, b"")
     except (NotFound, Changed):
-        yield from store.get(keys.version_key(stored.uuid), offset=offset, length=length)
+        chunks = store.get(keys.version_key(stored.uuid), offset=offset, length=length)
+        yield from _or_gone(chunks, stored)
         return
     yield first
     yield from chunks
@@ -93,6 +94,18 @@ def lost(path: bytes) -> Iterator[None]:
         ) from error
 
 
+def _or_gone(chunks: Iterator[bytes], stored: Stored) -> Iterator[bytes]:
+    """Yield what was preserved; where that is missing name the object, for of the other key nobody knows."""
+    try:
+        yield from chunks
+    except NotFound as error:
+        raise _gone(stored) from error
+
+
+def _gone(stored: Stored) -> ObjectGone:
+    return ObjectGone(f"object {stored.key} of datastore {stored.datastore} is gone, or others replaced it")
+
+
 def _under_its_key(store: Store, stored: Stored, version: str) -> Object | None:
     try:
         found = store.head(stored.key, version=version)
@@ -116,4 +129,4 @@ def _preserved(store: Store, stored: Stored) -> Object:
         found = store.head(keys.version_key(stored.uuid))
         if found.size == stored.size:
             return found
-    raise ObjectGone(f"object {stored.key} of datastore {stored.datastore} is gone, or others replaced it")
+    raise _gone(stored)

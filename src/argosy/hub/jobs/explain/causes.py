@@ -145,7 +145,9 @@ DISK_BROKEN = Cause("disk_broken", "The disk cannot read or write", "Look at the
 OBJECT_GONE = Cause(
     "object_gone",
     "The object of the file is gone from the datastore, or was replaced",
-    "Bring it back (from a version or a backup), or run `argosy verify --repair`; the file stays as it is",
+    "Of a stub: run `argosy rebuild`, which finds an object that has another name now; else bring it back, from a "
+    "version or a backup of the store. Of a file that has its bytes: run `argosy verify --repair`, and premigrate it "
+    "again. The file stays as it is",
 )
 KEY_UNKNOWN = Cause(
     "key_unknown", "The index does not know where the object of the file is", "Run `argosy rebuild`, which looks for it"
@@ -194,6 +196,11 @@ ONLY_COPY_DAMAGED = Cause(
     "Look for them in the versions and backups of the store, and at other sites; the file stays as it is",
 )
 UNSUPPORTED = Cause("unsupported", "The place lacks an ability that this needs", "See the reason for what it lacks")
+OTHER_FILESYSTEM = Cause(
+    "other_filesystem",
+    "The path lies on another filesystem than the root of the site",
+    "Add the mount point of that filesystem to the roots of the site, or leave the path out",
+)
 INVALID = Cause("invalid", "What was asked cannot apply here", "Correct what the reason names, then run it again")
 DENIED = Cause("denied", "It may not be touched", "See the reason for who may, then run it again")
 UNKNOWN = Cause("unknown", "Something failed that should not have", "Look at the log of the agent at that time")
@@ -220,7 +227,8 @@ NO_WORK = Cause(
 NOTHING_FOUND = Cause(
     "nothing_found",
     "No entry was found that a rule of the workflow is for",
-    "Look at the paths, and at include and exclude of site, workflow and job",
+    "Look at the paths and at the state that was named with each, at state and type of the rules, and at include and "
+    "exclude of site, workflow and job",
 )
 
 BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
@@ -253,6 +261,7 @@ BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
         "only_copy": ONLY_COPY,
         "denied": DENIED,
         "no_guard": NO_GUARD,
+        "other_filesystem": OTHER_FILESYSTEM,
         "unsupported": UNSUPPORTED,
         "no_sitelink": NO_SITELINK,
         "not_adopted": NOT_ADOPTED,

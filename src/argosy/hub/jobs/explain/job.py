@@ -36,10 +36,10 @@ def _hinders(trouble: Trouble) -> bool:
 
 def _summary(job: Job, causes: list[Trouble], now: datetime) -> str:
     name = f"{'Plan' if job.dry_run else 'Job'} {job.pk} ({job.jobtype} at {job.site.name})"
-    stands = _STANDS[JobState(job.state)]
+    stands = (_STANDS | (_PLAN_STANDS if job.dry_run else {}))[JobState(job.state)]
     if not causes:
-        return f"{name} {stands}: {_did(job)}"
-    if job.state == JobState.SUCCESS:
+        return f"{name} {stands}: {_would(job) if job.dry_run else _did(job)}"
+    if job.state == JobState.SUCCESS and not job.dry_run:
         some = job.numprocessedfiles + job.numskippedfiles
         stands = f"ended, but {'not with all' if some else 'with nothing'} that it was to do"
     first, due = causes[0], causes[0].next_try
@@ -53,11 +53,24 @@ def _did(job: Job) -> str:
     done, skipped = job.numprocessedfiles, job.numskippedfiles
     said = [f"{counted(done, 'file')} {'is as it was' if done == 1 else 'are as they were'} to be"]
     if skipped:
-        reason, path = failed.left_out(job)
-        example = f", {named(path)} for one: {reason}" if path is not None else ""
-        left = f"{counted(skipped, 'file')} {'was' if skipped == 1 else 'were'} left alone{example}"
+        left = _left(job, "was" if skipped == 1 else "were")
         said = [*said, left] if done else [left]
     return " and ".join(said)
+
+
+def _would(job: Job) -> str:
+    """Say what a plan foresees without trouble: nothing of it was done."""
+    done = job.numprocessedfiles
+    said = [f"{counted(done, 'file')} would be dealt with"] if done else []
+    said += [_left(job, "would be")] if job.numskippedfiles else []
+    return " and ".join(said) + (f"; do it with `argosy apply {job.pk}`" if done else "")
+
+
+def _left(job: Job, be: str) -> str:
+    """Say how many files are left alone, and why one of them is."""
+    reason, path = failed.left_out(job)
+    example = f", {named(path)} for one: {reason}" if path is not None else ""
+    return f"{counted(job.numskippedfiles, 'file')} {be} left alone{example}"
 
 
 _STANDS = {
@@ -68,3 +81,10 @@ _STANDS = {
     JobState.SKIPPED: "had nothing to do",
     JobState.CANCELLED: "has ended",
 }
+_PLAN_STANDS = {
+    JobState.PENDING: "waits to be made",
+    JobState.STARTED: "is being made",
+    JobState.SUCCESS: "is made, and nothing was changed",
+    JobState.FAILURE: "is made, and foresees failures; nothing was changed",
+}
+"""The same of a plan."""
