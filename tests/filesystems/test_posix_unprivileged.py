@@ -9,6 +9,7 @@ import pytest
 
 from argosy.core.entry import Attributes
 from argosy.core.errors import ArgosyError, Corrupt, Denied, Invalid
+from argosy.core.faults import NoAccess
 from argosy.filesystems.posix import Posix
 from tests.contracts.filesystem import DIRECTORY, OWN, PLAIN, pointer, publish, unnamed
 from tests.filesystems.nobody import NOBODY, as_nobody
@@ -187,7 +188,7 @@ def _scan_closed(tree: Posix) -> None:
     errors: list[tuple[bytes, ArgosyError]] = []
     found = [entry.path for entry in tree.scan(tree.root, on_error=lambda *error: errors.append(error))]
     assert found == [tree.root, tree.root + b"/closed", tree.root + b"/zebra"]
-    assert [(path, type(error)) for path, error in errors] == [(tree.root + b"/closed", Denied)]
+    assert [(path, type(error)) for path, error in errors] == [(tree.root + b"/closed", NoAccess)]
 
 
 def test_what_may_not_be_read_or_written_is_denied(tree: Posix) -> None:
