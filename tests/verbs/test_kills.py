@@ -43,7 +43,7 @@ CASES = [
     if number == 1 or point not in scenario.rare
 ]
 TWICE: list[tuple[type[Scenario], str, str]] = [
-    (PremigrateOver, "put", "xattr"), (Migrate, "put", "verify"), (Migrate, "mark", "mark"), (Migrate, "mark", "punch"),
+    (PremigrateOver, "put", "xattr"), (Migrate, "put", "xattr"), (Migrate, "mark", "mark"), (Migrate, "mark", "punch"),
     (Recall, "partial_write", "partial_write"), (Recall, "hash_check", "unmark"), (RecallAndForget, "unmark", "forget"),
     (ReverseStubOver, "publish", "publish"), (HydrateOver, "publish", "trash"), (Delete, "trash", "trash"),
     (MoveOver, "publish", "trash"), (Rotate, "stage", "publish"), (Adopt, "mark", "punch"),
