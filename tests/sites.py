@@ -108,6 +108,15 @@ class Side:
         order = self.order(step, *entries, **options)
         return run(order, self.site(order), self.hub, self.pool)
 
+    def references(self) -> set[bytes]:
+        """Return the objects that files of the site need, as garbage collection asks; raise what stopped it."""
+        self.hub.batches.clear()
+        report = self.report("references", Entry(path=bytes(self.root)))
+        if report.error:
+            raise RuntimeError(report.reason)
+        found = [entry for batch in self.hub.batches for entry in batch.entries]
+        return {entry.facts.stored.uuid for entry in found if entry.path and entry.facts.stored}
+
     def do(self, step: str, *entries: Entry, **options: Any) -> list[Outcome]:
         report = self.report(step, *entries, **options)
         assert not report.error, report.reason

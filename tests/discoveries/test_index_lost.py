@@ -13,21 +13,11 @@ from tests.sites import Side, carried
 from tests.steps.stubs import made, pointer, stub
 
 
-def references(side: Side) -> set[bytes]:
-    """Return the objects that are told; raise what stopped it."""
-    side.hub.batches.clear()
-    report = side.report("references", Entry(path=bytes(side.root)))
-    if report.error:
-        raise RuntimeError(report.reason)
-    found = [entry for batch in side.hub.batches for entry in batch.entries]
-    return {entry.facts.stored.uuid for entry in found if entry.path and entry.facts.stored}
-
-
 @pytest.mark.parametrize("how", ["broken", "removed", "with all else"])
 def test_nothing_is_garbage_before_an_index_that_was_lost_is_rebuilt(tmp_path: Path, how: str) -> None:
     side = Side(tmp_path, "london")
     uuid = pointer(side, stub(side, "a")).uuid
-    assert references(side) == {uuid}
+    assert side.references() == {uuid}
     side.close()
     agent = tmp_path / "agent-london"
     if how == "broken":
@@ -39,14 +29,14 @@ def test_nothing_is_garbage_before_an_index_that_was_lost_is_rebuilt(tmp_path: P
     for _ in range(2):  # it is remembered
         side = Side(tmp_path, "london")
         with pytest.raises(RuntimeError, match="run `argosy rebuild`"):
-            references(side)
+            side.references()
         assert "run `argosy rebuild`" in side.place.trouble()
         side.close()
     side = Side(tmp_path, "london")
     assert not side.report("rebuild", Entry(path=bytes(side.tree))).error
     assert side.place.trouble()  # that was not all of it
     assert not side.report("rebuild", Entry(path=bytes(side.root))).error
-    assert references(side) == {uuid}
+    assert side.references() == {uuid}
     assert side.place.trouble() == ""
     assert side.place.index.stub_places()
 
@@ -58,7 +48,7 @@ def test_an_index_that_breaks_while_its_files_are_listed_stops_that(
     stub(side, "a")
     monkeypatch.setattr(side.place.index, "unpointed", lambda: iter([side.place.index._begin_anew(broken())][1:]))
     with pytest.raises(RuntimeError, match="run `argosy rebuild`"):
-        references(side)
+        side.references()
 
 
 def broken() -> Exception:
@@ -109,4 +99,4 @@ def test_a_disk_that_is_unmounted_under_a_running_agent_is_missed_and_nothing_li
     assert list((tmp_path / "london").iterdir()) == []
     subprocess.run(["mount", "--bind", disk, tmp_path / "london"], check=True)
     london.do("reverse_stub", *carried(copied, dublin, london), hydrate=False)
-    assert references(london) == {copied[0].entry.facts.stored.uuid}
+    assert london.references() == {copied[0].entry.facts.stored.uuid}

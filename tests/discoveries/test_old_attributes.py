@@ -26,14 +26,6 @@ def london(tmp_path: Path) -> Iterator[Side]:
     close_all()
 
 
-def references(side: Side) -> set[bytes]:
-    side.hub.batches.clear()
-    report = side.report("references", Entry(path=bytes(side.root)))
-    assert not report.error, report.reason
-    found = [entry for batch in side.hub.batches for entry in batch.entries]
-    return {entry.facts.stored.uuid for entry in found if entry.path and entry.facts.stored}
-
-
 def rebuild(side: Side) -> None:
     report = side.report("rebuild", Entry(path=bytes(side.root)))
     assert not report.error, report.reason
@@ -77,11 +69,11 @@ def test_a_stub_without_its_attribute_needs_its_object_as_long_as_it_is_there(lo
         file = file.rename(london.tree / name)
         if handles == "no handles":
             forget_handles(london)
-        assert references(london) == {uuid}
+        assert london.references() == {uuid}
     if handles == "no handles":
         forget_handles(london)
     file.unlink()
-    assert references(london) == set()
+    assert london.references() == set()
 
 
 @pytest.mark.parametrize("handles", ["handles", "no handles"])
@@ -93,8 +85,8 @@ def test_a_stub_with_an_older_attribute_needs_both_objects(london: Side, handles
     os.setxattr(file, ATTRIBUTE, attribute)
     if handles == "no handles":
         forget_handles(london)
-    assert references(london) == needed
-    assert references(london) == needed
+    assert london.references() == needed
+    assert london.references() == needed
 
 
 def test_what_lies_in_the_trash_without_its_attribute_needs_its_object(london: Side) -> None:
@@ -102,15 +94,15 @@ def test_what_lies_in_the_trash_without_its_attribute_needs_its_object(london: S
     uuid = uuid_of(london, file)
     os.removexattr(file, ATTRIBUTE)
     london.place.tree(bytes(file)).remove(bytes(file), london.entry(file))
-    assert references(london) == {uuid}
+    assert london.references() == {uuid}
     forget_handles(london)
-    assert references(london) == {uuid}
+    assert london.references() == {uuid}
 
 
 def test_a_stub_that_became_a_plain_file_again_needs_nothing(london: Side) -> None:
     file = stub(london, "f", SPARSE)
     good(london.do("recall", london.entry(file), delete_remote=True))
-    assert references(london) == set()
+    assert london.references() == set()
 
 
 # Rebuilds
@@ -156,10 +148,10 @@ def test_copies_of_stubs_of_a_disk_that_is_gone_do_not_stop_the_look_for_referen
     os.truncate(copied, told.size)
     os.setxattr(copied, ATTRIBUTE, msgspec.structs.replace(told, binding=gone).encode())
     rebuild(london)
-    assert references(london) == {told.uuid}
+    assert london.references() == {told.uuid}
     london = without_index(london, tmp_path)
     rebuild(london)
-    assert references(london) == {told.uuid}
+    assert london.references() == {told.uuid}
 
 
 def test_a_rebuild_with_its_index_forgets_no_stub_that_attributes_do_not_tell_of(london: Side) -> None:
@@ -175,7 +167,7 @@ def test_a_rebuild_with_its_index_forgets_no_stub_that_attributes_do_not_tell_of
     os.setxattr(older, ATTRIBUTE, attribute)
     (london.store / "projects/older").unlink()
     for _ in range(2):
-        assert references(london) == needed
+        assert london.references() == needed
         rebuild(london)
     states = [state(london, path) for path in (lost, older, whole)]
     assert states == [State.LOST, State.DISPUTED, State.RESIDENT]
@@ -193,10 +185,10 @@ def test_a_rebuild_after_the_index_was_lost_knows_stubs_and_does_not_know_whole_
     os.utime(whole, ns=(5, 10**18))  # by which it looks dirty
     london = without_index(london, tmp_path)
     rebuild(london)
-    assert references(london) == {uuid, Pointer.decode(old).uuid}
+    assert london.references() == {uuid, Pointer.decode(old).uuid}
     assert state(london, whole) is State.STUB_DIRTY
     os.removexattr(left, ATTRIBUTE)
-    assert references(london) == {uuid, Pointer.decode(old).uuid}
+    assert london.references() == {uuid, Pointer.decode(old).uuid}
     assert state(london, left) is State.LOST
 
 
@@ -215,7 +207,7 @@ def test_a_stub_that_lost_its_object_and_was_given_another_is_noted_as_a_stub_of
         dublin.place.index._db.execute("UPDATE inode SET uuid = ?", (b"o" * 16,))
         good(dublin.do("reverse_stub", entry, hydrate=False))
         assert state(dublin, twin) is State.STUB
-        assert references(dublin) == {uuid_of(london, file)}
+        assert dublin.references() == {uuid_of(london, file)}
     finally:
         close_all()
         shutil.rmtree(tmp_path / "dublin")

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from argosy.agent.index import name_of
-from argosy.core.entry import Entry
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.core.states import FileState
@@ -109,14 +108,6 @@ def do(side: Side, step: str, path: Path, **options: object) -> Outcome:
     return outcome
 
 
-def references(side: Side) -> set[bytes]:
-    side.hub.batches.clear()
-    report = side.report("references", Entry(path=bytes(side.root)))
-    assert not report.error, report.reason
-    found = [entry for batch in side.hub.batches for entry in batch.entries]
-    return {entry.facts.stored.uuid for entry in found if entry.path and entry.facts.stored}
-
-
 # The table
 
 ATTRIBUTES = ["old", "old, whole", "new", "none", "old, of another", "new, of another"]
@@ -153,7 +144,7 @@ def test_what_attribute_and_index_tell_of_is_needed_and_comes_back_or_stays(
         needed |= {file.uuids[which] for which in (told_by(attribute), noted) if which is not None}
         for which in {OLD, NEW} - there:
             file.lose(which)
-    assert references(london) == needed
+    assert london.references() == needed
     for file, noted, there in cases:
         case = f"{noted=} {there=}"
         expected = brought(attribute, noted, there, same=same)
@@ -172,7 +163,7 @@ def test_what_attribute_and_index_tell_of_is_needed_and_comes_back_or_stays(
             assert known.uuid == file.uuids[expected], case
             assert file.noted() == (known.uuid, False), case
             needed -= {*file.uuids} - {known.uuid}
-    assert references(london) == needed
+    assert london.references() == needed
 
 
 # What people are told
@@ -201,7 +192,7 @@ def test_where_nothing_tells_a_person_gives_the_file_the_time_of_the_right_one(
     refused = do(london, step, file.path, **options, **more)
     assert refused.state is FileState.FAILED
     assert "touch -m -d @" in refused.reason
-    assert {*file.uuids} <= references(london)
+    assert {*file.uuids} <= london.references()
     os.utime(file.path, ns=(5, file.pointers[wanted].mtime_ns))
     assert do(london, step, file.path, **options, **more).state.goes_on
     if step != "recall":
@@ -286,7 +277,7 @@ def test_a_disputed_stub_keeps_its_location(london: Side) -> None:
     assert do(london, "remove_from_cloud", file.path).state is FileState.FAILED
     do(london, "remove_location_xattrs_for_moved", file.path)
     assert attribute(file.path) is not None
-    assert {*file.uuids} <= references(london)
+    assert {*file.uuids} <= london.references()
 
 
 def test_what_was_written_into_a_stub_stays_in_its_place_where_the_object_is_gone(london: Side) -> None:

@@ -198,10 +198,9 @@ class SiteWorker:
             file = self._spool.put(report)
         except OSError as error:
             log.warning("report not written", task=report.task, attempt=report.attempt, reason=str(error))
-        except Exception as error:
+        except Exception as error:  # it cannot be written at all: what can is that
             log.exception("report not well formed", task=report.task, attempt=report.attempt)
-            self._hand_in(broken(report.task, report.attempt, error))
-            return
+            report = broken(report.task, report.attempt, error)
         try:
             self._hub.report(report)
         except ArgosyError as error:
