@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from argosy.core.errors import ArgosyError, Denied, Exhausted, Unavailable, Unsupported
+from argosy.core.faults import OtherFilesystem
 from argosy.filesystems._posix.errors import ours
 from argosy.filesystems.posix import Posix
 from tests.contracts.filesystem import PLAIN, content_of, publish, replace, staging, versions
@@ -61,7 +62,7 @@ def test_errors_of_the_system_are_ours() -> None:
 def test_a_scan_tells_of_a_mount_point_and_stays_outside(tree: Posix, mount_point: bytes) -> None:
     errors: list[tuple[bytes, ArgosyError]] = []
     assert [e.path for e in tree.scan(tree.root, on_error=lambda *error: errors.append(error))] == [tree.root]
-    assert [(path, type(error)) for path, error in errors] == [(mount_point, Unsupported)]
+    assert [(path, type(error)) for path, error in errors] == [(mount_point, OtherFilesystem)]
     assert "roots" in errors[0][1].message
 
 

@@ -37,10 +37,15 @@ def is_stub(path: Path, size: int = len(BYTES)) -> bool:
 
 
 def objects(one: Argosy) -> list[str]:
-    """Return the keys of the files in the local store, those that were replaced included."""
+    """Return the keys of the files in the local store, those that were replaced included, once nobody stages more.
+
+    An agent may be trying what the store can do, for which it puts a small object; what stays in staging fails here.
+    """
     store = one.directory / "store"
+    staging = store / ".argosy" / "staging"
+    until(lambda: not (staging.exists() and os.listdir(staging)), what="nothing in staging")
     files = [str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()]
-    beside = (".argosy/locks/", ".argosy/store/")
+    beside = (".argosy/locks/", ".argosy/store/", ".argosy/probe/")
     return sorted(key for key in files if not key.endswith(".argosy-dir") and not key.startswith(beside))
 
 
