@@ -1,6 +1,6 @@
 # `make run` and `make test` install whatever is missing, then do what they say; when nothing is missing they lose no time.
 
-.PHONY: help run test check features docs bench lock
+.PHONY: help run test check features docs bench lock soak-planner
 
 help:
 	@echo 'make run       show Argosy at work: a project tree goes from London to Dublin'
@@ -9,6 +9,7 @@ help:
 	@echo 'make features  which promised behaviours the last test run proved'
 	@echo 'make docs      renew docs/reference from the code'
 	@echo 'make bench     list the benchmarks'
+	@echo 'make soak-planner [CASES=1000000] [START=0]  random histories for the sync planner, on every core'
 	@echo 'make lock      renew requirements*.lock'
 
 run:
@@ -36,6 +37,10 @@ docs:
 
 bench:
 	@for file in $(filter-out bench/measure.py,$(wildcard bench/*.py)); do printf '.venv/bin/python %s\n    ' "$$file"; sed -n '1s/"""//gp' "$$file"; done
+
+soak-planner:
+	@tools/setup test
+	@.venv/bin/python -m tests.sync.planner.soak $(or $(CASES),1000000) $(or $(START),0)
 
 lock:
 	@tools/lock

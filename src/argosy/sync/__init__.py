@@ -1,0 +1,1 @@
+"""Keeping two filesets the same: what must be done, and on which side."""

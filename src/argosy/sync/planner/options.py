@@ -1,0 +1,56 @@
+"""How a pair wants to be synced."""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+SECOND_NS: Final = 1_000_000_000
+LONGEST_NAME: Final = 255
+"""Bytes of the longest name that every filesystem takes."""
+
+
+class Policy(StrEnum):
+    """Who keeps the name where both sides changed the same thing; the other version is kept whoever does."""
+
+    NEWEST = "newest"
+    LOCAL = "local"
+    IGNORE = "ignore"
+    KEEP_BOTH = "keep_both"
+
+
+class Rules(NamedTuple):
+    """What the filesystem of a side makes of names, and whether it has hard links."""
+
+    case_insensitive: bool = False
+    normalising: bool = False
+    hard_links: bool = True
+
+
+class Guard(NamedTuple):
+    """From when on so much is missing on one side that somebody is asked first."""
+
+    share: int = 50
+    """Per cent of the base's objects: refused where more than that are gone on a side, ..."""
+    objects: int = 10
+    """... and more than this many."""
+    roots: int = 2
+    """Refused where one side alone has nothing at its top, though the base had this many objects there, or more."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one plan."""
+
+    policy: Policy = Policy.NEWEST
+    one_way: bool = False
+    """Whether side ONE is the source, on which nothing is changed."""
+    sites: tuple[str, str] = ("site1", "site2")
+    """Names of the sites, for conflict names."""
+    clock_offsets_ns: tuple[int, int] = (0, 0)
+    """How far the clock of each side was found to be off, either way."""
+    tie_ns: int = 2 * SECOND_NS
+    """Times that differ by no more are equal."""
+    rules: tuple[Rules, Rules] = (Rules(), Rules())
+    guard: Guard = Guard()
+    confirmed: bool = False
+    """Whether somebody has seen what the guard says, and wants it all the same."""
