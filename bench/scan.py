@@ -1,7 +1,8 @@
-"""Scan of a warm tree (first argument: files, 1,000,000 unless told) below a directory (second), beside `find -printf`.
+"""Scans of a warm tree (FILES: 1,000,000 unless told) below a directory beside `find -printf`.
 
-Usage: bench/scan.py [FILES] [DIRECTORY]   A B A B, each in a process of its own; the tree is made below DIRECTORY
-(the system's directory for temporary files unless told) and removed in the end.
+Usage: bench/scan.py [FILES] [DIRECTORY] [PER_DIRECTORY]   A B A B, each in a process of its own; the tree is made
+below DIRECTORY (the system's directory for temporary files unless told), PER_DIRECTORY files (100) in a directory, and
+removed in the end. `entries`: one by one, as discoveries have them; `index`: as an index file; `again`: the next one.
 """
 
 import os
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-PER_DIRECTORY = 100
+PER_DIRECTORY = int(sys.argv[3]) if len(sys.argv) > 3 else 100
 FORMAT = r"%p\0%y\0%s\0%T@\0%C@\0%i\0%n\0"
 
 
@@ -27,19 +28,20 @@ class Cost(NamedTuple):
 def main() -> None:
     """Make the tree, measure, and print."""
     files = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    top = tempfile.mkdtemp(prefix="argosy-scan-", dir=sys.argv[2] if len(sys.argv) > 2 else None)
+    home = tempfile.mkdtemp(prefix="argosy-scan-", dir=sys.argv[2] if len(sys.argv) > 2 else None)
+    top = f"{home}/tree"
     try:
         make(top, files)
         measured(find, top)  # warms the caches
-        runs = [(measured(scan, top), measured(find, top)) for _ in range(2)]
+        runs = [{act: measured(act, top) for act in (entries, index, again, find)} for _ in range(3)]
     finally:
-        shutil.rmtree(top)
-    print(f"{files} files in directories of {PER_DIRECTORY}; find -printf '{FORMAT}'")
-    for ours, theirs in runs:
-        show("argosy scan", ours)
-        show("find -printf", theirs)
-    ratio = min(ours.cpu for ours, _ in runs) / min(theirs.cpu for _, theirs in runs)
-    print(f"ratio of CPU, best of each: {ratio:.2f}")
+        shutil.rmtree(home)
+    print(f"{files} files, {PER_DIRECTORY} in a directory; find -printf '{FORMAT}'")
+    for run in runs:
+        for act, cost in run.items():
+            show(act.__name__, cost)
+    least = {act: min(run[act].cpu for run in runs) for act in runs[0]}
+    print("CPU beside find's, best of each:", *(f"{act.__name__} {least[act] / least[find]:.2f}" for act in least))
 
 
 def make(top: str, files: int) -> None:
@@ -53,13 +55,36 @@ def make(top: str, files: int) -> None:
         os.close(at)
 
 
-def scan(top: str) -> None:
-    """Walk with Argosy and count."""
+def entries(top: str) -> None:
+    """Walk, entry by entry, and count."""
     from argosy.filesystems.posix import Posix
 
     root = os.fsencode(top)
     found = sum(1 for _ in Posix(root=root).scan(root, on_error=lambda path, error: sys.exit(f"{path!r}: {error}")))
     print(f"{found} entries", file=sys.stderr)
+
+
+def index(top: str) -> None:
+    """Write an index file, knowing nothing of an earlier scan."""
+    written(top, "first")
+
+
+def again(top: str) -> None:
+    """Write an index file of a tree that has not changed since the earlier scan."""
+    written(top, "second", earlier="first")
+
+
+def written(top: str, name: str, earlier: str = "") -> None:
+    """Write an index file beside the tree."""
+    from argosy.snapshots.index import IndexFile
+    from argosy.snapshots.scan import Scan
+    from argosy.snapshots.schema import About
+
+    about = About(fileset="", name="", snapshot="", filesystem="", subvolume=0, host="", began_ns=0)
+    known = IndexFile(os.fsencode(f"{top}.{earlier}")) if earlier else None
+    found = Scan(about=about, earlier=known).write(os.open(top, os.O_RDONLY), os.fsencode(f"{top}.{name}"))
+    size = os.stat(f"{top}.{name}").st_size / 2**20
+    print(f"{found.rows} rows, {size:.1f} MiB, complete: {found.complete}", file=sys.stderr)
 
 
 def find(top: str) -> None:
