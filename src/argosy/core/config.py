@@ -17,6 +17,7 @@ import msgspec
 
 from argosy.core import paths
 from argosy.core.errors import Invalid
+from argosy.core.fileset import Registered, SnapshotKind, check_filesets
 
 RESERVED_SUFFIXES = (".interactive", ".transfer", ".discovery", ".sync", ".custom")
 """How no site name may end: they name the queues of a site."""
@@ -156,6 +157,23 @@ class LinkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where in the datastore. Two sites whose links lead to the same place can send to each other. Empty: all of it."""
 
 
+class FilesetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`[[sites.filesets]]`."""
+
+    name: str
+    """As for datastores; no other fileset of the site has it."""
+    path: str
+    """Its top directory, below one of the site's roots or one of them; in, above or at no other fileset."""
+    snapshots: SnapshotKind = "index"
+    """How it is held fast what the fileset looked like. index: by a list of what is in it, on any filesystem. btrfs: by
+    a read-only snapshot as well, of the subvolume that its top is. gpfs: by one of an independent fileset of GPFS."""
+
+    @property
+    def registered(self) -> Registered:
+        """The fileset, its path as bytes."""
+        return Registered(name=self.name, path=self.path.encode(), snapshots=self.snapshots)
+
+
 class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`[[sites]]`."""
 
@@ -164,7 +182,7 @@ class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     roots: tuple[str, ...]
     """Directories, absolute, that agents may touch. Nothing outside of them is read, written or deleted."""
     threads: Threads = 10
-    """Entries that are worked on at once."""
+    """Entries that are worked on at once; each task of a step of another distribution has as many for itself."""
     unguarded_stubs: bool = False
     """Let there be stubs where nothing keeps programs that read them from reading zeros. A risk."""
     min_stub_size: Bytes = 65536
@@ -177,6 +195,8 @@ class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """Most content of one task, in GiB; a single larger file is a task of its own."""
     links: tuple[LinkConfig, ...] = ()
     """The site's links, see `[[sites.links]]`."""
+    filesets: tuple[FilesetConfig, ...] = ()
+    """Trees of which is found out what changed, see `[[sites.filesets]]`."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -308,7 +328,8 @@ def _translated(message: str, raw: dict[str, Any]) -> _Refused:
 def _worded(reason: str, name: str) -> str:
     """Say `Expected int, got str` and its like in the words of whoever writes the file."""
     if value := re.fullmatch(r"Invalid enum value (.*)", reason):
-        return f"{value[1]} is not one of {', '.join(get_args(get_type_hints(DatastoreConfig)[name]))}"
+        choices = get_type_hints(DatastoreConfig) | get_type_hints(FilesetConfig)
+        return f"{value[1]} is not one of {', '.join(get_args(choices[name]))}"
     if bound := re.fullmatch(r"Expected (?:int|float) (>=|<=) (\d+)(?:\.0)?", reason):
         return f"must be {_BOUNDS[bound[1]]} {bound[2]}"
     if kind := re.fullmatch(r"Expected (\w+), got \w+", reason):
@@ -394,6 +415,10 @@ def _resolved_site(site: SiteConfig) -> SiteConfig:
         site,
         roots=tuple(plain(root, f"{key}.roots.{index}") for index, root in enumerate(site.roots)),
         links=tuple(_resolved_link(link, f"{key}.links.{index}") for index, link in enumerate(site.links)),
+        filesets=tuple(
+            msgspec.structs.replace(fileset, path=plain(fileset.path, f"{key}.filesets.{fileset.name}.path"))
+            for fileset in site.filesets
+        ),
     )
 
 
@@ -550,6 +575,11 @@ def _check_site(site: SiteConfig, config: Config) -> None:
     sources = [link.site_path for link in site.links]
     if doubled := next((path for path in sources if sources.count(path) > 1), None):
         _refuse(f"{key}.links", f"{doubled} is linked twice: one site path has one datastore")
+    _check_names(f"{key}.filesets", (fileset.name for fileset in site.filesets))
+    try:
+        check_filesets(site.name, [root.encode() for root in site.roots], [one.registered for one in site.filesets])
+    except Invalid as error:
+        raise _Refused("", error.message) from None
 
 
 def _check_link(link: LinkConfig, key: str, site: SiteConfig, stores: set[str]) -> None:

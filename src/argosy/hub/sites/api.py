@@ -1,22 +1,24 @@
 """Sites, datastores, sitelinks and health."""
 
-from typing import Any
+from typing import Any, get_args
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from argosy.core import paths
 from argosy.core.config import SETTINGS
+from argosy.core.fileset import SnapshotKind
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import IdField, StrictSerializer, read_path
-from argosy.hub.sites import health, services
-from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
-from argosy.hub.sites.queries import retired
+from argosy.hub.common.fields import IdField, StrictSerializer, expect_nothing, read_path
+from argosy.hub.sites import filesets, health, services
+from argosy.hub.sites.models import Datastore, Declared, Fileset, ServedRoot, Site, SiteLink
+from argosy.hub.sites.queries import retired, site_named
 
 MOST = 1_000_000
 _HTTP = ["get", "post", "patch", "delete", "head", "options"]
@@ -171,6 +173,7 @@ class DeclaredViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Remove it; 409 where the configuration file declares it or something needs it."""
+        expect_nothing(request)
         services.delete(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -222,6 +225,86 @@ class SiteLinkViewSet(DeclaredViewSet):
         return links.filter(**asked_of(self)) if self.action == "list" else links
 
 
+class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
+    """A fileset, and what its site last said of it."""
+
+    site = serializers.SlugRelatedField(slug_field="name", queryset=Site.objects.all())
+    name = serializers.CharField(max_length=63)
+    path = serializers.CharField()
+    snapshots = serializers.ChoiceField(choices=get_args(SnapshotKind), required=False)
+    fileset_id = serializers.CharField(source="ident", read_only=True, help_text="Random; empty until it was served.")
+    number = serializers.IntegerField(read_only=True, allow_null=True, help_text="What names of files tell it by.")
+    state = serializers.SerializerMethodField(help_text="`ok`, what is wrong, or `unknown`.")
+    also_known = ("path_b64",)
+
+    class Meta:
+        """Fields."""
+
+        model = Fileset
+        validators = ()  # the service tells of a name that is taken, as of any other
+        fields = ("id", "url", "site", "name", "path", "snapshots", "fileset_id", "number", "state", "reason", "seen")
+        read_only_fields = ("reason", "seen")
+
+    def get_state(self, fileset: Fileset) -> str:
+        """Return what was found last at its top, `unknown` where nothing was said of it yet."""
+        return fileset.state or "unknown"
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return what was sent, the path as bytes."""
+        if not isinstance(data, dict) or not {"path", "path_b64"} & set(data):
+            return dict(super().to_internal_value(data))
+        path = read_path(data, "path")
+        return {**super().to_internal_value(data | {"path": "/"}), "path": path}
+
+    def to_representation(self, instance: Fileset) -> dict[str, Any]:
+        """Return the fileset, its path as text and, where that is not enough, as base64."""
+        return super().to_representation(instance) | paths.to_json(bytes(instance.path))
+
+
+class FilesetQuery(Query):
+    """Which filesets."""
+
+    site = serializers.CharField(
+        required=False, help_text="Name of the site, which is waited for until it has said what lies there."
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[FilesetQuery],
+        responses={200: FilesetSerializer(many=True), 504: OpenApiResponse(description="The site does not answer.")},
+    )
+)
+class FilesetViewSet(DeclaredViewSet):
+    """Filesets."""
+
+    queryset = Fileset.objects.select_related("site")
+    serializer_class = FilesetSerializer
+    asks = FilesetQuery
+    save = staticmethod(filesets.save_fileset)
+
+    def get_queryset(self) -> Any:
+        """Return the filesets asked for."""
+        found = super().get_queryset()
+        asked = asked_of(self) if self.action == "list" else {}
+        return found.filter(site__name=asked["site"]) if "site" in asked else found
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the filesets; those of a `site` when that has said what lies there, 504 where it does not in time."""
+        if "site" in (asked := asked_of(self)):
+            filesets.asked_of(site_named(asked["site"]))
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(request=None, responses={202: FilesetSerializer})
+    @action(detail=True, methods=["post"])
+    def adopt(self, request: Request, pk: str) -> Response:
+        """Have the site take what lies at its top for the fileset; its state tells in a moment what came of it."""
+        expect_nothing(request)
+        fileset = self.get_object()
+        filesets.adopt(fileset)
+        return Response(self.get_serializer(fileset).data, status.HTTP_202_ACCEPTED)
+
+
 class RetiredRootSerializer(serializers.ModelSerializer[ServedRoot]):
     """A root that was served once."""
 
@@ -241,6 +324,11 @@ class RetiredRootViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewse
     def get_queryset(self) -> QuerySet[ServedRoot]:
         """Return them; none of those that are served."""
         return retired()
+
+    def destroy(self, request: Request, *args: Any, **more: Any) -> Response:
+        """Forget a root: what its files pointed to is garbage, unless others point to it."""
+        expect_nothing(request)
+        return super().destroy(request, *args, **more)
 
     def perform_destroy(self, instance: ServedRoot) -> None:
         """Forget it: what its files pointed to is garbage, unless others point to it."""

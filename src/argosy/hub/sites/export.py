@@ -8,7 +8,7 @@ from argosy.core.config import DatastoreConfig
 from argosy.core.errors import NotFound
 from argosy.core.paths import display
 from argosy.hub.common.crypto import unseal
-from argosy.hub.sites.models import Datastore, Site, SiteLink
+from argosy.hub.sites.models import Datastore, Fileset, Site, SiteLink
 
 _SITE = (
     "name",
@@ -38,9 +38,10 @@ def toml(name: str | None) -> str:
 
 
 def _site(site: Site, links: Sequence[SiteLink]) -> list[str]:
-    """Return the table of a site, and those of its links."""
+    """Return the table of a site, and those of its links and filesets."""
     own = [_link(link) for link in links if link.site_id == site.pk]
-    return [_table("[[sites]]", {key: getattr(site, key) for key in _SITE}), *own]
+    held = map(_fileset, Fileset.objects.filter(site=site))
+    return [_table("[[sites]]", {key: getattr(site, key) for key in _SITE}), *own, *held]
 
 
 def _datastore(store: Datastore) -> str:
@@ -60,13 +61,21 @@ def _link(link: SiteLink) -> str:
             "datastore_path": display(paths["datastore_path"]),
         },
     )
-    whole = all(display(path).encode() == path for path in paths.values())
-    return (
-        table
-        if whole
-        else "# A path of this link is not UTF-8, which this file cannot say: add it by the API.\n"
-        + ("".join(f"# {line}\n" for line in table.splitlines()))
-    )
+    return _sayable(table, "link", *paths.values())
+
+
+def _fileset(fileset: Fileset) -> str:
+    path = bytes(fileset.path)
+    said = {"name": fileset.name, "path": display(path), "snapshots": fileset.snapshots}
+    return _sayable(_table("[[sites.filesets]]", said), "fileset", path)
+
+
+def _sayable(table: str, noun: str, *paths: bytes) -> str:
+    """Return the table, as a comment where a path is not text."""
+    if all(display(path).encode() == path for path in paths):
+        return table
+    commented = "".join(f"# {line}\n" for line in table.splitlines())
+    return f"# A path of this {noun} is not UTF-8, which this file cannot say: add it by the API.\n{commented}"
 
 
 def _literal(value: Any) -> str:

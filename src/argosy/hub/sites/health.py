@@ -28,13 +28,14 @@ class SiteHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_sites(now: datetime) -> Iterator[SiteHealth]:
     """Yield how each site is; one of which no node was ever heard is as good as one that is well."""
-    for site in Site.objects.prefetch_related("presences"):
+    for site in Site.objects.prefetch_related("presences", "filesets"):
         yield _of_site(site, now)
 
 
 def _of_site(site: Site, now: datetime) -> SiteHealth:
     known = list(site.presences.all())
     reasons = [reason for node in known if (reason := _complaint(node, now))]
+    reasons += [f"fileset {one.name}: {one.reason}" for one in site.filesets.all() if one.reason]
     refused = refusal(site, [node for node in known if node.heard >= now - LATELY])
     dead = bool(known) and (bool(refused) or all(node.heard < now - LATELY for node in known))
     return SiteHealth(
@@ -49,11 +50,12 @@ def _complaint(node: Presence, now: datetime) -> str:
     if node.heard < now - LATELY:
         return f"{node.node} was heard last at {node.heard:%Y-%m-%d %H:%M:%S} UTC: start its agent"
     roots = [f"does not serve root {root}: {reason}" for root, reason in node.unserved.items()]
-    told = "; ".join([*roots, *([node.trouble] if node.trouble else [])])
+    stores = [f"datastore {name} {silence}" for name, silence in node.silent.items()]
+    told = "; ".join([*roots, *stores, *([node.trouble] if node.trouble else [])])
     return f"{node.node}: {told}" if told else ""
 
 
 def _of_node(node: Presence, now: datetime) -> dict[str, Any]:
     online = node.heard >= now - LATELY
-    ill = "warning" if node.unserved or node.trouble else "ok"
+    ill = "warning" if node.unserved or node.silent or node.trouble else "ok"
     return {"name": node.node, "health": ill if online else "critical", "online": online}

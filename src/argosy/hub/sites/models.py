@@ -70,7 +70,8 @@ class ServedRoot(models.Model):
 class Presence(models.Model):
     """A node that serves a site, when it last said so, and which roots it does not serve, with the reasons.
 
-    `trouble`: what is to be done there besides.
+    `trouble`: what is to be done there besides. `silent`: datastores that do not answer it, and since when.
+    `blocked`: kinds of slots of which none is free, for tasks that were taken back hold them all, and which.
     """
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="presences")
@@ -78,6 +79,8 @@ class Presence(models.Model):
     heard = models.DateTimeField()
     unserved = models.JSONField(default=dict)
     trouble = models.TextField(default="")
+    silent = models.JSONField(default=dict)
+    blocked = models.JSONField(default=dict)
 
     class Meta:
         """By name; each once."""
@@ -163,3 +166,31 @@ class SiteLink(Declared):
 
     def __str__(self) -> str:
         return f"{self.site.name}:{display(bytes(self.site_path))}"
+
+
+class Fileset(Declared):
+    """A registered tree of a site: the unit of snapshots and of sync.
+
+    `ident` and `number` are its own, as its agents made them; `state` and `reason` what they last found at its top, at
+    `seen`; `adopt`: whether a person has said that what lies there is it, and no agent was told yet.
+    """
+
+    site = models.ForeignKey(Site, models.CASCADE, related_name="filesets")
+    name = models.CharField(max_length=63)
+    path = models.BinaryField()
+    snapshots = models.CharField(max_length=8, default="index")
+    ident = models.CharField(max_length=32, default="")
+    number = models.PositiveIntegerField(null=True, default=None)
+    state = models.CharField(max_length=16, default="")
+    reason = models.TextField(default="")
+    seen = models.DateTimeField(null=True, default=None)
+    adopt = models.BooleanField(default=False)
+
+    class Meta:
+        """In the order they were made; names are a site's own."""
+
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["site", "name"], name="one_fileset_per_name"),)
+
+    def __str__(self) -> str:
+        return f"{self.site.name}:{self.name}"

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+from argosy.core.fileset import Seen
 from argosy.core.report import Present
-from argosy.hub.sites.models import Presence, ServedRoot, Site
+from argosy.hub.sites.models import Fileset, Presence, ServedRoot, Site
 
 LATELY = timedelta(seconds=30)
 """How long ago a node may have been heard that counts as serving its site."""
@@ -18,9 +20,21 @@ def note(told: Present, now: datetime) -> tuple[str, ...]:
     """
     site = Site.objects.filter(name=told.site).first()
     if site is not None:
-        values = {"heard": now, "unserved": told.unserved, "trouble": told.trouble}
+        values = {"heard": now, "unserved": told.unserved, "trouble": told.trouble, "silent": told.silent}
+        values |= {"blocked": told.blocked}
         Presence.objects.update_or_create(site=site, node=told.node[:255], defaults=values)
+        _note_filesets(site, told.filesets, now)
     return _forgotten(told) if site is not None and told.retired else ()
+
+
+def _note_filesets(site: Site, told: Sequence[Seen], now: datetime) -> None:
+    """Record what a node found at the tops of filesets, where they are still registered as it knows them."""
+    rows = {(row.name, bytes(row.path)): row for row in Fileset.objects.filter(site=site)} if told else {}
+    for seen in told:
+        if (row := rows.get((seen.name, seen.path))) is not None:
+            found: dict[str, Any] = {"state": seen.state, "reason": seen.reason, "seen": now}
+            found |= {"ident": seen.id, "number": seen.number} if seen.id else {}
+            Fileset.objects.filter(pk=row.pk).update(**found)
 
 
 def _forgotten(told: Present) -> tuple[str, ...]:
@@ -42,6 +56,13 @@ def refusal(site: Site, nodes: Sequence[Presence]) -> str:
         return ""
     root, reason = next(iter(nodes[0].unserved.items()))
     return f"{nodes[0].node} does not serve root {root}: {reason}"
+
+
+def blockage(nodes: Sequence[Presence], queue: str) -> str:
+    """Return why none of the nodes has a free slot of a kind, nor will have; "" where one has, or may have soon."""
+    if not (nodes and all(queue in node.blocked for node in nodes)):
+        return ""
+    return f"{nodes[0].node}: {nodes[0].blocked[queue]}"
 
 
 def last_heard(site: Site) -> Presence | None:

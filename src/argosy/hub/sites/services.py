@@ -1,7 +1,6 @@
 """Decisions on sites, datastores and sitelinks."""
 
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,12 +19,14 @@ from argosy.core.config import (
     check_store,
     plain,
 )
-from argosy.core.errors import Exists, Invalid
+from argosy.core.errors import Invalid
 from argosy.core.order import StoreAccess
 from argosy.core.paths import PRIVATE, absolute, below, display
 from argosy.hub.common.changes import Kind, note
 from argosy.hub.common.crypto import seal, store_seal, unseal
 from argosy.hub.common.errors import Conflict
+from argosy.hub.sites import filesets
+from argosy.hub.sites.declared import check_name, mark, refuse_declared, refuse_taken
 from argosy.hub.sites.models import Datastore, Declared, ServedRoot, Site, SiteLink
 
 log = structlog.get_logger()
@@ -36,7 +37,6 @@ _KEYS = tuple(
 """What the configuration file may say of a datastore, secrets read."""
 _OWN = {"hub.data_dir": os.path.abspath("data")}
 """Where Argosy keeps its own data: what the configuration that was applied says."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @transaction.atomic
@@ -48,12 +48,13 @@ def save_site(site: Site, values: Mapping[str, Any]) -> Site:
         Exists: another site has the name.
         Conflict: the configuration file sets one of them.
     """
-    _refuse_declared(site, values)
+    refuse_declared(site, values)
     _set_site(site, values)
     if "roots" in values:
         _check_roots(site)
     for link in SiteLink.objects.filter(site=site):
         _check_below_roots(bytes(link.site_path), site)
+    filesets.check(site)
     return site
 
 
@@ -66,7 +67,7 @@ def save_datastore(datastore: Datastore, values: Mapping[str, Any]) -> Datastore
         Exists: another datastore has the name.
         Conflict: the configuration file sets one of them.
     """
-    _refuse_declared(datastore, values)
+    refuse_declared(datastore, values)
     _set_datastore(datastore, values)
     _check_datastore(datastore, values)
     datastore.save()
@@ -80,7 +81,7 @@ def _set_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:
             setattr(datastore, key, value)
     check_name(datastore.name, noun="datastore")
     datastore.type = datastore.type.upper()
-    _refuse_taken(datastore, Datastore.objects.filter(name=datastore.name), datastore.name)
+    refuse_taken(datastore, Datastore.objects.filter(name=datastore.name), datastore.name)
     datastore.sealed = seal({key: value for key, value in secrets.items() if value})
     datastore.abilities, datastore.trouble, datastore.probed = None, "", None  # it may have become another
 
@@ -109,21 +110,21 @@ def save_link(link: SiteLink, values: Mapping[str, Any]) -> SiteLink:
         Exists: another link of the site has the site path.
         Conflict: the configuration file sets one of them.
     """
-    _refuse_declared(link, values)
+    refuse_declared(link, values)
     for key, value in values.items():
         setattr(link, key, value)
     link.site_path = absolute(bytes(link.site_path))
     link.datastore_path = normal_prefix(bytes(link.datastore_path))
     _check_below_roots(link.site_path, link.site)
     shown = f"{display(link.site_path)} of {link.site.name}"
-    _refuse_taken(link, SiteLink.objects.filter(site=link.site, site_path=link.site_path), shown)
+    refuse_taken(link, SiteLink.objects.filter(site=link.site, site_path=link.site_path), shown)
     link.save()
     return link
 
 
 @transaction.atomic
 def delete(row: Declared) -> None:
-    """Remove a site with its links, a datastore or a link.
+    """Remove a site with its links and filesets, a datastore, a link or a fileset.
 
     Raises:
         Conflict: the configuration file declares it, or something needs it.
@@ -145,16 +146,6 @@ def forget(root: ServedRoot) -> None:
     root.forgotten = True  # it is remembered for the agents, which are told when they ask
     root.save(update_fields=["forgotten"])
     log.warning("root forgotten", site=root.site, root=root.path)
-
-
-def check_name(name: str, *, noun: str) -> None:
-    """Return if the name can be one.
-
-    Raises:
-        Invalid: it cannot.
-    """
-    if not _NAME.fullmatch(name):
-        raise Invalid(f"{noun} {name!r}: use 1 to 63 letters, digits, . _ -, the first a letter or digit")
 
 
 def normal_prefix(prefix: bytes) -> bytes:
@@ -191,7 +182,7 @@ def _set_site(site: Site, values: Mapping[str, Any]) -> None:
     if site.name.endswith(RESERVED_SUFFIXES):
         raise Invalid(f"a site's name may not end in {', '.join(RESERVED_SUFFIXES)}: they name the queues of a site")
     site.roots = [plain(root, f"sites.{site.name}.roots.{index}") for index, root in enumerate(site.roots)]
-    _refuse_taken(site, Site.objects.filter(name=site.name), site.name)
+    refuse_taken(site, Site.objects.filter(name=site.name), site.name)
     _rename_served(site)
     site.save()
     note(Kind.SITE, [site.pk])
@@ -229,17 +220,6 @@ def _others(row: Site | Datastore) -> list[tuple[str, str]]:
     return [*_OWN.items(), *(place for other in rows if other != row for place in _places(other))]
 
 
-def _refuse_declared(row: Declared, values: Mapping[str, Any]) -> None:
-    for key in values:
-        if key in row.file_keys:
-            raise Conflict(f"{row.file_name} sets {key} of {row}: change it there")
-
-
-def _refuse_taken(row: models.Model, others: models.QuerySet[Any], shown: str) -> None:
-    if others.exclude(pk=row.pk).exists():
-        raise Exists(f"{type(row).__name__.lower()} {shown} exists already")
-
-
 def _check_below_roots(site_path: bytes, site: Site) -> None:
     if site.roots and not any(below(site_path, root.encode()) for root in site.roots):
         roots = ", ".join(site.roots)
@@ -248,10 +228,10 @@ def _check_below_roots(site_path: bytes, site: Site) -> None:
 
 @transaction.atomic
 def reconcile(config: Config) -> None:
-    """Make sites, datastores and links what the configuration file says, and remember which keys it sets.
+    """Make sites, datastores, links and filesets what the configuration file says, and remember which keys it sets.
 
     A key that it no longer names gets its default again. A site or datastore that it no longer declares stays, and may
-    be changed again; links that it no longer declares go.
+    be changed again; links and filesets that it no longer declares go.
 
     Raises:
         Invalid: what it says and what was said otherwise do not go together.
@@ -262,6 +242,7 @@ def reconcile(config: Config) -> None:
         model.objects.update(file_keys=[], file_name="")
     for store in config.datastores:
         _declare_datastore(store, file)
+    filesets.drop(config.sites)
     kept = [link.pk for site in config.sites for link in _declare_site(site, file)]
     SiteLink.objects.exclude(file_keys=[]).exclude(pk__in=kept).delete()
     log.info("configuration applied", file=config.file, sites=len(config.sites), datastores=len(config.datastores))
@@ -296,17 +277,19 @@ def _declare_datastore(store: DatastoreConfig, file: _File) -> None:
     _set_datastore(row, {key: values[key] for key in {*keys, *file.dropped(row, keys)}})
     check_store(_configured(row))
     row.save()
-    _mark(row, keys, file)
+    mark(row, keys, file.name)
 
 
 def _declare_site(site: SiteConfig, file: _File) -> list[SiteLink]:
     row = Site.objects.filter(name=site.name).first() or Site()
-    values = {field: getattr(site, field) for field in site.__struct_fields__ if field != "links"}
+    values = {field: getattr(site, field) for field in site.__struct_fields__ if field not in {"links", "filesets"}}
     values["roots"] = list(site.roots)
     keys = file.keys("sites", site, values)
     row.name = site.name
     _set_site(row, {key: values[key] for key in {*keys, *file.dropped(row, keys)}})
-    _mark(row, keys, file)
+    mark(row, keys, file.name)
+    for fileset in site.filesets:
+        filesets.declare(row, fileset, file.name)
     return [_declare_link(row, link, file) for link in site.links]
 
 
@@ -319,11 +302,5 @@ def _declare_link(site: Site, link: LinkConfig, file: _File) -> SiteLink:
     values = {"site": site, "datastore": store, "site_path": path, "datastore_path": link.datastore_path.encode()}
     row.file_keys = []
     save_link(row, values)
-    _mark(row, sorted(values), file)
+    mark(row, sorted(values), file.name)
     return row
-
-
-def _mark(row: Declared, keys: list[str], file: _File) -> None:
-    row.file_keys = keys
-    row.file_name = file.name
-    row.save(update_fields=["file_keys", "file_name"])
