@@ -29,6 +29,7 @@ DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery", cont
 
 _TASKS: Final = {
     "recursive": "dynamo.tasks.recursive_action",
+    "snapdiff": "dynamo.tasks.snapdiff",
     "references": "dynamo.tasks.references",
     "objects": "dynamo.tasks.objects",
     "rebuild": "dynamo.tasks.rebuild",

@@ -221,8 +221,9 @@ class _Look:
 def _not_met(missing: Sequence[tuple[bytes, int]], site: Site) -> str:
     names = ", ".join(f"{UUID(bytes=uuid)}{f' (subvolume {number})' if number else ''}" for uuid, number in missing)
     return (
-        f"site {site.name} left stubs on filesystems that are mounted below none of its roots: {names}. Mount them; if "
-        "they are gone for good, stop the agent, remove the site's index.db and run `argosy rebuild`"
+        f"site {site.name} left stubs on filesystems that are mounted below none of its roots: {names}. Mount them, "
+        "and make them roots of the site or recall their stubs; if they are gone for good, stop the agent, remove the "
+        "site's index.db and run `argosy rebuild`"
     )
 
 

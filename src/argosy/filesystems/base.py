@@ -6,10 +6,10 @@ nothing a user puts into the tree makes Argosy touch what lies outside. Errors o
 `Unsupported`, else `Unavailable`; each names the path.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import msgspec
 
@@ -432,7 +432,7 @@ class Filesystem(Protocol):
 
         Raises:
             NotFound: nothing has the name.
-            Busy: another verb works on it, and has not done in the time that is given to it.
+            Occupied: another verb works on it, and has not done in the time that is given to it.
         """
 
     def open(self, path: bytes, *, inode: int | None = None, writing: bool = False) -> File:
@@ -552,6 +552,13 @@ class Filesystem(Protocol):
             Protected: they would.
         """
 
+    def refuse_mounted(self, path: bytes) -> None:
+        """Return where the path lies on the filesystem of the root, in a subvolume of it perhaps.
+
+        Raises:
+            OtherFilesystem: it lies on one that is mounted below, and may be unmounted when its stubs are asked for.
+        """
+
     def sync_removed(self, path: bytes, together: str) -> None:
         """Return when what was removed from the directory `path` under that id is durably in the trash."""
 
@@ -629,5 +636,36 @@ class Filesystem(Protocol):
     def sweep(self) -> None:
         """Remove what a killed agent left in staging, and put back what it had parked; before anything is staged."""
 
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """How a fileset is held still: a frozen dataclass whose only field is the `fileset`.
+
+    Each call does all or nothing, and is harmless when repeated; whoever calls tries again what failed.
+    """
+
+    def create(self, name: str) -> None:
+        """Hold still, under the name, what is in the fileset now; what has the name already stays as it is.
+
+        Raises:
+            Unsupported: the fileset is none that can be held still so; the message says what it would have to be.
+        """
+
+    def names(self) -> Sequence[str]:
+        """Return under which names something is held still, sorted."""
+
+    def opened(self, name: str) -> AbstractContextManager[int]:
+        """Hold the top of what has the name open, to be scanned: a descriptor.
+
+        Raises:
+            NotFound: nothing has the name.
+        """
+
+    def delete(self, name: str) -> None:
+        """Let go of what has the name; that nothing has it is no error."""
+
+
+SNAPSHOTS: Room[Snapshots] = Room("argosy.filesystems", noun="kind of snapshots", custom=None, contract=(Snapshots,))
+"""By the `snapshots` of a fileset: index, btrfs, gpfs."""
 
 FILESYSTEMS: Room[Filesystem] = Room("argosy.filesystems", noun="filesystem type")

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
@@ -14,6 +14,7 @@ from argosy.core.paths import absolute, display
 from argosy.core.pointer import Binding
 from argosy.filesystems._posix import (
     astray,
+    fileset,
     inode,
     locks,
     making,
@@ -40,6 +41,8 @@ from argosy.filesystems._posix.staged import StagedFile
 from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Pointed, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.syncing import fsync
+
+_LOOK: Final = os.O_PATH | os.O_NOFOLLOW
 
 
 @FILESYSTEMS.register
@@ -179,6 +182,11 @@ class Posix:
         """Move what `seen` describes to the trash; the parent's mtime stays as it was."""
         return removing.remove(self._root, path, seen, together, durable=durable)
 
+    def refuse_mounted(self, path: bytes) -> None:
+        """Return where the path lies on the filesystem of the root."""
+        with translated(path), self._root.top() as top:
+            os.close(open_beneath(top, self._root.below(path), _LOOK, same_mount=True))
+
     def refuse_protected(self, path: bytes) -> None:
         """Return where what is at the path may be removed or moved."""
         with translated(path), self._root.spot(path, DIRECTORY) as spot:
@@ -263,6 +271,28 @@ class Posix:
     def identify(self, given: Identity, *, replacing: bool = False) -> None:
         """Give what lies at the root an identity, durably; one that it has stays, unless it is replaced."""
         write_identity(self._root, given, replacing=replacing)
+
+    def fileset_at(self, path: bytes) -> fileset.Top:
+        """Return the directory at the path, and the marker of a fileset that it has.
+
+        Raises:
+            Corrupt: the marker cannot be read, or its MAC does not fit.
+            Unsupported: a newer Argosy wrote it.
+        """
+        return fileset.top_at(self._root, self._seal, path)
+
+    def mark_fileset(self, path: bytes, given: fileset.Mark) -> None:
+        """Give the directory the marker was made for that marker, durably.
+
+        Raises:
+            Changed: another lies at the path.
+            Unsupported: the filesystem keeps no attributes.
+        """
+        fileset.mark(self._root, self._seal, path, given)
+
+    def fileset_now(self, handle: bytes, binding: Binding) -> bytes | None:
+        """Return where the top of a fileset lies that had the handle; None where that cannot be told."""
+        return fileset.path_now(self._root, handle, binding)
 
     def as_it_lies(self) -> Self:
         """Return the tree of the very directory at the root: its verbs raise `Unavailable` where another lies there.

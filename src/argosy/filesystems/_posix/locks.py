@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from argosy.core.errors import Busy, Denied, Unsupported
+from argosy.core.errors import Denied, Unsupported
+from argosy.core.faults import Occupied
 from argosy.core.paths import PRIVATE, display, join
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import LOCKS, Root, closing
@@ -42,7 +43,7 @@ def locked(root: Root, path: bytes) -> Iterator[int]:
     Two inodes that have the same number, of two subvolumes, share a lock.
 
     Raises:
-        Busy: another verb works on the inode and has not done for `PATIENCE` seconds.
+        Occupied: another verb works on the inode and has not done for `PATIENCE` seconds.
         Unsupported: the filesystem has no such locks.
     """
     with closing(_opened(root, path)) as locks:
@@ -92,9 +93,9 @@ def _wait(root: Root, path: bytes, locks: int, inode: int) -> None:
     deadline, pause = time.monotonic() + PATIENCE, _PAUSE
     while not _taken(root, locks, inode):
         if time.monotonic() >= deadline:
-            raise Busy(
-                f"{display(path)}: another agent works on it, or was stopped at that: it was left as it is; run it "
-                "again when that one has done"
+            raise Occupied(
+                f"{display(path)}: another task works on it, or an agent that was stopped: it was left as it is; run "
+                "it again when that one has done"
             )
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -14,7 +14,7 @@ import msgspec
 
 from argosy.core.entry import Attributes
 from argosy.core.errors import Changed, Exists
-from argosy.core.paths import display
+from argosy.core.paths import display, join
 from argosy.filesystems._posix import seal
 from argosy.filesystems._posix.inode import dress, read, rights, same
 from argosy.filesystems._posix.projects import bring
@@ -35,11 +35,29 @@ def make_parents(root: Root, path: bytes) -> None:
     *names, _ = root.below(path).split(b"/")
     with root.top() as top:
         try:
-            parent = open_beneath(top, b"/".join(names), LOOKUP)
-        except FileNotFoundError:
-            parent = _make_all(root, top, names)
+            parent = _parent(root, top, names)
+        except NotADirectoryError as error:
+            said = "is no directory, and something is to come into it: move it away"
+            raise Exists(f"{_in_the_way(root, top, names)}: {said}") from error
         with closing(parent):
             refuse_elsewhere(top, parent)
+
+
+def _in_the_way(root: Root, top: int, names: list[bytes]) -> str:
+    """Return the first of the names that is no directory, with those above it."""
+    for depth in range(1, len(names)):
+        try:
+            os.close(open_beneath(top, b"/".join(names[:depth]), LOOKUP))
+        except NotADirectoryError:
+            return display(join(root.path, b"/".join(names[:depth])))
+    return display(join(root.path, b"/".join(names)))
+
+
+def _parent(root: Root, top: int, names: list[bytes]) -> int:
+    try:
+        return open_beneath(top, b"/".join(names), LOOKUP)
+    except FileNotFoundError:
+        return _make_all(root, top, names)
 
 
 def make_directory(

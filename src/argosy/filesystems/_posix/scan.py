@@ -10,7 +10,7 @@ from typing import Final
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError
 from argosy.core.faults import OtherFilesystem
-from argosy.core.paths import PRIVATE, below, display, relative, walk_key
+from argosy.core.paths import PRIVATE, ROTATE, below, display, relative, walk_key
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.errors import ours, translated
 from argosy.filesystems._posix.root import Root, Spot
@@ -127,9 +127,7 @@ class _Walk:
 
     def _names(self, path: bytes, descriptor: int) -> list[bytes]:
         names = sorted(map(os.fsencode, os.listdir(descriptor)))
-        if path == self._root.path and PRIVATE in names:
-            names.remove(PRIVATE)
-        return names
+        return [name for name in names if name not in {PRIVATE, ROTATE}] if path == self._root.path else names
 
     def _descriptor(self, level: _Level) -> int:
         if level.descriptor < 0:

@@ -73,6 +73,32 @@ class Seal:
         if _privileged():
             _remove(descriptor, _TRUSTED)
 
+    def noted(self, descriptor: int, what: bytes) -> bytes | None:
+        """Return what was noted of an open directory under a name of ours; None where nothing was.
+
+        Raises:
+            Corrupt: the MAC does not fit.
+        """
+        if _privileged() and (value := _get(descriptor, _TRUSTED + b"." + what)) is not None:
+            return value
+        value = _get(descriptor, _SEALED + b"." + what)
+        if value is None or (_privileged() and not self.key):
+            return None
+        try:
+            return self._opened(value, what)
+        except Forged:
+            if _privileged():
+                return None
+            raise
+
+    def note(self, descriptor: int, what: bytes, value: bytes) -> None:
+        """Note something of an open directory, whole; as `write`."""
+        if _privileged():
+            os.setxattr(descriptor, _TRUSTED + b"." + what, value)
+            _remove(descriptor, _SEALED + b"." + what)
+        else:
+            os.setxattr(descriptor, _SEALED + b"." + what, value + self._mac(what + value))
+
     def _left(self, descriptor: int | bytes) -> Pointer | None:
         """Return what an agent without privileges left; what is not sealed by this site is nothing."""
         value = _get(descriptor, _SEALED) if self.key else None
@@ -81,9 +107,9 @@ class Seal:
         except Corrupt:
             return None
 
-    def _opened(self, value: bytes) -> bytes:
+    def _opened(self, value: bytes, what: bytes = b"") -> bytes:
         content, mac = value[:-_MAC], value[-_MAC:]
-        if not hmac.compare_digest(mac, self._mac(content)):
+        if not hmac.compare_digest(mac, self._mac(what + content)):
             raise Forged("the file's attribute was not written by this site, or was changed since")
         return content
 

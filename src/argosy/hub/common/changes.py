@@ -46,14 +46,18 @@ class Changes:
             self._uncounted.add(kind)
         self._tell()
 
-    def take(self, kind: Kind) -> set[int] | None:
-        """Return the rows, and keep them no longer; None where nobody knows which they are."""
+    def take(self, kind: Kind) -> set[int]:
+        """Return the rows, and keep them no longer."""
         with self._lock:
             rows, self._rows[kind] = self._rows[kind], set()
-            if kind in self._uncounted:
-                self._uncounted.remove(kind)
-                return None
             return rows
+
+    def forgot(self, kind: Kind) -> bool:
+        """Say, once, whether others changed of which nobody knows which they are."""
+        with self._lock:
+            forgot = kind in self._uncounted
+            self._uncounted.discard(kind)
+            return forgot
 
     def hear(self, tell: Callable[[], None]) -> None:
         """Have this called, by any thread, whenever there is something to take. It must neither block nor raise."""

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from argosy.hub.common.fields import StrictSerializer
 from argosy.hub.common.models import Configuration
 
-LONGEST_DAYS, LONGEST_MINUTES = 36_500, 525_600
+LONGEST_DAYS, LONGEST_MINUTES, LONGEST_SECONDS = 36_500, 525_600, 86_400
 
 log = structlog.get_logger()
 
@@ -26,6 +26,12 @@ class ConfigurationSerializer(StrictSerializer):
         max_value=LONGEST_MINUTES,
         required=False,
         help_text="Minutes a task that was begun may stay without an agent that runs it, before it fails.",
+    )
+    snapshot_create_delete_retry_timeout = serializers.IntegerField(
+        min_value=0,
+        max_value=LONGEST_SECONDS,
+        required=False,
+        help_text="Seconds for which it is tried again to make or delete a snapshot, six times in all; 0: once only.",
     )
 
 

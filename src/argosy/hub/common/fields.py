@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from argosy.core import paths
 from argosy.core.errors import Invalid
@@ -50,6 +51,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         if wrong:
             raise serializers.ValidationError(wrong)
         return values
+
+
+def expect_nothing(request: Request) -> None:
+    """See to it that nothing is said where nothing is read.
+
+    Raises:
+        serializers.ValidationError: there is a body, and it says something.
+    """
+    StrictSerializer(data=request.data).is_valid(raise_exception=True)
 
 
 def _mistyped(field: serializers.Field[Any, Any, Any, Any], value: Any) -> list[str] | dict[int, Any]:

@@ -12,6 +12,8 @@ class Configuration(models.Model):
     """Days a job is kept after it has ended."""
     task_invalidation_timeout = models.PositiveIntegerField(default=360)
     """Minutes a task may stay without an agent that runs it, after one began to."""
+    snapshot_create_delete_retry_timeout = models.PositiveIntegerField(default=1000)
+    """Seconds for which agents try again to make or delete a snapshot; 0: they try once."""
 
     def __str__(self) -> str:
         return "global settings"

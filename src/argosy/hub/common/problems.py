@@ -26,7 +26,7 @@ from argosy.core.errors import (
     Unsupported,
 )
 from argosy.hub.common.disk import explained, is_full
-from argosy.hub.common.errors import Conflict
+from argosy.hub.common.errors import Conflict, TimedOut
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ STATUS: dict[type[ArgosyError], int] = {
     Changed: 409,
     Conflict: 409,
     Corrupt: 500,
+    TimedOut: 504,
     Unavailable: 503,
     Exhausted: 507,
 }
@@ -96,6 +97,11 @@ def _shortened(said: Any) -> Any:
     if isinstance(said, (list, tuple)):
         return [_shortened(value) for value in said]
     return f"{said[:LONGEST]} ..." if isinstance(said, str) and len(said) > LONGEST else said
+
+
+def refused(errors: Mapping[str, list[str]]) -> JsonResponse:
+    """Answer a request that is refused before a view has seen it, for what is wrong with its parts."""
+    return JsonResponse(problem(400, code="invalid", **_explained(errors)), status=400, content_type=CONTENT_TYPE)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
