@@ -1,0 +1,170 @@
+"""How `argosy sync plan` prints: line by line, however many there are."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from argosy.cli.output import Format, amount, print_json, shown
+from argosy.core.paths import display, to_json
+from argosy.sync.planner.plans import Act, Operation
+
+if TYPE_CHECKING:
+    from argosy.sync.preview.previewing import Preview
+
+_WORDS: Final = {
+    Act.PARK: "park",
+    Act.TRASH: "trash",
+    Act.CREATE: "create",
+    Act.UNPARK: "unpark",
+    Act.REPLACE: "replace",
+    Act.METADATA: "metadata",
+    Act.MTIME: "mtime",
+}
+
+
+def told(found: "Preview", sites: tuple[str, str], output: Format) -> int:
+    """Print what a sync would do; return the exit status."""
+    if output is Format.JSON:
+        for line in _lines(found, sites):
+            print_json(line)
+    else:
+        _Text(found, sites).tell()
+    return _status(found)
+
+
+def _status(found: "Preview") -> int:
+    """Return 1 where nothing would be done, 3 where not all would be well, else 0."""
+    plan = found.plan
+    if plan.refusals:
+        return 1
+    stays = any(not each.skipped for each in plan.held)
+    return 3 if stays or plan.needs or found.maybe or plan.unknown or any(each.unknown for each in plan.left) else 0
+
+
+def _maybe(found: "Preview") -> Iterator[tuple[bytes, int]]:
+    """Yield path and size of files that may be alike, or not."""
+    import pyarrow.parquet as pq
+
+    if found.maybe is not None:
+        for batch in pq.ParquetFile(found.maybe).iter_batches(columns=["path", "size"]):
+            yield from zip(batch["path"].to_pylist(), batch["size"].to_pylist(), strict=True)
+
+
+def _lines(found: "Preview", sites: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield what is printed as JSON; `what` says what each line is."""
+    plan = found.plan
+    yield from (_operation(each, sites) for each in plan.operations)
+    for conflict in plan.conflicts:
+        kept = to_json(conflict.kept, "kept") if conflict.kept else {}
+        told = {"dispute": conflict.dispute.value, "winner": sites[conflict.winner], "reason": conflict.why}
+        yield {"what": "conflict", **to_json(conflict.path), **kept, **told}
+    for held in plan.held:
+        yield {
+            "what": "skipped" if held.skipped else "held",
+            "site": sites[held.side],
+            **to_json(held.path),
+            "reason": held.why,
+        }
+    for left in plan.left:
+        yield {
+            "what": "unknown" if left.unknown else "left",
+            "site": sites[left.side],
+            **to_json(left.path),
+            "reason": left.why,
+        }
+    for need in plan.needs:
+        yield {"what": "compare", "site": sites[need.side], **to_json(need.path)}
+    for path, size in _maybe(found):
+        yield {"what": "compare", **to_json(path), "size": size}
+    yield from ({"what": "unread", "reason": reason} for reason in found.unread)
+    yield from ({"what": "refused", "reason": reason} for reason in plan.refusals)
+    yield _summary(found, sites)
+
+
+def _operation(each: Operation, sites: tuple[str, str]) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "what": "operation",
+        "number": each.number,
+        "site": sites[each.side],
+        "act": _WORDS[each.act],
+    }
+    said |= {"kind": each.kind.name.lower(), **to_json(each.path), **to_json(each.target, "target")}
+    return said | {"bytes": each.bytes, "after": each.after, "reason": each.reason}
+
+
+def _summary(found: "Preview", sites: tuple[str, str]) -> dict[str, Any]:
+    plan = found.plan
+    return {
+        "what": "summary",
+        "names": dict(zip(sites, found.rows, strict=True)),
+        "alike": found.alike,
+        "operations": len(plan.operations),
+        "bytes": plan.bytes,
+        "conflicts": len(plan.conflicts),
+        "held": sum(not each.skipped for each in plan.held),
+        "skipped": sum(each.skipped for each in plan.held),
+        "drift": plan.drift,
+        "unknown": len(plan.unknown),
+        "to_compare": len(plan.needs) + sum(1 for _ in _maybe(found)),
+        "refused": bool(plan.refusals),
+    }
+
+
+class _Text:
+    """For people: a line each, in columns whose widths are known beforehand."""
+
+    def __init__(self, found: "Preview", sites: tuple[str, str]) -> None:
+        self._found = found
+        self._plan = found.plan
+        self._sites = sites
+        self._width = max(map(len, sites))
+
+    def tell(self) -> None:
+        """Print it all."""
+        self._operations()
+        self._conflicts()
+        for held in self._plan.held:
+            word = "skip" if held.skipped else "hold"
+            self._say(word, self._sites[held.side], f"{_path(held.path)} ({held.why})")
+        for left in self._plan.left:
+            word = "unknown" if left.unknown else "leave"
+            self._say(word, self._sites[left.side], f"{_path(left.path)} ({left.why})")
+        self._to_compare()
+        for reason in self._found.unread:
+            typer.echo(shown(f"Not read: {reason}"))
+        self._sum()
+
+    def _operations(self) -> None:
+        for each in self._plan.operations:
+            where = _path(each.path) if each.path == each.target else f"{_path(each.path)} -> {_path(each.target)}"
+            size = amount(each.bytes) if each.bytes else ""
+            self._say(_WORDS[each.act], self._sites[each.side], f"{where} ({each.reason})", size)
+
+    def _conflicts(self) -> None:
+        for each in self._plan.conflicts:
+            kept = f", the other stays as {_path(each.kept)}" if each.kept else ""
+            told = f"{_path(each.path)} ({each.dispute.value}: {each.why}{kept})"
+            self._say("conflict", self._sites[each.winner], told)
+
+    def _to_compare(self) -> None:
+        for need in self._plan.needs:
+            self._say("compare", self._sites[need.side], f"{_path(need.path)} (must be compared)")
+        for path, size in _maybe(self._found):
+            self._say("compare", "both", f"{_path(path)} (must be compared)", amount(size))
+
+    def _say(self, word: str, site: str, rest: str, size: str = "") -> None:
+        typer.echo(shown(f"{site:{self._width}}  {word:8}  {size:>10}  {rest}"))
+
+    def _sum(self) -> None:
+        said = _summary(self._found, self._sites)
+        parts = [f"operations: {said['operations']}, {amount(said['bytes'])} to carry over"]
+        words = ("alike", "conflicts", "held", "skipped", "drift", "unknown", "to_compare")
+        parts += [f"{word.replace('_', ' ')}: {said[word]}" for word in words if said[word]]
+        typer.echo("; ".join(parts))
+        for reason in self._plan.refusals:
+            typer.echo(shown(f"Refused: {reason}"))
+
+
+def _path(path: bytes) -> str:
+    return display(path) or "."

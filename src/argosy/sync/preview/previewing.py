@@ -1,0 +1,166 @@
+"""From two trees of this machine to a plan. Nothing is changed in either; what is needed on the way is in a folder."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from argosy.core.errors import ArgosyError, Invalid
+from argosy.sync.planner.options import Options
+from argosy.sync.planner.planning import plan
+from argosy.sync.planner.plans import Need, Plan
+from argosy.sync.planner.trees import SIDES, Binding, Side, Trees, Version
+from argosy.sync.preview.hashing import hash_of
+from argosy.sync.preview.trees import Place, check_apart, is_marked, opened, scan
+from argosy.sync.reduction.base import Base
+from argosy.sync.reduction.hashes import with_hashes
+from argosy.sync.reduction.reducing import reduce
+from argosy.sync.reduction.sides import Scanned
+from argosy.sync.reduction.union import Union, unite
+
+_BATCH: Final = 4096
+_INDEXES: Final = ("one", "two")
+
+
+class Reading(NamedTuple):
+    """What is about to be read because only that tells whether files are alike."""
+
+    files: int
+    bytes: int
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sync would do."""
+
+    plan: Plan
+    rows: tuple[int, int]
+    """How many names each side has."""
+    alike: int | None = None
+    """Of a first sync: how many names both sides have alike already."""
+    maybe: Path | None = None
+    """Of a first sync: files that may be alike and were not read, see `reduction.union.OPEN`."""
+    unread: tuple[str, ...] = ()
+    """Why files that had to be read could not be."""
+
+
+class Previewing:
+    """One preview, with what it keeps in a folder while it is made."""
+
+    def __init__(
+        self,
+        places: tuple[Place, Place],
+        folder: Path,
+        options: Options,
+        *,
+        base: Base | None = None,
+        read: Callable[[Reading], bool] = lambda _reading: True,
+    ) -> None:
+        """`read` is asked before files are read, and says whether they may be."""
+        check_apart(places)
+        self._places = places
+        self._folder = folder
+        self._options = options
+        self._base = base
+        self._read = read
+        self._unread: list[str] = []
+        self._tops: list[int] = []
+        self._tried: set[tuple[Side, Binding]] = set()
+
+    def preview(self) -> Preview:
+        """Return what a sync would do.
+
+        Raises:
+            NotFound, Denied, Unavailable: a tree is not there, or may not be read.
+            Invalid: the base is not one of these two trees.
+        """
+        with ExitStack() as held:
+            self._tops = [held.enter_context(opened(place)) for place in self._places]
+            rows = tuple(
+                scan(place, self._folder / name).rows for place, name in zip(self._places, _INDEXES, strict=True)
+            )
+            return self._first_sync(rows) if self._base is None else self._later_sync(self._base, rows)
+
+    def _later_sync(self, base: Base, rows: tuple[int, ...]) -> Preview:
+        sides = self._sides(_INDEXES)
+        if base.sides != (sides[0].place, sides[1].place):
+            raise Invalid("the base is of two other trees, or of these in another order: name theirs, in their order")
+        made = self._planned(reduce(base, sides, rules=self._options.rules))
+        return Preview(plan=made, rows=(rows[0], rows[1]), unread=tuple(self._unread))
+
+    def _first_sync(self, rows: tuple[int, ...]) -> Preview:
+        found = self._united()
+        made = self._planned(reduce(found.base, found.sides, rules=self._options.rules))
+        maybe = found.open if found.files else None
+        return Preview(plan=made, rows=(rows[0], rows[1]), alike=found.alike, maybe=maybe, unread=tuple(self._unread))
+
+    def _united(self) -> Union:
+        """Return what both sides have alike, with files read where that is allowed."""
+        sides = self._sides(_INDEXES)
+        found = unite(sides, self._folder, policy=self._options.policy)
+        if not found.files or not self._read(Reading(*found.unread)):
+            return found
+        names = [f"{name}.hashed" for name in _INDEXES]
+        for side in SIDES:
+            with_hashes(self._folder / _INDEXES[side], self._hashes(found.open, side), self._folder / names[side])
+        sides = self._sides((names[0], names[1]))
+        return unite(sides, self._folder, policy=self._options.policy)
+
+    def _hashes(self, files: Path, side: Side) -> Iterator[tuple[int, bytes]]:
+        """Yield row and hash of what may be alike, as far as it can be read; memory does not grow with it."""
+        row, inode, mtime, ctime = (f"{_INDEXES[side]}_{name}" for name in ("row", "inode", "mtime_ns", "ctime_ns"))
+        for batch in pq.ParquetFile(files).iter_batches(_BATCH):
+            for each in batch.filter(pc.equal(batch[f"{_INDEXES[side]}_known"], 0)).to_pylist():
+                version = Version(each["size"], each[mtime], each[ctime])
+                content = self._content(side, each["path"], each[inode], version)
+                if content is not None:
+                    yield each[row], content
+
+    def _planned(self, trees: Trees) -> Plan:
+        """Return the plan, after what it needs was read where that is allowed."""
+        hashes: dict[tuple[Side, Binding], bytes] = {}
+        while True:
+            made = plan(msgspec.structs.replace(trees, hashes=hashes), self._options)
+            if not made.needs:
+                return made
+            found = self._needed(trees, made.needs)
+            if not found:
+                return made
+            hashes |= found
+
+    def _needed(self, trees: Trees, needs: tuple[Need, ...]) -> dict[tuple[Side, Binding], bytes]:
+        """Return the contents that a plan needs, as far as they can and may be read."""
+        versions = {(side, entry.binding): entry.version for side in SIDES for entry in trees.sides[side].entries}
+        wanted = [need for need in needs if (need.side, need.binding) not in self._tried]
+        size = sum(versions[need.side, need.binding].size for need in wanted)
+        if not wanted or not self._read(Reading(len(wanted), size)):
+            return {}
+        self._tried.update((need.side, need.binding) for need in wanted)
+        found = {}
+        for need in wanted:
+            key = need.side, need.binding
+            content = self._content(need.side, need.path, need.binding.inode, versions[key])
+            if content is not None:
+                found[key] = content
+        return found
+
+    def _content(self, side: Side, path: bytes, inode: int, version: Version) -> bytes | None:
+        try:
+            return hash_of(self._tops[side], path, inode, version)
+        except ArgosyError as error:
+            self._unread.append(f"{self._places[side].name}: {error.message}")
+            return None
+
+    def _sides(self, names: Sequence[str]) -> tuple[Scanned, Scanned]:
+        one, two = (
+            Scanned(index=self._folder / name, marked=self._is_marked(place))
+            for name, place in zip(names, self._places, strict=True)
+        )
+        return one, two
+
+    def _is_marked(self, place: Place) -> bool:
+        """Say whether the guards may take the tree for the one of the base; without one nothing can be lost."""
+        return self._base is None or not place.registered or is_marked(place)
