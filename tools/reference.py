@@ -114,6 +114,7 @@ def configuration() -> str:
         config.DatastoreConfig,
         config.SiteConfig,
         config.LinkConfig,
+        config.FilesetConfig,
     ]
     parts = [
         "# Keys of the configuration file\n",

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Protocol
 
 from argosy.core.entry import Stored
+from argosy.core.fileset import Fileset
 from argosy.core.order import Link, Policy, StoreAccess
 from argosy.core.pointer import Binding
 from argosy.filesystems.base import Filesystem, Pointed
@@ -67,6 +68,19 @@ class Site(Protocol):
 
         Raises:
             Unavailable: one of them cannot be served now, or is there no longer.
+        """
+
+    @property
+    def filesets(self) -> Sequence[Fileset]:
+        """The filesets of the site that are, as far as was seen a moment ago, what they were registered for."""
+
+    def fileset(self, path: bytes) -> Fileset:
+        """Return the fileset whose top is `path`, which was looked at just now.
+
+        Raises:
+            NoFileset: no fileset of the site has its top there; the message says which one the path lies in, if any.
+            FilesetRefused: what lies there is not known to be it; the message says why and what to do.
+            Denied, Unavailable: as `tree`.
         """
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:

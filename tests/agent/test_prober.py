@@ -1,7 +1,7 @@
 """What an agent finds out of the datastores of its site, against a hub that is here."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,11 @@ from argosy.agent import prober
 from argosy.agent.place import Place
 from argosy.agent.prober import Prober
 from argosy.core.config import SiteConfig
-from argosy.core.errors import Unavailable
+from argosy.core.errors import NotFound, Unavailable
 from argosy.core.order import Order, StoreAccess
 from argosy.core.report import Batch, Probed, Report, fingerprint
+from argosy.stores.base import Abilities, Object
+from argosy.stores.memory import MemoryStore
 from tests.argosy_up import until
 
 
@@ -82,7 +84,8 @@ def test_what_a_datastore_can_do_is_told_to_the_hub_as_soon_as_it_can_be(asked, 
 
 def test_why_it_could_not_be_found_out_is_told_and_the_next_is_probed_all_the_same(asked, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    refused, told = asked(Desk(at(tmp_path / "other"), at(tmp_path / "store")), 2)
+    both = asked(Desk(at(tmp_path / "other"), at(tmp_path / "store")), 2)
+    refused, told = sorted(both, key=lambda one: one.abilities is not None)
     assert refused.abilities is None
     assert "is not among the POSIX datastores" in refused.trouble
     assert told.abilities is not None
@@ -97,6 +100,74 @@ def test_a_probe_that_fails_as_nobody_foresaw_is_told_and_the_next_is_made(
 
     s3 = StoreAccess(id=1, name="bucket", type="S3", settings={"bucket": "b", "endpoint": "http://127.0.0.1:1"})
     monkeypatch.setattr("argosy.stores.s3.S3Store.probe", broken)
-    failed, told = asked(Desk(s3, at(tmp_path / "store")), 2)
+    failed, told = sorted(asked(Desk(s3, at(tmp_path / "store")), 2), key=lambda one: one.abilities is not None)
     assert "UnicodeError: label empty or too long" in failed.trouble
     assert told.abilities is not None
+
+
+class Hanging:
+    """A store that answers nobody until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.asked = 0
+
+    def probe(self) -> Abilities:
+        assert self.let_go.wait(30)
+        return Abilities(conditions=True, checksums=True, versions=False, copies=True, multipart=True)
+
+    def head(self, key: str) -> Object:
+        self.asked += 1
+        assert self.let_go.wait(30)
+        raise NotFound("there is none")
+
+
+HUNG, WELL = (StoreAccess(id=number, name=name, type="S3") for number, name in ((1, "hung"), (2, "well")))
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    monkeypatch.setattr(prober, "PERIOD", 0.01)
+    monkeypatch.setattr(prober, "PATIENCE", 0.2)
+    store = Hanging()
+    yield store
+    store.let_go.set()
+
+
+def test_a_datastore_in_use_that_falls_silent_is_told_until_it_answers_and_no_other_with_it(hanging: Hanging) -> None:
+    used, stores = [WELL], {"hung": hanging, "well": MemoryStore()}
+    one = Prober("london", Desk(), lambda access: stores[access.name], in_use=lambda: used)  # type: ignore[arg-type, return-value]
+    one.start()
+    hanging.let_go.set()
+    used.append(HUNG)
+    until(lambda: hanging.asked > 2, what="asked while it is well")
+    assert one.silent() == {}
+    hanging.let_go.clear()
+    until(one.silent, what="told")
+    assert set(one.silent()) == {"hung"}
+    assert "has not answered since " in one.silent()["hung"]
+    before = hanging.asked
+    hanging.let_go.set()
+    until(lambda: hanging.asked > before and not one.silent(), what="told that it answers again")
+    one.stop()
+
+
+def test_a_probe_that_hangs_is_told_and_keeps_no_other_from_being_made(hanging: Hanging) -> None:
+    class Asking(Desk):
+        """Asks until it was told something."""
+
+        def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
+            known = {one.datastore for one in self.told}
+            return tuple(access for access in (HUNG, WELL) if access.name not in known)
+
+    desk, stores = Asking(), {"hung": hanging, "well": MemoryStore()}
+    one = Prober("london", desk, lambda access: stores[access.name])  # type: ignore[arg-type, return-value]
+    one.start()
+    until(lambda: len(desk.told) == 2, what="both told")
+    well, hung = desk.told
+    assert (well.datastore, well.abilities is None) == ("well", False)
+    assert (hung.datastore, hung.abilities, hung.fingerprint) == ("hung", None, fingerprint(HUNG))
+    assert "has not answered since " in hung.trouble
+    hanging.let_go.set()
+    until(lambda: desk.told[-1].abilities is not None and desk.told[-1].datastore == "hung", what="told in the end")
+    one.stop()

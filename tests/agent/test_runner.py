@@ -15,6 +15,7 @@ from argosy.agent import batch, runner
 from argosy.core import paths, turns, wire
 from argosy.core.entry import Entry
 from argosy.core.errors import Denied, Invalid
+from argosy.core.foreseen import Cost
 from argosy.core.outcome import Outcome
 from argosy.core.report import Report
 from argosy.core.states import FileState
@@ -105,6 +106,23 @@ def leave(entry: Entry) -> Any:
     sys.exit(3)
 
 
+class Odd(BaseException):
+    """What no `except Exception` catches, and has no words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Coded(Denied):
+    """An error whose code is none."""
+
+    code = 7  # type: ignore[assignment]
+
+
+def refuse(error: BaseException) -> Any:
+    raise error
+
+
 PASSWD = Outcome.processed(Entry(path=b"/etc/passwd"))
 RUBBISH: list[Callable[[Entry], Any]] = [
     lambda _: None,
@@ -121,6 +139,17 @@ RUBBISH: list[Callable[[Entry], Any]] = [
     lambda _: Settled(PASSWD),
     lambda _: Settled({}),
     leave,
+    lambda _: refuse(KeyboardInterrupt()),
+    lambda _: refuse(GeneratorExit()),
+    lambda _: refuse(Odd()),
+    lambda _: refuse(Coded("no")),
+    lambda entry: Outcome.processed(entry, moved=-1),
+    lambda entry: Outcome.processed(entry, moved=2**63 - 1),
+    lambda entry: Outcome.processed(msgspec.structs.replace(entry, size=-5)),
+    lambda entry: Outcome.processed(msgspec.structs.replace(entry, state="s" * (50 << 20))),
+    lambda entry: Outcome.processed(entry.learned(target=b"x" * (2 << 20))),
+    lambda entry: Outcome(entry=entry, state=FileState.CANCELLED),
+    lambda entry: Outcome(entry=entry, state=FileState.PROCESSED, cost=Cost()),
 ]
 
 
@@ -146,10 +175,6 @@ def test_an_entry_of_which_a_step_says_rubbish_fails_and_takes_no_other_with_it(
 
 RAW = os.fsdecode(b"/caf\xe9.txt")
 SHOWN = "/caf\ufffd.txt"
-
-
-def refuse(error: Exception) -> Any:
-    raise error
 
 
 @pytest.mark.parametrize(
@@ -190,6 +215,10 @@ def find(found: Any) -> Callable[..., Any]:
         (find([Entry(path="text")]), "which is no Entry"),  # type: ignore[arg-type]
         (lambda *_, **__: map(explode, [1]), "LookupError: nothing here"),
         (lambda *_, **__: leave(Entry(path=b"")), "SystemExit"),
+        (lambda *_, **__: refuse(KeyboardInterrupt()), "KeyboardInterrupt"),
+        (lambda *_, **__: refuse(Odd()), "Odd"),
+        (find([Entry(path=b"/a", size=-5)]), "internal error: what was returned is not a Entry: Expected `int` >= 0"),
+        (find([Entry(path=b"/a", state="s" * (2 << 20))]), "too much to say of one entry"),
         (lambda *_, **__: refuse(Invalid(RAW)), SHOWN),
         (lambda *_, **__: refuse(ValueError(RAW)), SHOWN),
         (lambda *_, on_error, **__: on_error("text", Invalid("no")), "which is no Outcome"),

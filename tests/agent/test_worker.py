@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,7 +14,8 @@ from argosy.agent.spool import Spool
 from argosy.agent.worker import Worker
 from argosy.core.config import Config, SiteConfig
 from argosy.core.entry import Entry
-from argosy.core.errors import Unavailable, Unsupported
+from argosy.core.errors import Invalid, Unavailable, Unsupported
+from argosy.core.fileset import Registered
 from argosy.core.order import Link, Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import FileState
@@ -29,6 +31,8 @@ class Desk:
         self.batches: list[Batch] = []
         self.nodes: list[Present] = []
         self.forgotten: tuple[str, ...] = ()
+        self.registered: list[tuple[Registered, ...]] = [()]
+        """What is answered to each question for filesets; the last of it to all further ones."""
         self.away = threading.Event()
 
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
@@ -58,6 +62,10 @@ class Desk:
         self._answer()
         self.nodes.append(told)
         return self.forgotten
+
+    def filesets(self, site: str) -> tuple[Registered, ...]:
+        self._answer()
+        return self.registered.pop(0) if len(self.registered) > 1 else self.registered[0]
 
     def _answer(self) -> None:
         if self.away.is_set():
@@ -112,6 +120,36 @@ def test_the_hub_is_told_that_a_site_is_served_and_at_once_when_a_root_of_it_is(
     assert not until(lambda: desk.nodes[1:])[0].unserved
 
 
+def test_a_fileset_that_the_hub_registers_is_served_and_told(
+    root: Path, desk: Desk, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_worker, "REDELIVERY", 0.02)
+    monkeypatch.setattr(agent_worker, "LEARNING", 0.02)
+    grown(root)
+    worker.start()
+    until(lambda: desk.nodes)
+    desk.registered = [(Registered(name="all", path=bytes(root)),)]
+    (seen,) = until(lambda: desk.nodes[-1].filesets)
+    assert (seen.name, seen.path, seen.state, seen.number) == ("all", bytes(root), "ok", 1)
+    desk.registered = [()]
+    until(lambda: not desk.nodes[-1].filesets, what="it is told no more")
+
+
+def test_what_came_of_an_adoption_is_told_at_once_also_where_it_is_as_it_was(
+    root: Path, desk: Desk, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_worker, "REDELIVERY", 0.02)
+    grown(root)
+    one = Registered(name="none", path=bytes(root / "none"))
+    desk.registered = [(one,)]
+    worker.start()
+    until(lambda: desk.nodes and desk.nodes[-1].filesets)
+    told = len(desk.nodes)
+    desk.registered = [(msgspec.structs.replace(one, adopt=True),), (one,)]
+    (again, *_) = until(lambda: desk.nodes[told:])
+    assert [seen.state for seen in again.filesets] == ["missing"]
+
+
 def test_bells_for_others_and_for_what_is_gone_are_harmless(root: Path, desk: Desk, worker: Worker) -> None:
     grown(root)
     worker.start()
@@ -161,6 +199,27 @@ def test_a_report_that_the_hub_does_not_take_does_not_hold_up_those_behind_it(
     worker.start()
     until(lambda: {report.task for report in desk.reports} == {"good", "better"}, what="the others are delivered")
     assert {report.task for _, report in spool.unsent()} == {"poisoned", "poisoned too"}
+
+
+def test_a_task_whose_report_the_hub_will_never_take_is_said_to_have_failed(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker
+) -> None:
+    real = desk.report
+
+    def take(report: Report) -> None:
+        if report.outcomes:
+            raise Invalid("the hub cannot record this: CHECK constraint failed")
+        real(report)
+
+    desk.report = take  # type: ignore[method-assign]
+    grown(root)
+    worker.start()
+    worker.ring("london", "t", 1, "transfer")
+    (report,) = until(lambda: desk.reports)
+    assert (report.task, report.attempt, report.error, report.retry) == ("t", 1, "error", False)
+    assert "the hub refused what was reported: the hub cannot record this: CHECK" in report.reason
+    spool = tmp_path / "data/agent/london/spool"
+    until(lambda: [file.suffix for file in spool.iterdir()] == [".refused"], what="it is set aside")
 
 
 def test_a_site_whose_root_is_missing_is_served_when_it_appears(root: Path, desk: Desk, worker: Worker) -> None:
@@ -287,3 +346,54 @@ def test_a_root_that_the_hub_says_is_to_be_forgotten_is_forgotten(
     desk.forgotten = (str(gone),)
     until(lambda: not desk.nodes[-1].retired)
     worker.stop(5)
+
+
+def spooled(tmp_path: Path, *reports: Report) -> Spool:
+    spool = Spool(tmp_path / "data/agent/london/spool")
+    for report in reports:
+        spool.put(report)
+    return spool
+
+
+def test_how_an_attempt_ended_is_told_before_the_next_is_claimed(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker
+) -> None:
+    grown(root)
+    worker.start()
+    until(lambda: desk.nodes, what="its spool was looked through")
+    spool = spooled(tmp_path, Report(task="t", attempt=3), Report(task="u", attempt=3))
+    claimed: list[list[str]] = []
+
+    def claim(task: str, attempt: int, node: str) -> None:
+        claimed.append([report.task for report in desk.reports])
+
+    desk.claim = claim  # type: ignore[method-assign]
+    worker.ring("london", "t", 4, "transfer")
+    until(lambda: claimed)
+    assert claimed[0][:1] == ["t"]
+    until(lambda: not list(spool.unsent()), what="the spool is empty")
+
+
+def test_an_attempt_is_made_although_the_hub_never_takes_how_the_last_one_ended(
+    root: Path, tmp_path: Path, desk: Desk, worker: Worker
+) -> None:
+    grown(root)
+    worker.start()
+    until(lambda: desk.nodes, what="its spool was looked through")
+    spooled(tmp_path, Report(task="t", attempt=1))
+    refused: list[int] = []
+
+    def refuse(report: Report) -> None:
+        refused.append(report.attempt)
+        raise Unavailable("the hub failed")
+
+    desk.report = refuse  # type: ignore[method-assign]
+    worker.ring("london", "t", 2, "transfer")
+    until(lambda: refused)
+    assert "t" in desk.orders, "not while it may still be taken"
+
+    def rung() -> bool:
+        worker.ring("london", "t", 2, "transfer")
+        return "t" not in desk.orders
+
+    until(rung, what="it is claimed")

@@ -10,6 +10,7 @@ from argosy.core.errors import Invalid
 
 STORE = '[[datastores]]\nname = "cloud"\ntype = "POSIX"\npath = "/srv/store"\n'
 SITE = '[[sites]]\nname = "london"\nroots = ["/srv/london"]\n'
+FILESET = '[[sites.filesets]]\nname = "docs"\npath = "/srv/london/a"\n'
 LINK = '[[sites.links]]\nsite_path = "/srv/london/projects"\ndatastore = "cloud"\n'
 S3 = '[[datastores]]\nname = "cloud"\ntype = "S3"\nbucket = "bkt"\n'
 GCS = '[[datastores]]\nname = "cloud"\ntype = "GCS"\nbucket = "bkt"\n'
@@ -133,6 +134,22 @@ REFUSED = [
     (S3 + 'secretaccesskey = "s3cr3t"\nsecretaccesskey_file = "f"', "_file: secretaccesskey is given too"),
     (S3 + 'accesskeyid = "k"\nsecretaccesskey_file = "nowhere"', "nowhere cannot be read: No such file or directory"),
     ("sites = [", "is not TOML:"),
+    (SITE + FILESET.replace('path = "/srv/london/a"', ""), "sites.london.filesets.docs.path: is missing"),
+    (SITE + FILESET.replace("/srv/london/a", "srv"), "filesets.docs.path: path 'srv' is not absolute"),
+    (SITE + FILESET.replace("/a", "/../dublin"), "docs.path: path '/srv/london/../dublin' holds . or .."),
+    (SITE + FILESET.replace("/a", "/a/.."), "docs.path: path '/srv/london/a/..' holds . or .."),
+    (SITE + FILESET.replace("/srv/london/a", "/srv/dublin"), "docs.path: /srv/dublin lies below none of the roots"),
+    (SITE + FILESET.replace("/srv/london/a", "/srv/london2"), "docs.path: /srv/london2 lies below none of the roots"),
+    (SITE + FILESET.replace("/a", "/.argosy/trash"), "docs.path: /srv/london/.argosy/trash belongs to Argosy"),
+    (SITE + FILESET.replace("/a", "/.rotate"), "docs.path: /srv/london/.rotate belongs to Argosy"),
+    (SITE + FILESET.replace("docs", "d/c"), "sites.london.filesets.0.name: 'd/c': use 1 to 63 letters"),
+    (SITE + FILESET + FILESET.replace("/a", "/b"), "sites.london.filesets.1.name: 'docs' is taken by another"),
+    (SITE + FILESET + FILESET.replace("docs", "b"), "filesets.b.path: /srv/london/a is, holds or lies in"),
+    (SITE + FILESET + FILESET.replace("docs", "b").replace("/a", "/a/b"), "lies in /srv/london/a, fileset docs"),
+    (SITE + FILESET + FILESET.replace("docs", "b").replace("/a", ""), "filesets.b.path: /srv/london is, holds or"),
+    (SITE + FILESET + 'snapshots = "zfs"', "filesets.docs.snapshots: 'zfs' is not one of index, btrfs, gpfs"),
+    (SITE + FILESET + "snapshots = true", "sites.london.filesets.docs.snapshots: must be text"),
+    (SITE + FILESET + 'id = "1"', "sites.london.filesets.docs.id: unknown key"),
 ]  # fmt: skip
 
 
@@ -174,6 +191,16 @@ def test_the_documented_example_is_accepted_as_it_stands(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["b.1", "old_bucket-01", 63 * "b"])
 def test_names_that_buckets_have_are_accepted(tmp_path: Path, name: str) -> None:
     assert load(written(tmp_path, S3.replace("bkt", name))).datastores[0].bucket == name
+
+
+def test_filesets_may_be_a_root_and_lie_side_by_side(tmp_path: Path) -> None:
+    beside = FILESET.replace("docs", "more").replace("/a", "/ab//c/") + 'snapshots = "btrfs"\n'
+    dublin = SITE.replace("london", "dublin") + FILESET.replace("/srv/london/a", "/srv/dublin")
+    london, other = load(written(tmp_path, SITE + FILESET + beside + dublin)).sites
+    assert [one.path for one in (*london.filesets, *other.filesets)] == [
+        "/srv/london/a", "/srv/london/ab/c", "/srv/dublin",
+    ]  # fmt: skip
+    assert [one.snapshots for one in london.filesets] == ["index", "btrfs"]
 
 
 def test_an_empty_file_is_a_hub_without_sites(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.asked: list[object] = []
-        self.adoptions = 0
+        self.adoptions: list[bool] = []
         self.threads: set[int] = set()
         self.meanwhile = threading.Event()
         self.meanwhile.set()
@@ -61,8 +61,8 @@ class Desk:
     def probed(self, told: Probed) -> None:
         self.asked.append(told)
 
-    def adopt_orphans(self) -> None:
-        self.adoptions += 1
+    def adopt_orphans(self, *, died: bool) -> None:
+        self.adoptions.append(died)
 
 
 class Office:
@@ -155,12 +155,13 @@ def test_bells_reach_the_agents_also_those_that_rang_before_they_came(office: Of
 
 
 def test_the_tasks_of_a_lost_agents_process_are_offered_again_when_the_next_comes(office: Office) -> None:
-    for number in (1, 2):
+    for died in (False, True, True):
         agents = LocalHub(office.path)
         agents.listen(lambda *_: None)
         assert agents.wait_welcomed(10)
-        assert office.desk.adoptions == number
+        assert office.desk.adoptions[-1] == died
         agents.close()
+    assert len(office.desk.adoptions) == 3
 
 
 def test_tasks_are_not_offered_again_to_the_process_that_runs_them_when_the_hub_comes_back(
@@ -177,7 +178,7 @@ def test_tasks_are_not_offered_again_to_the_process_that_runs_them_when_the_hub_
     until(lambda: _answers(hub), what="the hub answers again")
     office.exchange.ring("london", "again", 1, "transfer")
     until(lambda: heard == ["again"], what="bells again")
-    assert office.desk.adoptions == 1
+    assert office.desk.adoptions == [False]
 
 
 def _answers(hub: LocalHub) -> bool:
@@ -200,7 +201,7 @@ def test_a_second_agents_process_is_turned_away_while_the_first_is_there(
     assert hub.wait_welcomed(10)
     with pytest.raises(Busy, match="only one may serve"):
         LocalHub(office.path).renew("t", 1)
-    assert office.desk.adoptions == 1
+    assert office.desk.adoptions == [False]
 
 
 def test_a_message_that_makes_no_sense_is_answered_and_harms_nobody(office: Office, hub: LocalHub) -> None:

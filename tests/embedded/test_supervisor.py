@@ -7,13 +7,16 @@ import resource
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from argosy.embedded.supervisor import _Child
 from tests.argosy_up import ARGOSY, PASSWORD, READY, Argosy, argosy, until
+from tests.installed import install
 
 
 @pytest.fixture
@@ -198,6 +201,57 @@ def test_a_child_that_dies_is_started_again_and_work_goes_on(up: Argosy, name: s
         until(lambda: answers(up), what="the API answers")
     arrives(up, "after")
     assert f"the {name} process was ended by SIGKILL: starting it again" in up.log.read_text()
+
+
+def test_a_child_that_dies_soon_each_time_is_started_after_longer_and_longer_pauses() -> None:
+    child = _Child("agents", {})
+
+    def pause(lived: float) -> float:
+        child.process, child.ready, child.started = subprocess.Popen(["true"]), True, time.monotonic() - lived
+        child.process.wait()
+        child.reap()
+        return round(child.due - time.monotonic(), 1)
+
+    assert [pause(1) for _ in range(7)] == [0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2]
+    assert pause(61) == 0.1
+
+
+BOMB = """
+    import os, signal
+    from dataclasses import dataclass
+
+    from argosy.core.outcome import Outcome
+
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Bomb:
+        \"\"\"Kill the agents at a bomb.\"\"\"
+
+        def apply(self, entry, site):
+            if entry.path.endswith(b"bomb"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return Outcome.processed(entry)
+"""
+
+
+def test_a_task_that_kills_the_agents_fails_and_other_work_comes_to_its_end(tmp_path: Path) -> None:
+    install(tmp_path / "plugin", "bad-steps", {"steps": BOMB}, {"argosy.steps": {"bomb": "steps:Bomb"}})
+    with argosy(tmp_path, env={"PYTHONPATH": str(tmp_path / "plugin")}) as up:
+        for name in ("bomb", "good"):
+            (up.tree("london") / name).touch()
+        rule = {"state": "all", "type": "all", "action": [{"name": "dynamo.custom.bomb"}]}
+        workflow = {"name": "explode", "label": "Explode", "fields": [], "discovery": None, "filter_rules": [rule]}
+        up.call("POST", "/workflows/", json=workflow)
+        asked = [
+            {"workflow": "explode", "site": "london", "paths": [str(up.tree("london") / name)], "discovery": None}
+            for name in ("bomb", "good")
+        ]
+        bomb, good = (up.call("POST", "/file/workflow/", json=one)["job"] for one in asked)
+        ended = [up.wait(job)["state"] for job in (bomb, good)]
+        assert ended == ["FAILURE", "SUCCESS"]
+        told = up.call("GET", f"/jobs/{bomb}/explain/")["causes"][0]
+        assert (told["cause"], told["path"]) == ("agent_died", str(up.tree("london") / "bomb"))
+        assert up.log.read_text().count("the agents process was ended by SIGKILL: starting it again") == 4
 
 
 def test_a_second_one_on_the_same_data_is_refused_and_the_first_goes_on(lasting: Argosy) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.core.errors import Busy
+from argosy.core.faults import Occupied
 from argosy.filesystems._posix import locks
 from argosy.filesystems.posix import Posix
 from tests.contracts.filesystem import publish
@@ -19,7 +19,7 @@ def test_nobody_waits_for_ever_for_who_was_stopped(tmp_path: Path, monkeypatch: 
     publish(tree, path)
     with another_process(HOLD, tree.root, path) as process:
         assert said(process) == str(os.stat(path).st_ino)
-        with pytest.raises(Busy, match="another agent works on it"), tree.locked(path):
+        with pytest.raises(Occupied, match="another task works on it"), tree.locked(path):
             pass
     with tree.locked(path) as inode:
         assert inode == os.stat(path).st_ino

@@ -23,8 +23,8 @@ def failed(entry: Entry) -> Outcome:
 
 
 LISTS = (
-    "datastores", "discoveries", "gc", "jobs", "jobs/recent", "jobs/stats", "retiredroots", "sitelinks", "sites",
-    "steps", "tasks", "workflows",
+    "datastores", "discoveries", "filesets", "gc", "jobs", "jobs/recent", "jobs/stats", "retiredroots", "sitelinks",
+    "sites", "steps", "tasks", "workflows",
 )  # fmt: skip
 
 

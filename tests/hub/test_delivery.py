@@ -145,13 +145,67 @@ def test_the_report_of_an_old_attempt_adds_facts_and_never_state(agent):
     job, old = looked_at(agent)
     agent.clock.forward(61)
     agent.delivery.sweep()
+    order = agent.claim()
     for _ in range(2):
         agent.delivery.report(all_processed(old))
     task = Task.objects.get(taskid=old.task)
-    assert (task.state, task.attempt, fresh(job).numprocessedfiles) == ("PENDING", 2, 0)
+    assert (task.state, task.attempt, fresh(job).numprocessedfiles) == ("STARTED", 2, 0)
     assert Result.objects.filter(task=task, late=True, attempt=1, count=1).count() == 1
-    agent.run()
+    agent.delivery.report(all_processed(order))
     assert (fresh(job).state, fresh(job).numprocessedfiles) == ("SUCCESS", 1)
+
+
+def taken_away(agent: FakeAgent, how: str) -> None:
+    """Take what runs from its agent, which has not reported."""
+    if how == "the lease ran out":
+        agent.clock.forward(61)
+        agent.delivery.sweep()
+    else:
+        agent.delivery.adopt_orphans(died=how == "the agents died")
+
+
+TAKEN_AWAY = ["the lease ran out", "all was started anew", "the agents died"]
+
+
+@pytest.mark.parametrize("how", TAKEN_AWAY)
+def test_the_report_of_an_attempt_counts_as_long_as_nobody_claimed_the_next(agent, how):
+    job, order = looked_at(agent)
+    taken_away(agent, how)
+    for _ in range(2):
+        agent.delivery.report(all_processed(order))
+    task = Task.objects.get(taskid=order.task)
+    assert (task.state, task.attempt, task.failures) == ("SUCCESS", 1, 0)
+    assert (fresh(job).state, fresh(job).numfiles, fresh(job).numprocessedfiles) == ("SUCCESS", 1, 1)
+    assert not Result.objects.filter(late=True).exists()
+    agent.run()
+    assert len(agent.orders) == 1, "it was begun again"
+
+
+@pytest.mark.parametrize("how", TAKEN_AWAY)
+def test_such_a_report_may_ask_for_another_attempt_and_counts_once(agent, how):
+    job, order = looked_at(agent, "a", "b")
+    taken_away(agent, how)
+    for _ in range(3):
+        done = processed(order, order.entries[0])
+        agent.delivery.report(report(order, [done], error="unavailable", reason="gone", retry=True))
+    task = Task.objects.get(taskid=order.task)
+    assert (task.state, task.attempt, task.failures, task.numprocessedfiles) == ("PENDING", 2, 1, 1)
+    agent.clock.forward(3)
+    agent.delivery.sweep()
+    agent.run()
+    assert (fresh(job).state, fresh(job).numprocessedfiles, fresh(job).numfiles) == ("SUCCESS", 2, 2)
+
+
+@pytest.mark.parametrize("how", TAKEN_AWAY)
+def test_a_walk_that_told_all_before_it_was_taken_away_has_ended(agent, how):
+    job = start("premigrate")
+    order = agent.claim()
+    agent.delivery.batch(told(order, 0, file("/srv/london/projects/a"), failed=missing("x")))
+    taken_away(agent, how)
+    agent.delivery.report(report(order, missing("y")))
+    agent.run()
+    assert (fresh(job).numfiles, fresh(job).numprocessedfiles, fresh(job).numfailedfiles) == (3, 1, 2)
+    assert Task.objects.get(taskid=order.task).attempt == 1
 
 
 def test_a_report_that_comes_after_the_lease_but_before_anybody_else_took_the_task_counts(agent):
@@ -263,6 +317,16 @@ def test_the_bell_rings_only_after_the_commit(agent):
         transaction.set_rollback(True)
     assert not agent.rung
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("moved", [-1, -(2**63) - 1])
+def test_a_report_that_can_never_be_recorded_is_refused_for_good(agent, moved):
+    job, order = looked_at(agent)
+    entry = order.entries[0]
+    with pytest.raises(Invalid, match="cannot record this"):
+        agent.delivery.report(report(order, [Outcome.processed(entry, moved=-1)]))
+    agent.delivery.report(report(order, error="error", reason="the hub refused it"))
+    assert (fresh(job).state, fresh(job).numfailedfiles) == ("FAILURE", 1)
 
 
 def test_one_report_that_cannot_be_recorded_does_not_harm_those_beside_it(agent):
@@ -598,3 +662,27 @@ def test_a_batch_of_a_discovery_fits_into_one_message(agent):
     start("premigrate")
     entry = file(b"\xff" * os.pathconf("/", "PC_PATH_MAX"), size=1 << 60)
     assert agent.claim().batch_files * GROWTH * len(wire.dump(entry)) < LARGEST
+
+
+LARGE = 2**62
+"""Bytes that a sparse file may say it has."""
+
+
+@pytest.mark.parametrize("discovery", [None, "recursive"])
+def test_files_that_are_larger_together_than_a_database_can_count_are_dealt_with(agent, discovery):
+    names = [f"/srv/london/projects/{n}" for n in range(5)]
+    agent.tree = [file(name, LARGE) for name in names]
+    agent.act = lambda order, entry: Outcome.processed(file(entry.path, LARGE), moved=LARGE)
+    paths = names if discovery is None else ["/srv/london/projects"]
+    job = start("premigrate", *paths, discovery=discovery)
+    agent.run()
+    found = fresh(job)
+    assert (found.state, found.numfiles, found.numprocessedfiles) == ("SUCCESS", 5, 5)
+    assert found.numbytes == found.moved_data == 2**63 - 1
+
+
+def test_sizes_that_fit_are_added_up_exactly_over_many_transactions(agent):
+    agent.batch_size, agent.tree = 1, [file(f"/srv/london/projects/{n}", LARGE - 1) for n in range(2)]
+    job = start("premigrate")
+    agent.run()
+    assert fresh(job).numbytes == 2 * LARGE - 2

@@ -338,6 +338,45 @@ def test_everybody_hears_of_the_jobs_that_the_api_lists_for_him_and_of_no_others
     assert {event.data["id"] for event in reader.of("job")} == listed == {job.pk}
 
 
+def test_the_tasks_of_a_job_of_the_hubs_own_are_told_to_who_names_it_alone(hub, token):
+    reader = Reader(hub, token, types=["task"])
+    run, job = collection.begin(Run.Kind.PLAN), start("premigrate")
+    assert run.job is not None
+    named = Reader(hub, token, types=["task"], jobs=[run.job])
+    named.await_(lambda: named.of("reset"))
+    with transaction.atomic():
+        changes.note(changes.Kind.TASK, Task.objects.values_list("pk", flat=True))
+    named.await_(lambda: named.of("task"))
+    reader.await_(lambda: reader.of("task"))
+    assert {event.data["job"] for event in named.of("task")} == {run.job}
+    assert {event.data["job"] for event in reader.of("task")} == {job.pk}
+
+
+def test_who_comes_first_is_told_once_to_load_what_he_shows_whatever_happened_before(token):
+    own = changes.Changes()
+    with serving(changes=own) as served:
+        own.many(changes.Kind.JOB)
+        reader = Reader(served, token, types=["job"])
+        job = start("premigrate")
+        own.add(changes.Kind.JOB, [job.pk])
+        reader.await_(lambda: reader.job(job))
+        assert [event.data for event in reader.of("reset")] == [{"reason": "new"}]
+
+
+def test_who_missed_what_nobody_knows_is_told_so_when_another_comes(token):
+    own = changes.Changes()
+    with serving(changes=own) as served:
+        first = Reader(served, token, types=["job"])
+        first.await_(lambda: first.id)
+        after, _ = first.id, first.client.close()
+        until(lambda: not served.feed._listeners, what="gone")
+        own.many(changes.Kind.JOB)
+        Reader(served, token, types=["job"]).await_(lambda: served.feed._listeners)
+        again = Reader(served, token, types=["job"], after=after)
+        again.await_(lambda: again.of("reset"))
+        assert again.last("reset") == {"reason": "gone"}
+
+
 def test_who_may_no_longer_is_put_out_while_he_listens(token, ann):
     with serving(recheck=0.1) as served:
         reader, other = Reader(served, str(AccessToken.for_user(ann))), Reader(served, token)

@@ -18,21 +18,23 @@ import argosy
 from argosy.core.config import DatastoreConfig, LinkConfig
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError
+from argosy.core.report import Present
 from argosy.hub.jobs import removal
 from argosy.hub.jobs.explain import failed
 from argosy.hub.jobs.explain import job as jobs
 from argosy.hub.jobs.explain import path as paths
 from argosy.hub.jobs.explain.causes import BY_CODE
 from argosy.hub.jobs.explain.path import PathTold
-from argosy.hub.jobs.explain.words import Told
+from argosy.hub.jobs.explain.words import Told, Trouble
 from argosy.hub.jobs.models import Failure, Job, Task
 from argosy.hub.jobs.plans.applying import apply
 from argosy.hub.jobs.services import Asked, cancel, register, submit
+from argosy.hub.sites import health
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.sites.services import reconcile
 from argosy.hub.workflows.models import Workflow
 from argosy.linux import capabilities
-from tests.hub.real import RealAgent
+from tests.hub.real import NODE, RealAgent
 from tests.loop import mounted, unmounted
 from tests.servers import SeaweedFS
 from tests.stores.bucket import Bucket, serving
@@ -121,6 +123,33 @@ def store_hangs(world: World) -> Job:
 def wrong_key(world: World) -> Job:
     world.bucket(Bucket(trouble=403))
     return world.agent.ran("premigrate", world.path)
+
+
+def key_expired(world: World) -> Job:
+    world.bucket(Bucket(trouble=400, word="ExpiredToken"))
+    return world.agent.ran("premigrate", world.path)
+
+
+def encryption_key_off(world: World) -> Job:
+    world.bucket(Bucket(trouble=400, word="KMS.DisabledException"))
+    job = world.agent.ran("premigrate", world.path)
+    assert "400 KMS.DisabledException" in world.told(job).causes[0].reason
+    return job
+
+
+def refused_without_a_word(world: World) -> Job:
+    """What is not there to be read was there before: a HEAD comes first, whose answers have no body."""
+    bucket = world.bucket()
+    world.stub()
+    bucket.trouble, bucket.word = 400, "ExpiredToken"
+    return world.agent.ran("verify", world.path)
+
+
+def file_in_the_way(world: World) -> Job:
+    world.begin()
+    (world.agent.projects("dublin") / "sub").write_bytes(b"in the way")
+    world.path = world.agent.made("sub/file")
+    return world.agent.ran("send", world.path, fields={"destinationsite": "dublin", "hydrate": True})
 
 
 def store_full(world: World) -> Job:
@@ -271,6 +300,24 @@ def restarted_and_claimed(world: World) -> Job:
     return job
 
 
+def agents_died(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path)
+    for _ in range(3):
+        while world.agent.claim() is None:
+            pass
+        world.agent.delivery.adopt_orphans(died=True)
+    return job
+
+
+def agents_died_once_too_often(world: World) -> Job:
+    job = agents_died(world)
+    while world.agent.claim() is None:
+        pass
+    world.agent.delivery.adopt_orphans(died=True)
+    world.agent.run()
+    return job
+
+
 def other_job_ahead(world: World) -> Job:
     agent = world.begin()
     agent.start("premigrate", agent.projects())
@@ -405,6 +452,10 @@ FAULTS: dict[Fault, str] = {
     store_down: "store_down",
     store_hangs: "store_down",
     wrong_key: "wrong_key",
+    key_expired: "wrong_key",
+    refused_without_a_word: "wrong_key",
+    encryption_key_off: "store_key",
+    file_in_the_way: "exists",
     store_full: "store_full",
     full_disk: "disk_full",
     quota: "quota",
@@ -417,13 +468,15 @@ FAULTS: dict[Fault, str] = {
     archived: "archived",
     missing_sitelink: "no_sitelink",
     immutable: "immutable",
-    corrupted_object: "corrupt",
+    corrupted_object: "only_copy_damaged",
     forged_attribute: "forged",
     path_not_there: "path_gone",
     object_gone: "object_gone",
     cancelled: "cancelled",
     restarted: "restarted",
     restarted_and_claimed: "restarted",
+    agents_died: "agent_died",
+    agents_died_once_too_often: "agent_died",
     other_job_ahead: "queued",
     no_guard: "no_guard",
     differs: "differs",
@@ -513,6 +566,13 @@ def test_a_job_without_trouble_has_no_cause_and_says_so(world: World) -> None:
     told = world.told(world.begin().ran("premigrate", world.path))
     assert (told.causes, told.state) == ([], "SUCCESS")
     assert told.summary.endswith("ended well: 1 file is as it was to be")
+
+
+def test_a_job_whose_tasks_all_changed_while_they_were_looked_at_is_said_to_run(world: World) -> None:
+    job = world.begin().start("premigrate", world.path)
+    Task.objects.filter(job=job).update(state="SUCCESS")
+    (told,) = world.told(job).causes
+    assert told.cause.name == "running"
 
 
 def test_a_plan_is_said_to_have_changed_nothing_and_how_it_is_done(world: World) -> None:
@@ -626,12 +686,35 @@ def test_what_runs_is_said_to_wait_for_a_store_that_is_down_where_it_needs_one(
     assert ("datastore cloud: does not answer" in told.reason) == (cause == "store_down")
 
 
+def test_what_runs_is_said_to_wait_for_a_store_that_was_well_and_does_not_answer_its_node(world: World) -> None:
+    agent = world.begin()
+    job = agent.start("premigrate", world.path, discovery=None)
+    looking = agent.claim()
+    assert looking is not None
+    agent.do(looking)
+    assert agent.claim() is not None
+    Datastore.objects.filter(name="cloud").update(abilities={"conditions": True})
+
+    def first(node: str, **silent: str) -> Trouble:
+        agent.delivery.present(Present(site="london", node=node, silent=silent))
+        return world.told(job).causes[0]
+
+    assert first(NODE, elsewhere="has not answered").cause.name == "running"
+    assert first("another", cloud="has not answered").cause.name == "running"
+    told = first(NODE, cloud="has not answered since 10:31:18 UTC")
+    assert (told.cause.name, told.reason) == ("store_down", "datastore cloud has not answered since 10:31:18 UTC")
+    assert world.told_of(world.path).causes[0].cause.name == "store_down"
+    (london,) = [one for one in health.of_sites(agent.clock()) if one.site == "london"]
+    assert (london.health, "datastore cloud has not answered" in london.reason) == ("warning", True)
+    assert first(NODE).cause.name == "running"
+
+
 def test_every_kind_of_error_has_a_cause_of_its_own() -> None:
     for module in pkgutil.walk_packages(argosy.__path__, "argosy."):
         if module.name.split(".")[1] in {"core", "filesystems", "stores", "hsm", "discoveries", "steps", "agent"}:
             importlib.import_module(module.name)
     codes = {kind.code for kind in kinds(ArgosyError) if kind.__module__ != "argosy.hub.common.errors"}
-    assert codes - {ArgosyError.code} == BY_CODE.keys() - {"restarted"}
+    assert codes - {ArgosyError.code} == BY_CODE.keys() - {"restarted", "agent_died"}
 
 
 def kinds(kind: type[ArgosyError]) -> Iterator[type[ArgosyError]]:
@@ -725,6 +808,16 @@ def test_what_is_kept_of_failures_goes_with_their_job(world: World) -> None:
     assert not Failure.objects.exists()
 
 
+def test_a_path_that_is_well_where_no_sitelink_leads_from_waits_for_nothing(world: World) -> None:
+    agent = world.begin()
+    path = agent.roots["london"] / "unlinked"
+    path.write_bytes(b"x")
+    assert world.told_of(path).causes == []
+    assert agent.ran("stat", path).state == "SUCCESS"
+    told = world.told_of(path)
+    assert (told.causes, told.summary.endswith("processed it, and nothing waits")) == ([], True)
+
+
 def test_a_path_that_no_job_had_says_so_and_one_outside_all_roots_is_refused(world: World, api) -> None:
     world.begin()
     assert world.told_of(world.path).summary.endswith("no job had it, as far as is recorded")
@@ -762,3 +855,30 @@ def test_a_disabled_workflow_is_refused_with_the_reason(world: World, api) -> No
     assert refused.status_code == 400
     assert "disabled" in refused.json()["detail"]
     assert "enable it" in refused.json()["detail"]
+
+
+def test_what_waits_while_another_task_is_tried_alone_is_told_so(world: World) -> None:
+    suspect = agents_died(world)
+    while world.agent.claim() is None:
+        pass
+    job = world.agent.start("premigrate", world.agent.made("other"))
+    world.agent.delivery.present(Present(site="london", node=NODE))
+    (first, *_) = world.told(job).causes
+    assert (first.cause.name, first.jobs) == ("queued", (suspect.pk,))
+    assert first.reason == (
+        f"a task of job {suspect.pk} is tried with nothing beside it, for the agents died 3 times while they ran this "
+        "task: it is begun again"
+    )
+
+
+def test_what_waits_for_slots_that_are_held_by_what_does_not_end_is_told_so(world: World) -> None:
+    agent = world.begin()
+    job = agent.start("premigrate", world.path)
+    Task.objects.filter(job=job).update(queue="custom")
+    held = "4 of 4 slots are held: dynamo.custom.hang of job 5"
+    presence = Present(site="london", node=NODE, blocked={"custom": held})
+    agent.delivery.present(presence)
+    (cause,) = world.told(job).causes
+    assert (cause.cause.name, cause.reason) == ("slots_held", f"{NODE}: {held}")
+    Task.objects.filter(job=job).update(queue="transfer")
+    assert world.told(job).causes[0].cause.name != "slots_held"

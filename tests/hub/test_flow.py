@@ -3,11 +3,12 @@ import pytest
 
 from argosy.core.config import LinkConfig
 from argosy.core.entry import Entry, Facts, Kind
+from argosy.core.errors import Corrupt
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.hub.jobs import offer
 from argosy.hub.jobs.files import JobFiles, task_files
-from argosy.hub.jobs.models import Job, Task
+from argosy.hub.jobs.models import Job, Result, Task
 from argosy.hub.jobs.services import cancel
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.services import reconcile
@@ -254,8 +255,25 @@ def test_what_a_cancelled_task_reports_is_kept_and_not_counted(agent):
     for _ in range(2):
         agent.delivery.report(report(running, [processed(running, entry) for entry in running.entries]))
     assert counts(job) == {"files": 1, "cancelledfiles": 1}
-    states = sorted(note.state for note in task_files(Task.objects.get(), state=None, kind=None, site=None))
-    assert states == ["cancelled", "processed"]
+    assert Result.objects.filter(late=True, state="processed", count=1).count() == 1
+
+
+def test_each_file_of_a_task_that_was_cancelled_while_it_ran_is_listed_once_and_says_what_was_done(agent):
+    job = start("premigrate", *(f"/srv/london/projects/{name}" for name in "abc"), discovery=None)
+    agent.do(agent.claim())
+    running = agent.claim()
+    cancel(job.pk)
+    lost = Outcome.of_error(running.entries[1], Corrupt("it is damaged"))
+    for _ in range(2):
+        agent.delivery.report(report(running, [processed(running, running.entries[0]), lost]))
+    task = Task.objects.get(taskid=running.task)
+    while_it_ran = "the job was cancelled while this ran"
+    for notes in (task_files(task, state=None, kind=None, site=None), list(JobFiles(job, None))):
+        assert [(note.state, note.outcome.reason) for note in notes] == [
+            ("cancelled", f"{while_it_ran}: it was done"),
+            ("cancelled", f"{while_it_ran}: it failed: it is damaged"),
+            ("cancelled", f"{while_it_ran}: it may have been done"),
+        ]
 
 
 def test_later_links_are_offered_first_so_that_files_arrive_while_the_walk_goes_on(agent, monkeypatch):

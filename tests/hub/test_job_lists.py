@@ -157,6 +157,13 @@ def test_tasks_are_asked_for_in_each_documented_state_and_in_no_other(api):
     assert document["errors"]["state"] == {"0": ['"REVOKED" is not a valid choice.']}
 
 
+def test_jobs_are_asked_for_in_every_state_that_is_counted(api, agent):
+    start("premigrate", f"{TREE}/a", discovery=None)
+    for state, number in api.get("/api/jobs/stats/").json()["state"].items():
+        assert api.get(f"/api/jobs/?state={state}").json()["count"] == number
+    check_problem(api.get("/api/jobs/?state=REVOKED"), 400)
+
+
 @pytest.mark.feature("HUB-JOB-042")
 def test_a_task_that_broke_tells_the_kind_of_error_and_a_message(api, agent):
     start("premigrate", f"{TREE}/a", discovery=None)

@@ -169,11 +169,10 @@ def test_a_schedule_that_is_none_is_refused_by_its_name():
 
 @pytest.mark.feature("HUB-CONF-009", "HUB-CONF-010")
 def test_global_settings_are_read_and_changed(api, anonymous):
-    assert api.get("/api/configurations/").json() == {"jobs_ttl": 90, "task_invalidation_timeout": 360}
-    assert api.patch("/api/configurations/", {"task_invalidation_timeout": 10}).json() == {
-        "jobs_ttl": 90,
-        "task_invalidation_timeout": 10,
-    }
+    settled = {"jobs_ttl": 90, "task_invalidation_timeout": 360, "snapshot_create_delete_retry_timeout": 1000}
+    assert api.get("/api/configurations/").json() == settled
+    changed = api.patch("/api/configurations/", {"task_invalidation_timeout": 10}).json()
+    assert changed == settled | {"task_invalidation_timeout": 10}
     for wrong in ({"jobs_ttl": 0}, {"jobs_ttl": "x"}, {"jobs_ttl": None}, {"jobs_til": 5}):
         check_problem(api.patch("/api/configurations/", wrong), 400)
     check_problem(anonymous.get("/api/configurations/"), 401)

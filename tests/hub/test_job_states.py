@@ -91,6 +91,15 @@ def test_the_hub_makes_every_change_of_the_tables_and_no_other(agent):
     agent.clock.forward(60 * Configuration.current().task_invalidation_timeout)
     housekeep(agent)  # and nobody took it up again
     watch.look()
+    for act in (processed, failed):
+        given()
+        step()
+        order = agent.claim()
+        agent.clock.forward(61)
+        agent.delivery.sweep()
+        watch.look()
+        agent.delivery.report(report(order, [act(order, entry) for entry in order.entries]))  # it had been done
+        watch.look()
     assert watch.seen == {Job: changes(JOB_NEXT), Task: changes(TASK_NEXT)}
 
 

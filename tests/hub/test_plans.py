@@ -380,10 +380,33 @@ def test_work_is_added_to_a_plan_only_as_a_plan(agent: RealAgent, api) -> None:
     assert api.post("/api/file/workflow/", body | {"job": plan, "dry_run": True}).status_code == 201
 
 
+def test_a_plan_to_which_work_at_another_site_was_added_is_applied(agent: RealAgent, api) -> None:
+    first, second = agent.made("first"), agent.made("second")
+    body = {"site": "london", "discovery": None, "dry_run": True}
+    asked = body | {"workflow": "premigrate", "paths": [str(first)]}
+    plan = api.post("/api/file/workflow/", asked).json()["job"]
+    more = body | {"workflow": "send", "paths": [str(second)], "fields": SEND, "job": plan}
+    assert api.post("/api/file/workflow/", more).status_code == 201
+    agent.run()
+    assert api.post(f"/api/jobs/{plan}/apply/").status_code == 201
+    agent.run()
+    assert (agent.projects("dublin") / "second").exists()
+
+
+def test_nothing_is_added_to_a_plan_whose_sites_settled_something_else_since(agent: RealAgent, api) -> None:
+    body = {"workflow": "premigrate", "site": "london", "paths": [str(agent.made("file"))], "dry_run": True}
+    plan = api.post("/api/file/workflow/", body).json()["job"]
+    Site.objects.filter(name="london").update(min_stub_size=12345)
+    refused = api.post("/api/file/workflow/", body | {"job": plan})
+    assert (refused.status_code, "have changed since plan" in refused.json()["detail"]) == (409, True)
+
+
 def test_a_discovery_that_does_the_work_itself_cannot_be_planned(agent: RealAgent, api) -> None:
-    body = {"workflow": "rebuild", "site": "london", "paths": [str(agent.projects())], "dry_run": True}
-    refused = api.post("/api/file/workflow/", body)
-    assert (refused.status_code, "dry_run" in refused.json()["detail"]) == (400, True)
+    plain = {"workflow": "premigrate", "site": "london", "paths": [str(agent.projects())], "dry_run": True}
+    plan = api.post("/api/file/workflow/", plain).json()["job"]
+    for body in (plain | {"workflow": "rebuild"}, plain | {"discovery": "rebuild", "job": plan}):
+        refused = api.post("/api/file/workflow/", body)
+        assert (refused.status_code, "dry_run" in refused.json()["detail"]) == (400, True)
 
 
 def test_a_large_plan_is_applied_in_pieces(agent: RealAgent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,16 +5,20 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import transaction
 
+from argosy.agent import batch
 from argosy.agent.lease import Lease, now
 from argosy.agent.place import OrderSite
 from argosy.agent.runner import run
 from argosy.core.entry import Entry
+from argosy.core.errors import LeaseLost
 from argosy.core.order import Order
 from argosy.core.states import FileState
+from argosy.filesystems.posix import Posix
 from argosy.hub.jobs.files import JobFiles
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.models import Job, Submission
@@ -70,6 +74,12 @@ def again(agent: RealAgent) -> None:
         agent.clock.forward(120)
         agent.delivery.sweep()
         agent.run()
+
+
+def at_once(agent: RealAgent) -> None:
+    """Do what is left as an agent does that was started again."""
+    agent.delivery.adopt_orphans()
+    agent.run()
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -286,6 +296,71 @@ def test_what_somebody_changed_between_two_attempts_is_drift(agent: RealAgent) -
     again(agent)
     assert ended(job) == {"aborted": ["a"], "processed": ["b"]}
     assert files[0].read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize("killed", ["at the beginning", "half way"])
+@pytest.mark.parametrize("change", ["nothing", "edited", "new", "moved in", "replaced", "other mode"])
+def test_a_directory_goes_at_a_later_attempt_only_with_what_the_first_one_listed(
+    agent: RealAgent, workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch, killed: str, change: str
+) -> None:
+    top = agent.made("dir/a").parent
+    last, elsewhere = agent.made("dir/z", b"old"), agent.made("precious", b"precious")
+    delete = workflow({"name": "dynamo.tasks.delete_paths_from_gpfs", "recursive": True}, discovery=None)
+    job, _ = apply(planned(agent, delete, top).pk, owner=None)
+    left = iter([True] if killed == "half way" else [])
+    remove = Posix.remove
+
+    def removes_some(tree: Posix, path: bytes, seen: Entry, **how: Any) -> str:
+        if not next(left, False):
+            raise LeaseLost("killed here")
+        return remove(tree, path, seen, **how)
+
+    with monkeypatch.context() as until_killed:
+        until_killed.setattr(Posix, "remove", removes_some)
+        with pytest.raises(LeaseLost):
+            untold(agent)
+    remaining = {"a": "z", "z": "a"}[next(iter({"a", "z"} - set(os.listdir(top))), "a")]
+    changed = top / remaining
+    {
+        "nothing": lambda: None,
+        "edited": lambda: changed.write_bytes(b"a week of work"),
+        "new": lambda: (top / "new").write_bytes(b"new"),
+        "moved in": lambda: elsewhere.rename(top / "precious"),
+        "replaced": lambda: (changed.unlink(), changed.write_bytes(last.read_bytes() if last.exists() else b"x")),
+        "other mode": lambda: changed.chmod(0o600),
+    }[change]()
+    at_once(agent)
+    if change == "nothing":
+        assert ended(job) == {"processed": ["dir"]}
+        assert not top.exists()
+    else:
+        assert reasons(job) == {"what it holds has changed since it was planned"}
+        assert changed.exists()
+
+
+@pytest.mark.parametrize("change", ["nothing", "moved in"])
+def test_a_directory_is_moved_at_a_later_attempt_only_with_what_the_first_one_listed(
+    agent: RealAgent, workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    top, elsewhere = agent.made("dir/a").parent, agent.made("precious", b"precious")
+    given = [Entry(path=bytes(top.with_name("new")), source=bytes(top))]
+    job, _ = apply(planned_of(agent, workflow(MOVE, discovery=None), given).pk, owner=None)
+
+    def dies(*_: object) -> None:
+        raise LeaseLost("killed here")
+
+    with monkeypatch.context() as until_killed:
+        until_killed.setattr(batch, "_do", dies)
+        with pytest.raises(LeaseLost):
+            untold(agent)
+    if change == "moved in":
+        elsewhere.rename(top / "precious")
+    at_once(agent)
+    if change == "nothing":
+        assert ended(job) == {"processed": ["new"]}
+    else:
+        assert reasons(job) == {"what it holds has changed since it was planned"}
+        assert sorted(os.listdir(top)) == ["a", "precious"]
 
 
 def test_what_appears_at_the_other_site_between_two_attempts_is_drift(agent: RealAgent) -> None:

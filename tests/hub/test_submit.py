@@ -193,7 +193,7 @@ def test_an_option_that_a_step_does_not_have_is_refused():
     refused("dynamo.tasks.stat_paths has no option 'speed'", start, "mine")
 
 
-@pytest.mark.parametrize("discovery", ["snapdiff", "bidirectional_snapdiff", "", "Recursive"])
+@pytest.mark.parametrize("discovery", ["bidirectional_snapdiff", "", "Recursive"])
 def test_a_discovery_that_is_not_there_is_refused(discovery):
     refused("unknown discovery", start, "premigrate", discovery=discovery)
 

@@ -2,11 +2,14 @@
 
 import pytest
 
-from argosy.core.errors import Invalid
+from argosy.core.errors import Denied, Invalid
+from argosy.core.outcome import Outcome
 from argosy.discoveries.base import DISCOVERIES, discovery_of, task_of
+from argosy.hub.jobs.resubmission import resubmit
+from argosy.hub.jobs.services import cancel
 from argosy.hub.workflows.models import Workflow
 from argosy.steps.base import STEPS
-from tests.hub.fake import file, start
+from tests.hub.fake import file, report, start, told
 from tests.hub.test_api import check_problem
 from tests.installed import harbour, install
 
@@ -21,6 +24,7 @@ def rooms(monkeypatch):
     for room in (STEPS, DISCOVERIES):
         room.names()  # so that nothing of ours is forgotten: what is imported is not imported again
         monkeypatch.setattr(room, "_known", dict(room._known))
+        monkeypatch.setattr(room._others, "_loads", {})
 
 
 @pytest.fixture
@@ -78,6 +82,37 @@ def test_an_order_names_it_and_a_discovery_of_theirs_begins_a_job(api, installed
     assert (agent.orders[-1].step, agent.orders[-1].options) == (STAMP, {"words": ["a", "b"]})
 
 
+def test_what_others_brought_waits_for_slots_of_its_own(api, installed, agent):
+    sent = definition({"name": STAMP, "words": []}, discovery="manifest")
+    assert api.post("/api/workflows/", sent).status_code == 201
+    start("stamped")
+    assert agent.rung.popleft()[3] == "custom"
+    start("stamped", discovery="recursive")
+    assert agent.rung[0][3] == "discovery"
+    agent.tree = [file("/srv/london/projects/a")]
+    agent.do(agent.claim())
+    assert agent.rung.popleft()[3] == "custom"
+
+
+def test_what_a_discovery_of_theirs_was_given_is_no_file_of_a_job_that_is_cancelled(api, installed, agent):
+    sent = definition({"name": STAMP, "words": []}, discovery="manifest")
+    assert api.post("/api/workflows/", sent).status_code == 201
+    job = cancel(start("stamped").pk)
+    assert (job.numfiles, job.numcancelledfiles) == (0, 0)
+
+
+def test_what_a_discovery_of_theirs_could_not_look_at_is_looked_for_again(api, installed, agent):
+    sent = definition({"name": STAMP, "words": []}, discovery="manifest")
+    assert api.post("/api/workflows/", sent).status_code == 201
+    job = start("stamped")
+    order = agent.claim()
+    bad = Outcome.of_error(file("/srv/london/projects/bad"), Denied("no"))
+    assert agent.delivery.batch(told(order, 0, failed=[bad]))
+    agent.delivery.report(report(order))
+    again = resubmit(job.pk, owner=None, only_failed=True)
+    assert (again.discovery, agent.rung[-1][3]) == ("manifest", "custom")
+
+
 WHO = {"name": "who", "label": "Who", "type": "string"}
 
 
@@ -131,6 +166,36 @@ def test_one_that_keeps_no_contract_is_refused_with_the_reason_and_harms_no_othe
     assert f"dynamo.custom.{name}" not in STEPS.names()
     document = check_problem(api.post("/api/workflows/", definition({"name": f"dynamo.custom.{name}"})), 400)
     assert list(document["errors"]) == ["filter_rules[0].action[0].name"]
+
+
+@pytest.mark.parametrize("breaks", ["KeyError('post')", "SystemExit(9)", "Unavailable('not now')"])
+def test_one_that_breaks_on_its_options_is_refused_at_its_place(api, tmp_path, monkeypatch, rooms, breaks):
+    name = f"post_{breaks.partition('(')[0].lower()}"
+    source = f"""
+        from dataclasses import dataclass
+        from argosy.core.errors import Unavailable
+
+        @dataclass
+        class S:
+            n: int = 1
+
+            def __post_init__(self):
+                if self.n:
+                    raise {breaks}
+
+            def apply(self, entry, site): ...
+    """
+    points = {"argosy.steps": {name: f"{name}:S"}}
+    monkeypatch.syspath_prepend(install(tmp_path, name.replace("_", "-"), {name: source}, points))
+    wrong = definition({"name": f"dynamo.custom.{name}"})
+    document = check_problem(api.post("/api/workflows/", wrong), 400)
+    assert list(document["errors"]) == ["filter_rules[0].action[0]"]
+    field = {"name": "n", "label": "N", "type": "int"}
+    late = definition({"name": f"dynamo.custom.{name}", "n": "*n"}, fields=[field])
+    assert api.post("/api/workflows/", late).status_code == 201
+    with pytest.raises(Invalid, match=f"step dynamo.custom.{name}: "):
+        start("stamped", fields={"n": 7})
+    Workflow.objects.filter(installed__isnull=True).delete()
 
 
 def test_one_that_is_gone_is_named_when_its_workflow_is_run(api, installed, tmp_path):

@@ -1,7 +1,10 @@
 """Definitions through the API: made, changed, removed; what cannot run is refused, naming its place in the JSON."""
 
+import re
+
 import pytest
 
+from argosy.hub.jobs.models import Submission
 from argosy.hub.workflows.models import Workflow
 from tests.hub.fake import file, fresh, start
 from tests.hub.test_api import check_problem
@@ -325,7 +328,6 @@ def test_a_field_declared_twice_is_refused(api):
         ("stub_size", field("bool"), "can be True: Expected `int`"),
         ("stub_size", field("int", default=-1), "can be -1: Expected `int` >= 0"),
         ("lock_level", field("choices", choices=[{"label": "A", "value": "full"}]), "can be 'full'"),
-        ("hydrate", field("bool", default=None), "can be None"),
         ("endpoint", field("list"), "of type list"),
     ],
 )
@@ -354,6 +356,25 @@ def test_a_discovery_and_its_options_are_checked(api, name, options, place, said
     found = wrong(api, definition(discovery=name, discovery_options=options))
     assert list(found) == [place]
     assert said in found[place]
+
+
+def test_of_a_discovery_that_there_is_not_those_are_named_that_a_workflow_may_have(api):
+    said = wrong(api, definition(discovery="snapdif"))["discovery"]
+    assert "recursive, " in said
+    assert not {"objects", "references"} & set(re.split(r"[^a-z]+", said))
+
+
+def test_a_number_that_a_form_wrote_is_one_as_a_default_too(api):
+    stub = {"name": "dynamo.tasks.migrate", "stub_size": "*f"}
+    assert api.post("/api/workflows/", definition(rule(stub), fields=[field("int", default="7")])).status_code == 201
+    Workflow.objects.get(name="mine").delete()
+    found = wrong(api, definition(rule(stub), fields=[field("int", default="-1")]))
+    assert "can be -1: Expected `int` >= 0" in found["filter_rules[0].action[0].stub_size"]
+
+
+@pytest.mark.parametrize("state", ["ALL", "Default", " all"])
+def test_a_state_that_only_looks_like_all_or_default_is_refused(api, state):
+    assert "write 'all'" in wrong(api, definition(rule(state=state)))["filter_rules[0].state"].replace("default", "all")
 
 
 @pytest.mark.feature("HUB-WF-015")
@@ -473,3 +494,21 @@ def test_steps_and_discoveries_are_listed_with_their_options(api):
     found = {one["name"]: one["options"] for one in api.get("/api/discoveries/").json()["results"]}
     assert found["recursive"]["properties"]["skip_missing"]["type"] == "boolean"
     assert "objects" not in found
+
+
+def test_an_option_of_a_field_that_may_be_null_is_not_set_where_it_is(api):
+    fields = [field("bool", "b", default=None), field("int", "n", default=None)]
+    migrate = {"name": "dynamo.tasks.migrate", "premigrate": "*b", "stub_size": "*n"}
+    made = api.post("/api/workflows/", definition(rule(migrate), fields=fields))
+    assert made.status_code == 201, made.json()
+    for values, expected in (({}, {}), ({"b": True}, {"premigrate": True}), ({"n": 5}, {"stub_size": 5})):
+        job = start("mine", fields=values)
+        (asked,) = Submission.objects.filter(job=job)
+        assert asked.rules[0]["chain"][0]["options"] == expected
+
+
+def test_a_field_that_may_be_null_is_not_for_an_option_that_must_be_given(api):
+    made = definition(
+        rule({"name": "dynamo.tasks.create_snapshot", "snapshot": "*s"}), fields=[field(name="s", default=None)]
+    )
+    assert "None" in wrong(api, made)["filter_rules[0].action[0].snapshot"]

@@ -435,7 +435,7 @@ def test_wrong_bytes_never_become_the_file(london: Side, wrong: list[bytes], ski
     before = file.stat()
     fetching(london, wrong)
     (outcome,) = recall(london, file, skip_hash=skip_hash)
-    assert (outcome.state, outcome.error) == (FileState.FAILED, "corrupt")
+    assert (outcome.state, outcome.error) == (FileState.FAILED, "only_copy_damaged")
     assert state(london, file) is State.STUB
     assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
     assert data(file) <= 4096
@@ -903,7 +903,7 @@ def test_a_recall_that_breaks_off_beside_a_reader_frees_its_blocks(side: Side) -
     file = stub(side, "f", content, stub_size=10_000)
     fetching(side, [content[: 8 * MiB + 500_000], b"something else"])
     with shared(file) as reader:
-        assert failure(recall(side, file)) == (FileState.FAILED, "corrupt")
+        assert failure(recall(side, file)) == (FileState.FAILED, "only_copy_damaged")
         assert (state(side, file), data(file) < 32_768) == (State.STUB, True)
         use(side, PosixStore(path=str(side.store)))
         good(recall(side, file))

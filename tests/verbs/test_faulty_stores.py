@@ -167,8 +167,8 @@ def test_a_recall_that_goes_wrong_leaves_the_stub(world: World, fault: str, agai
         assert (state, error) == ("processed", "")
         assert_state(world.file, StubState.PREMIGRATED, CONTENT, mtime_ns=OLD)
         return
-    assert (state, error) in {("retry", "store_down"), ("failed", "corrupt"), ("failed", "object_gone")}
-    assert error == {"forge": "corrupt", "404": "object_gone"}.get(fault, "store_down")
+    assert (state, error) in {("retry", "store_down"), ("failed", "only_copy_damaged"), ("failed", "object_gone")}
+    assert error == {"forge": "only_copy_damaged", "404": "object_gone"}.get(fault, "store_down")
     assert_state(world.file, StubState.STUB, CONTENT, mtime_ns=OLD)
     assert world.keys() == [world.key]
     assert ended(world.recall()) == ("processed", "")

@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, wait
-from typing import TypeVar, cast
+from dataclasses import replace
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -12,16 +13,20 @@ from argosy.agent.drift import Drift
 from argosy.agent.looking import Looking
 from argosy.agent.place import OrderSite
 from argosy.agent.plans import foreseen
+from argosy.agent.reached import Silent
 from argosy.core import wire
 from argosy.core.entry import Entry
-from argosy.core.errors import ArgosyError, Changed, LeaseLost, Unavailable
+from argosy.core.errors import ArgosyError, Changed, Invalid, LeaseLost, Unavailable
+from argosy.core.faults import Occupied
 from argosy.core.options import parse
 from argosy.core.order import Order
+from argosy.core.others import words_of
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
+from argosy.core.states import FileState
 from argosy.core.turns import taken
 from argosy.hsm.file.local import present
-from argosy.steps.base import CUSTOM, HUBS, Batched, Settling, Step, Work, step_named
+from argosy.steps.base import HUBS, Batched, Settling, Step, Work, is_of_others, step_named
 from argosy.steps.move_paths_on_gpfs import Moving
 
 log = structlog.get_logger()
@@ -31,25 +36,39 @@ SMALL = 1 << 20
 """Bytes up to which the work on a file is mostly Python's, and takes a turn."""
 HANDS = 16
 """Threads of a site that one task keeps busy at once; a site with more of them serves several tasks."""
+MOST_SAID = 1 << 20
+"""Bytes that a step or discovery of another distribution may add to what is known of an entry."""
 
 
-def apply(order: Order, site: OrderSite, pool: Executor) -> list[Outcome]:
+Passing = Unavailable | Occupied
+"""What keeps an entry from being dealt with for a while: a place that does not answer, or another task of ours."""
+
+
+class Applied(NamedTuple):
+    """What became of entries, and what kept the others from being dealt with."""
+
+    outcomes: list[Outcome]
+    kept: list[tuple[Entry, Passing]]
+
+
+def apply(order: Order, site: OrderSite, pool: Executor) -> Applied:
     """Take the order's entries through its step, and return what became of each.
 
     Raises:
         LeaseLost: the task is no longer ours.
-        Unavailable: the place does not answer; other entries may have been dealt with.
+        Unavailable: a place does not answer that all of them need.
         Invalid: there is no such step, or it has no such options.
     """
+    site = replace(site, silent=Silent())
     named = HUBS.get(order.step) if order.own else step_named(order.step)
     step: Step | Batched = parse(named, order.options, noun=f"step {order.step}")
-    others = CUSTOM in repr((order.step, order.options))  # an option can name a step, too
-    slots = [_Slot(entry, others=others) for entry in order.entries]
+    others = is_of_others(order.step, order.options)
+    slots = [_Slot(entry, site, others=others, dry_run=order.dry_run) for entry in order.entries]
     try:
         if order.dry_run:
             looking = Looking(site)
             _each(pool, slots, lambda slot: slot.take(foreseen(step, slot.entry, looking)))
-            _keep_names(step, slots, site, pool)
+            _keep_names(step, slots, pool)
         elif order.entries and order.entries[0].facts.expected is not None:
             _do_as_planned(step, slots, site, pool)
         else:
@@ -57,15 +76,16 @@ def apply(order: Order, site: OrderSite, pool: Executor) -> list[Outcome]:
     finally:
         for slot in slots:
             slot.close()
-    return [slot.ended() for slot in slots]
+    kept = [(slot.entry, slot.kept) for slot in slots if slot.kept is not None]
+    return Applied([slot.ended() for slot in slots if slot.kept is None], kept)
 
 
 def _do_as_planned(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: Executor) -> None:
     """Do what a plan said, to what is as it was seen: all of it is looked at before any of it is touched."""
     drift = Drift(slots[0].entry, step, site)
     _each(pool, slots, lambda slot: slot.expect(drift))
-    _keep_names(step, slots, site, pool)
-    drift.begin([slot.entry for slot in slots if slot.outcome is None])
+    _keep_names(step, slots, pool)
+    drift.begin([slot.entry for slot in slots if slot.is_open])
     try:
         _do(step, slots, site, pool)
     finally:
@@ -73,27 +93,27 @@ def _do_as_planned(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSi
 
 
 def _do(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: Executor) -> None:
-    left = [slot for slot in slots if slot.outcome is None]
+    left = [slot for slot in slots if slot.is_open]
     if not isinstance(step, Batched):
         _each(pool, left, lambda slot: slot.take(step.apply(slot.entry, site)))
         return
     _each(pool, left, lambda slot: slot.take(step.prepare(slot.entry, site)))
     _each(pool, [slot for slot in slots if slot.work], _Slot.sync)
-    _keep_names(step, slots, site, pool)
+    _keep_names(step, slots, pool)
     _each(pool, [slot for slot in slots if slot.work], _Slot.commit)
-    _keep_names(step, slots, site, pool)
+    _keep_names(step, slots, pool)
     _each(pool, [slot for slot in slots if slot.settling], _Slot.settle)
 
 
-def _keep_names(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: Executor) -> None:
+def _keep_names(step: Step | Batched, slots: Sequence["_Slot"], pool: Executor) -> None:
     """See to it that nothing takes the name of what was to leave it and does not: neither does that leave its own."""
     if not isinstance(step, Moving):
         return
-    seen: set[bytes] = set()
-    while staying := {slot.entry.source for slot in slots if slot.stays} - seen:
+    seen: set[bytes | None] = set()
+    while staying := {slot.entry.source: slot for slot in slots if slot.stays and slot.entry.source not in seen}:
         hindered = [slot for slot in slots if slot.may_go and slot.entry.path in staying]
         seen |= {slot.entry.path for slot in hindered}
-        _each(pool, hindered, lambda slot: slot.expect_free(site))
+        _each(pool, hindered, lambda slot: slot.expect_free(staying[slot.entry.path].kept))
         if not hindered:
             return
 
@@ -101,25 +121,35 @@ def _keep_names(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite,
 class _Slot:
     """One entry on its way through a batch: at most one of `work`, `settling` and `outcome` is set."""
 
-    def __init__(self, entry: Entry, *, others: bool = False) -> None:
+    def __init__(self, entry: Entry, site: OrderSite, *, others: bool = False, dry_run: bool = False) -> None:
         self.entry = entry
+        self.site = site
         self.others = others
         """Whether the step is of another distribution, which may say anything."""
+        self.dry_run = dry_run
         self.work: Work | None = None
         self.settling: Settling | None = None
         self.outcome: Outcome | None = None
+        self.kept: Passing | None = None
+        """What keeps the entry from being dealt with."""
         self.drift: Drift | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is to be done to the entry yet."""
+        return self.outcome is None and self.kept is None
 
     @property
     def stays(self) -> bool:
         """Whether the entry was to leave its source, and did not."""
-        return self.outcome is not None and not self.outcome.state.goes_on and self.entry.source != self.entry.path
+        ended_there = self.outcome is not None and not self.outcome.state.goes_on
+        return (ended_there or self.kept is not None) and self.entry.source != self.entry.path
 
     @property
     def may_go(self) -> bool:
         """Whether it may get another name yet; or, of one that was only planned, whether it would."""
         planned = self.outcome is not None and self.outcome.cost is not None and self.outcome.state.goes_on
-        return (self.outcome is None or planned) and self.entry.source != self.entry.path
+        return (self.is_open or planned) and self.entry.source != self.entry.path
 
     def expect(self, drift: Drift) -> None:
         """Go on with what is as its plan saw it.
@@ -129,15 +159,24 @@ class _Slot:
         """
         self.drift, self.entry = drift, drift.expect(self.entry)
 
-    def expect_free(self, site: OrderSite) -> None:
-        """Return where nothing has the name that the entry is to get.
+    def expect_free(self, kept: Passing | None) -> None:
+        """Return where nothing has the name that the entry is to get; `kept`: what keeps another from leaving it.
 
         Raises:
             Changed: something has.
+            Unavailable, Occupied: something has that may leave it yet.
         """
         path = self.entry.path
-        if present(site.tree(path), path) is not None:
+        if present(self.site.tree(path), path) is not None:
+            if kept is not None:
+                raise kept
             raise Changed(f"{display(path)}: has this name still: it was to get another, and could not")
+
+    def is_of_one(self, error: Passing) -> bool:
+        """Say whether what keeps this entry keeps it alone, or only those that need the same datastore or root."""
+        if isinstance(error, Occupied):
+            return True
+        return self.site.silent is not None and self.site.silent.is_of_one(error)
 
     def take(self, prepared: Work | Settling | Outcome) -> None:
         if isinstance(prepared, Outcome):
@@ -160,9 +199,18 @@ class _Slot:
         self.settling.settle()
         self._end(self.settling.outcome)
 
+    def keep(self, error: Passing) -> None:
+        """Leave the entry as it is: another attempt may deal with it."""
+        self.close()
+        self.outcome, self.kept = None, error
+
     def fail(self, error: ArgosyError) -> None:
         self.close()
-        self.outcome = Outcome.of_error(self.entry, error)
+        failed = Outcome.of_error(self.entry, error)
+        try:
+            self.outcome = readable(failed, Outcome) if self.others else failed
+        except ArgosyError as unreadable:  # an error of their own making
+            self.outcome = Outcome.of_error(self.entry, unreadable)
 
     def ended(self) -> Outcome:
         if self.outcome is None:  # of a step that hands out work where it was to do it
@@ -180,8 +228,8 @@ class _Slot:
                 held.close()
             except ArgosyError as error:
                 log.warning("not cleared away", path=self.entry.path, reason=error.message)
-            except Exception:  # of a step of others, whose fault must not hide how the entry ended
-                log.exception("not cleared away", path=self.entry.path)
+            except BaseException as error:  # noqa: BLE001 - of a step of others, whose fault must not hide how the entry ended
+                log.warning("not cleared away", path=self.entry.path, reason=words_of(error))
 
     def _end(self, outcome: Outcome) -> None:
         told = self._believed(outcome)
@@ -197,10 +245,18 @@ class _Slot:
             ArgosyError: it is not what the hub could read, or is of another entry.
         """
         if self.others or not isinstance(told, Outcome):
-            readable(told, Outcome)
+            told = readable(told, Outcome, beside=self.entry)
+            self._expect_ended(told)
         if told.entry.path != self.entry.path:
             raise ArgosyError(f"internal error: the step told of another entry, {display(told.entry.path)}")
         return told
+
+    def _expect_ended(self, told: Outcome) -> None:
+        """See to it that a step says of an entry only what is for steps to say."""
+        if told.state is FileState.CANCELLED:
+            raise ArgosyError("internal error: the step says cancelled, and only the hub cancels: raise an error")
+        if told.cost is not None and not self.dry_run:
+            raise ArgosyError("internal error: the step says what it would cost, and was to do it")
 
 
 def _settling(told: Settling) -> Settling:
@@ -215,8 +271,12 @@ def _settling(told: Settling) -> Settling:
 
 
 def _each(pool: Executor, slots: Sequence[_Slot], act: Callable[[_Slot], None]) -> None:
-    """Act on all slots in parallel; what is wrong with one entry becomes its outcome, a dead place ends the task."""
-    broken: list[ArgosyError] = []
+    """Act on all slots in parallel; what is wrong with one entry becomes its outcome, or keeps it from one.
+
+    Raises:
+        LeaseLost: the task is no longer ours.
+    """
+    broken: list[Passing | LeaseLost] = []
     rest = iter(slots)
     door = threading.Lock()
 
@@ -233,33 +293,52 @@ def _each(pool: Executor, slots: Sequence[_Slot], act: Callable[[_Slot], None]) 
     wait(hands)  # also when one of them broke: nothing is reported while another still works
     for hand in hands:
         hand.result()
-    if broken:
-        raise broken[0]
+    for error in broken:
+        if isinstance(error, LeaseLost):
+            raise error
+        for slot in rest:
+            slot.keep(error)
 
 
-def _guarded(slot: _Slot, act: Callable[[_Slot], None]) -> ArgosyError | None:
+def _guarded(slot: _Slot, act: Callable[[_Slot], None]) -> Passing | LeaseLost | None:
+    """Act on a slot; return what keeps all others from being acted on as well."""
     try:
         if slot.entry.size > SMALL:
             act(slot)
         else:
             with taken():
                 act(slot)
-    except (Unavailable, LeaseLost) as error:
+    except LeaseLost as error:
         return error
+    except (Unavailable, Occupied) as error:
+        slot.keep(error)
+        return None if slot.is_of_one(error) else error
     except ArgosyError as error:
         slot.fail(error)
-    except (Exception, SystemExit) as error:  # a fault in one entry must not take the others with it
+    except BaseException as error:  # a fault in one entry must not take the others with it
         log.exception("step failed", path=slot.entry.path)
-        slot.fail(ArgosyError(f"internal error: {type(error).__name__}: {error}"))
+        slot.fail(ArgosyError(f"internal error: {words_of(error)}"))
     return None
 
 
-def readable(told: T, kind: type[T]) -> T:
-    """Return what a step or discovery of another distribution said, if the hub will read it so.
+def readable(told: T, kind: type[T], *, beside: Entry | None = None) -> T:
+    """Return what a step or discovery of another distribution said, as the hub will read it.
+
+    `beside`: the entry that it was said of.
 
     Raises:
-        ArgosyError: it will not, or the values in it are of other types.
+        ArgosyError: the hub will not read it so, for the values in it are of other types or beyond what they can be;
+            or nobody could keep as much.
     """
-    if not isinstance(told, kind) or wire.load(wire.dump(told), kind) != told:
+    if not isinstance(told, kind):
         raise ArgosyError(f"internal error: {told!r:.100} was returned, which is no {kind.__name__}")
-    return told
+    said = wire.dump(told)
+    if len(said) > MOST_SAID + (len(wire.dump(beside)) if beside is not None else 0):
+        raise ArgosyError(f"internal error: {len(said)} bytes were returned, too much to say of one entry")
+    try:
+        read = wire.load(said, kind)
+    except Invalid as error:
+        raise ArgosyError(f"internal error: what was returned is {error.message}") from error
+    if read != told:
+        raise ArgosyError(f"internal error: {told!r:.100} was returned, which is no {kind.__name__}")
+    return read

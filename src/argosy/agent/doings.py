@@ -7,6 +7,7 @@ knows of a thing are hashes, since a plan may be of millions of entries; of a pl
 import sqlite3
 import threading
 import time
+from array import array
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -27,6 +28,13 @@ CREATE TABLE IF NOT EXISTS doing (
     left BLOB,
     PRIMARY KEY (application, thing, task)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (
+    application INTEGER NOT NULL,
+    thing BLOB NOT NULL,
+    task BLOB NOT NULL,
+    entries BLOB NOT NULL,
+    PRIMARY KEY (application, thing, task)
+);
 """
 
 
@@ -46,11 +54,13 @@ class Doings:
         self._db: sqlite3.Connection | None = None
         self._numbers: dict[bytes, int] = {}
 
-    def begin(self, application: bytes, task: str, things: Collection[bytes]) -> None:
-        """Note that a task is about to touch these."""
+    def begin(
+        self, application: bytes, task: str, things: Collection[bytes], held: Mapping[bytes, "array[int]"]
+    ) -> None:
+        """Note that a task is about to touch these. `held`: the entries of directories that go with all they hold."""
         with self._lock:
             try:
-                self._begin(application, task, things)
+                self._begin(application, task, things, held)
             except sqlite3.Error as error:
                 self._let_go(error)
 
@@ -71,6 +81,16 @@ class Doings:
                 self._let_go(error)
                 return {}
 
+    def held(self, application: bytes, task: str, thing: bytes) -> "array[int]":
+        """Return the entries of a directory as the task began to touch it the last time; none if it never did."""
+        with self._lock:
+            entries = array("Q")
+            try:
+                entries.frombytes(self._held(application, task, thing))
+            except sqlite3.Error as error:
+                self._let_go(error)
+            return entries
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -78,7 +98,9 @@ class Doings:
                 self._db.close()
             self._db = None
 
-    def _begin(self, application: bytes, task: str, things: Collection[bytes]) -> None:
+    def _begin(
+        self, application: bytes, task: str, things: Collection[bytes], held: Mapping[bytes, "array[int]"]
+    ) -> None:
         db = self._opened()
         with db:
             db.execute("BEGIN IMMEDIATE")
@@ -86,6 +108,12 @@ class Doings:
             db.execute("UPDATE application SET at = ? WHERE id = ?", (time.time(), number))
             rows = [(number, hashed(thing), hashed(task.encode())) for thing in things]
             db.executemany("INSERT OR REPLACE INTO doing (application, thing, task) VALUES (?, ?, ?)", rows)
+            listings = [
+                (number, hashed(thing), hashed(task.encode()), entries.tobytes()) for thing, entries in held.items()
+            ]
+            db.executemany(
+                "INSERT OR REPLACE INTO held (application, thing, task, entries) VALUES (?, ?, ?, ?)", listings
+            )
 
     def _number(self, db: sqlite3.Connection, application: bytes) -> int:
         if application not in self._numbers:
@@ -98,7 +126,8 @@ class Doings:
 
     def _forget_old(self, db: sqlite3.Connection) -> None:
         db.execute("DELETE FROM application WHERE at < ?", (time.time() - KEPT,))
-        db.execute("DELETE FROM doing WHERE application NOT IN (SELECT id FROM application)")
+        for table in ("doing", "held"):
+            db.execute(f"DELETE FROM {table} WHERE application NOT IN (SELECT id FROM application)")  # noqa: S608
         self._numbers.clear()
 
     def _end(self, application: bytes, task: str, left: Mapping[bytes, bytes]) -> None:
@@ -123,6 +152,16 @@ class Doings:
             if rows:
                 found[thing] = [Doing(task, left) for task, left in rows]
         return found
+
+    def _held(self, application: bytes, task: str, thing: bytes) -> bytes:
+        if self._db is None and not self._file.exists():
+            return b""
+        wanted = (
+            "SELECT entries FROM held WHERE thing = ? AND task = ? "
+            "AND application = (SELECT id FROM application WHERE name = ?)"
+        )
+        row = self._opened().execute(wanted, (hashed(thing), hashed(task.encode()), application)).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

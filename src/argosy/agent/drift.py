@@ -6,6 +6,7 @@ work from that of others.
 """
 
 import threading
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -66,6 +67,8 @@ class Drift:
         self._doings = site.place.doings
         self._door = threading.Lock()
         self._left: dict[bytes, bytes] = {}
+        self._held: dict[bytes, array[int]] = {}
+        """Of each directory that goes with all it holds: the entries of that."""
         self._names: dict[bytes, set[bytes]] = {}
         """Of each file that was left: the paths it was met at."""
 
@@ -90,12 +93,14 @@ class Drift:
     def begin(self, entries: list[Entry]) -> None:
         """Note that these are about to be touched."""
         things: set[bytes] = set()
-        for path in (path for entry in entries for path in _paths(entry, self._site)):
+        paths = [path for entry in entries for path in _paths(entry, self._site)]
+        for path in paths:
             things.add(_named(path))
             with suppress(ArgosyError):  # which the step will meet as well
                 now = seen_at(path, self._site)
                 things |= {*self._inode(now), *self._missing_above(now)}
-        self._doings.begin(self._application, self._site.task, things)
+        held = {_named(path): self._held[path] for path in paths if path in self._held}
+        self._doings.begin(self._application, self._site.task, things, held)
 
     def left(self, entry: Entry, outcome: Outcome) -> None:
         """Take note of how an entry was left; where it did not end well, somebody else may have been at it."""
@@ -123,11 +128,25 @@ class Drift:
         now = {seen.path: seen_at(seen.path, self._site) for seen in here}
         looked: _Looked | None = None
         for seen in here:
-            if (reason := _difference(seen, now[seen.path], self._site)) is None:
+            if (reason := self._difference(seen, now[seen.path])) is None:
                 continue
             looked = looked or _Looked(now, self._done(entry, now))
             if not (self._is_moved(entry, here, looked) or self._is_ours(entry, seen, looked)):
                 return Drifted(f"{display(seen.path)}: {reason} since it was planned: plan again")
+        return None
+
+    def _difference(self, seen: Seen, now: Seen) -> str | None:
+        """Return in what it is not as it was seen; None where it is."""
+        if seen.kind is None:
+            return None if now.kind is None else "appeared"
+        if now.kind is None:
+            return "is gone"
+        if _version(now) != _version(seen):
+            return "has changed"
+        if seen.holds:
+            entries = self._held[seen.path] = array("Q")
+            if held_by(seen.path, self._site.tree(seen.path), each=entries).digest != seen.holds:
+                return "what it holds has changed"
         return None
 
     def _done(self, entry: Entry, now: dict[bytes, Seen]) -> dict[bytes, list[Doing]]:
@@ -163,13 +182,18 @@ class Drift:
         if (now.kind, now.inode) != (seen.kind, seen.inode):
             return self._is_put_there(entry, seen, now, self._doings_at(now, looked))
         if _version(now) == _version(seen):  # it is a directory, and what it holds is another
-            return any(doing.task == hashed(self._site.task.encode()) for doing in at_path)
+            return self._held_before(seen.path)
         doings = [*at_path, *(doing for thing in self._inode(now) for doing in looked.doings.get(thing, ()))]
         if _is_left_so(doings, _version(now), or_unseen=False):
             return True
         unseen = any(doing.left is None for doing in doings)
         same = (now.size, now.mtime_ns) == (seen.size, seen.mtime_ns)
         return unseen and (same or self._is_as_wanted(entry))
+
+    def _held_before(self, path: bytes) -> bool:
+        """Say whether an attempt at this very task met all that the directory holds: it may have taken the rest."""
+        before = self._doings.held(self._application, self._site.task, _named(path))
+        return bool(before) and set(before).issuperset(self._held[path])
 
     def _is_put_there(self, entry: Entry, seen: Seen, now: Seen, doings: list[Doing]) -> bool:
         """Say whether the application put there what is at the path, and the entry is not what was there before."""
@@ -201,19 +225,6 @@ class Drift:
             if seen_at(path, self._site).kind is not None:
                 return
             yield _named(path)
-
-
-def _difference(seen: Seen, now: Seen, site: Site) -> str | None:
-    """Return in what it is not as it was seen; None where it is."""
-    if seen.kind is None:
-        return None if now.kind is None else "appeared"
-    if now.kind is None:
-        return "is gone"
-    if _version(now) != _version(seen):
-        return "has changed"
-    if seen.holds and held_by(seen.path, site.tree(seen.path)).digest != seen.holds:
-        return "what it holds has changed"
-    return None
 
 
 def _is_left_so(doings: Sequence[Doing], version: bytes, *, or_unseen: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from argosy.core.fileset import Registered
 from argosy.core.order import Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 
@@ -30,9 +31,12 @@ class Hub(Protocol):
     def present(self, told: Present) -> tuple[str, ...]:
         """Record that a node serves a site, and which of its roots it does not; return roots that it is to forget."""
 
+    def filesets(self, site: str) -> tuple[Registered, ...]:
+        """Return the filesets of the site as the hub has them; that one is to be adopted it says once."""
+
 
 class Bell(Protocol):
     """How the hub wakes a site: a hint that a task may be claimed. Losing one costs time, never work."""
 
     def ring(self, site: str, task: str, attempt: int, queue: str) -> None:
-        """Tell the site; `queue` is `discovery` or `transfer`. Never blocks, never raises."""
+        """Tell the site; `queue` is `discovery`, `transfer` or `custom`. Never blocks, never raises."""

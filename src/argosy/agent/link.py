@@ -16,6 +16,7 @@ import structlog
 from argosy.core import errors, faults, wire
 from argosy.core.errors import ArgosyError
 from argosy.core.faults import HubAway
+from argosy.core.fileset import Registered
 from argosy.core.order import WIRE_VERSION, Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 
@@ -132,6 +133,10 @@ class LocalHub:
     def present(self, told: Present) -> tuple[str, ...]:
         """Record that a node serves a site; return roots that it is to forget."""
         return wire.load(self._call("present", told), tuple[str, ...])
+
+    def filesets(self, site: str) -> tuple[Registered, ...]:
+        """Return the filesets of the site as the hub has them."""
+        return wire.load(self._call("filesets", site), tuple[Registered, ...])
 
     def listen(self, ring: Ring) -> None:
         """From now on pass the hub's bells to `ring`, through every absence of the hub, until `close`."""

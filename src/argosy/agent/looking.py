@@ -8,6 +8,7 @@ from typing import Any, Final, Self, cast
 from argosy.agent.place import OrderSite
 from argosy.core.entry import Stored
 from argosy.core.errors import ArgosyError, Unsupported
+from argosy.core.fileset import Fileset
 from argosy.core.foreseen import Foretold, Leaves
 from argosy.core.order import Link, Policy, StoreAccess
 from argosy.core.pointer import Binding
@@ -29,6 +30,7 @@ _OF_A_TREE: Final = frozenset(
         "kept",
         "freed_by",
         "free",
+        "refuse_mounted",
         "refuse_protected",
     }
 )
@@ -140,6 +142,15 @@ class Looking:
 
     def _looked_at(self, tree: Filesystem) -> Filesystem:
         return cast("Filesystem", _Tree(tree, _OF_A_TREE, file=self._file))
+
+    @property
+    def filesets(self) -> Sequence[Fileset]:
+        """Return the filesets that are what they were registered for."""
+        return self._site.filesets
+
+    def fileset(self, path: bytes) -> Fileset:
+        """Return the fileset whose top is the path."""
+        return self._site.fileset(path)
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
         """Return the sitelink with the longest site path."""

@@ -12,8 +12,10 @@ from pathlib import Path
 import structlog
 
 from argosy.agent.doings import Doings
+from argosy.agent.filesets import Filesets
 from argosy.agent.index import Index
 from argosy.agent.lease import Lease
+from argosy.agent.reached import Silent, reached
 from argosy.agent.roots import Roots
 from argosy.agent.shelves import Shelves
 from argosy.core import wire
@@ -21,6 +23,7 @@ from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
 from argosy.core.errors import ArgosyError, Denied
 from argosy.core.faults import NoSitelink, OutsideRoots, RootUnserved, Undeclared
+from argosy.core.fileset import Fileset
 from argosy.core.options import parse
 from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.paths import absolute, below, display
@@ -54,6 +57,7 @@ class Place:
         self._swept: set[str] = set()
         """Trees that were swept since this agent began: what it has in staging is its own."""
         self._opening = threading.Lock()
+        self.filesets = Filesets(config.name, directory / "filesets", config.filesets, self._tree_at)
         self.unserved = {tree.root: "it was not looked at yet" for tree in self.trees}
         """Why a root is not served."""
         self._shelves = frozenset(shelves)
@@ -72,6 +76,7 @@ class Place:
             with self._opening:
                 if not self._is_served(tree.root):
                     self._open(tree)
+        self.filesets.look()
 
     def _is_served(self, root: bytes) -> bool:
         if root not in self._served:
@@ -116,13 +121,34 @@ class Place:
         """
         for tree in self.trees:
             if below(path, tree.root):
-                return self._served_at(tree.root)
+                if not self._serves(tree.root):
+                    self.start()
+                return self._served_now(tree.root)
         roots = ", ".join(display(tree.root) for tree in self.trees)
         raise OutsideRoots(f"{display(path)} is outside the roots of site {self.name}: {roots}")
 
-    def _served_at(self, root: bytes) -> Posix:
-        if root not in self._served or not self._served[root][0].is_there():
-            self.start()
+    def fileset(self, path: bytes) -> Fileset:
+        """Return the fileset whose top is the path, looked at just now.
+
+        Raises:
+            Invalid: there is none.
+            Denied: the path is outside the roots.
+            Unavailable: its root is not served now, or what lies there is not known to be the fileset.
+        """
+        self.tree(path)
+        return self.filesets.at(path)
+
+    def _tree_at(self, path: bytes) -> Posix:
+        """Return the tree that holds the path, as it is served; roots are not looked at for it."""
+        root = next((tree.root for tree in self.trees if below(path, tree.root)), None)
+        if root is None:
+            raise OutsideRoots(f"{display(path)} is outside the roots of site {self.name}: add its root")
+        return self._served_now(root)
+
+    def _serves(self, root: bytes) -> bool:
+        return root in self._served and self._served[root][0].is_there()
+
+    def _served_now(self, root: bytes) -> Posix:
         if (reason := self.unserved.get(root)) is not None:
             raise RootUnserved(f"root {display(root)} of site {self.name} is not served: {reason}")
         return self._served[root][0]
@@ -258,6 +284,8 @@ class OrderSite:
     begun_ns: int = 0
     own: bool = False
     """Whether the hub began the work for itself."""
+    silent: Silent | None = None
+    """Datastores that are asked nothing more, for they did not answer; None: every question is asked."""
 
     @classmethod
     def of(cls, place: Place, order: Order, lease: Lease) -> "OrderSite":
@@ -284,6 +312,15 @@ class OrderSite:
     def trees(self) -> Sequence[Filesystem]:
         """Return all trees of the site."""
         return self.place.every_tree()
+
+    @property
+    def filesets(self) -> Sequence[Fileset]:
+        """Return the filesets that are what they were registered for."""
+        return self.place.filesets.known()
+
+    def fileset(self, path: bytes) -> Fileset:
+        """Return the fileset whose top is the path."""
+        return self.place.fileset(absolute(path))
 
     def link(self, path: bytes, datastore: str | None = None) -> Link:
         """Return the sitelink with the longest site path."""
@@ -312,7 +349,10 @@ class OrderSite:
 
     def store(self, datastore: str) -> Store:
         """Return the linked datastore."""
-        return self.place.store(self.access(datastore))
+        if self.silent is None:
+            return self.place.store(self.access(datastore))
+        with self.silent.asking(datastore):
+            return reached(self.place.store(self.access(datastore)), datastore, self.silent)
 
     def intend(self, uuid: bytes, key: str) -> None:
         """Note an object about to be written."""

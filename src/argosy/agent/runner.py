@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from argosy.agent.batch import apply, readable
+from argosy.agent.batch import Applied, apply, readable
 from argosy.agent.hub import Hub
 from argosy.agent.looking import Looking
 from argosy.agent.place import OrderSite
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, LeaseLost, Refused, Unavailable
+from argosy.core.faults import Occupied
 from argosy.core.options import parse
 from argosy.core.order import Order
+from argosy.core.others import words_of
 from argosy.core.outcome import Outcome
 from argosy.core.paths import sayable
 from argosy.core.report import Batch, Report
@@ -36,24 +38,46 @@ def run(order: Order, site: OrderSite, hub: Hub, entries_pool: Executor) -> Repo
     """
     began, kind = time.monotonic(), discovery_of(order.step)
     try:
-        outcomes = apply(order, site, entries_pool) if kind is None else _discover(kind, order, site, hub)
+        if kind is None:
+            report = _applied(order, apply(order, site, entries_pool))
+        else:
+            report = _report(order, outcomes=tuple(_discover(kind, order, site, hub)))
     except LeaseLost:
         raise
     except ArgosyError as error:
-        retry = isinstance(error, Unavailable) and not isinstance(error, Refused)
-        report = _report(order, error=error.code, reason=sayable(error.message), retry=retry)
-    except (Exception, SystemExit) as error:  # unsaid, it would be taken for an agent that died
+        report = _report(order, **_told(error))
+    except BaseException as error:  # unsaid, it would be taken for an agent that died
         log.exception("task failed", task=order.task, attempt=order.attempt)
         report = broken(order.task, order.attempt, error)
-    else:
-        report = _report(order, outcomes=tuple(outcomes))
     return msgspec.structs.replace(report, seconds=time.monotonic() - began)
 
 
 def broken(task: str, attempt: int, error: BaseException) -> Report:
     """Return how an attempt ended that met an error which nobody foresaw: another may succeed."""
-    reason = f"internal error: {type(error).__name__}: {error}"
-    return Report(task=task, attempt=attempt, error=ArgosyError.code, reason=sayable(reason), retry=True)
+    reason = f"internal error: {words_of(error)}"
+    return Report(task=task, attempt=attempt, error=ArgosyError.code, reason=reason, retry=True)
+
+
+def _applied(order: Order, applied: Applied) -> Report:
+    """Return what became of entries; and of those that a dead place kept, what they met."""
+    report = _report(order, outcomes=tuple(applied.outcomes))
+    if not applied.kept:
+        return report
+    _, error = min(applied.kept, key=lambda kept: (isinstance(kept[1], Refused), isinstance(kept[1], Occupied)))
+    others = [(entry, other) for entry, other in applied.kept if _is_own(other, error)]
+    met = tuple(Outcome.of_error(entry, other) for entry, other in others)
+    return msgspec.structs.replace(report, met=met, **_told(error))
+
+
+def _is_own(other: ArgosyError, error: ArgosyError) -> bool:
+    """Say whether it is to be told of an entry what it met, beside the error of the report."""
+    return isinstance(other, Occupied) or _told(other) != _told(error)
+
+
+def _told(error: ArgosyError) -> dict[str, Any]:
+    """Return what a report says of an error that kept entries from being dealt with."""
+    retry = isinstance(error, Unavailable | Occupied) and not isinstance(error, Refused)
+    return {"error": error.code, "reason": sayable(error.message), "retry": retry}
 
 
 def _report(order: Order, **fields: Any) -> Report:

@@ -25,7 +25,7 @@ class Spool:
 
     def put(self, report: Report) -> Path:
         """Return the file that now holds the report, durably."""
-        final = self._directory / f"{report.task}.{report.attempt}{_UNSENT}"
+        final = self._file(report.task, report.attempt)
         torn = final.with_suffix(".tmp")
         with torn.open("wb") as file:
             file.write(wire.pack(report))
@@ -34,6 +34,10 @@ class Spool:
         torn.replace(final)
         self._sync()
         return final
+
+    def of(self, task: str, attempt: int) -> tuple[Path, Report] | None:
+        """Return the report of an attempt with its file, if it still waits. What cannot be read is set aside."""
+        return self._read(self._file(task, attempt))
 
     def done(self, file: Path) -> None:
         """Forget a report that the hub has committed; losing this in a power cut only sends it twice."""
@@ -51,16 +55,24 @@ class Spool:
     def unsent(self) -> Iterator[tuple[Path, Report]]:
         """Yield the reports that wait, oldest first, those put off last. What cannot be read is set aside."""
         for file in sorted(self._directory.glob("*" + _UNSENT), key=_age):
-            try:
-                yield file, wire.unpack(file.read_bytes(), Report)
-            except FileNotFoundError:  # delivered meanwhile
-                continue
-            except ArgosyError:
-                self._set_aside(file, ".unreadable")
+            if (found := self._read(file)) is not None:
+                yield found
 
     def full(self) -> bool:
         """Say whether so many wait that nothing more should be claimed."""
         return sum(1 for _ in self._directory.glob("*" + _UNSENT)) >= LIMIT
+
+    def _file(self, task: str, attempt: int) -> Path:
+        return self._directory / f"{task}.{attempt}{_UNSENT}"
+
+    def _read(self, file: Path) -> tuple[Path, Report] | None:
+        try:
+            return file, wire.unpack(file.read_bytes(), Report)
+        except FileNotFoundError:  # delivered meanwhile
+            return None
+        except ArgosyError:
+            self._set_aside(file, ".unreadable")
+            return None
 
     def _set_aside(self, file: Path, suffix: str) -> None:
         with suppress(FileNotFoundError):  # delivered meanwhile

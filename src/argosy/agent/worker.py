@@ -3,8 +3,8 @@
 import sqlite3
 import threading
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,21 +16,23 @@ from argosy.agent.lease import Lease, Leases, now
 from argosy.agent.place import OrderSite, Place
 from argosy.agent.prober import Prober
 from argosy.agent.runner import broken, run
+from argosy.agent.slots import Slot, Slots
 from argosy.agent.spool import Spool
 from argosy.core.config import Config, SiteConfig
 from argosy.core.errors import ArgosyError, Invalid, LeaseLost, Unavailable, Unsupported
-from argosy.core.order import Order
+from argosy.core.order import Order, StoreAccess
 from argosy.core.paths import display
 from argosy.core.report import Present, Report
 
 log = structlog.get_logger()
 
-SLOTS = {"discovery": 2, "transfer": 4}
-"""Tasks of each kind that a site runs at once; the entries of transfers share the site's threads."""
 REDELIVERY = 2.0
 """Seconds between attempts to deliver what the hub did not take."""
 PRESENCE = 10.0
 """Seconds between two words to the hub that the site is served, as long as nothing of that changes."""
+
+LEARNING = 4.0
+"""Seconds between two questions to the hub for filesets, as long as all are well."""
 
 
 class Worker:
@@ -87,14 +89,17 @@ class Worker:
         if site in self._sites:
             self._sites[site].ring(task, attempt, queue)
 
-    def stop(self, timeout: float) -> None:
-        """Stop between entries and wait for what is under way, `timeout` seconds at most."""
+    def stop(self, timeout: float) -> bool:
+        """Stop between entries, wait `timeout` seconds at most for what is under way, and say whether all of it ended.
+
+        What was taken back before, and does not end, is not waited for.
+        """
         self._stopped.set()
         if self._opener.is_alive():
             self._opener.join(timeout)
         self._leases.stop("the agent is stopping")
-        for site in self._sites.values():
-            site.stop(timeout)
+        ended = [site.stop(timeout) for site in self._sites.values()]
+        return all(ended)
 
 
 class SiteWorker:
@@ -107,13 +112,16 @@ class SiteWorker:
         self._node = node
         self._leases = leases
         self._place = Place(config, directory, shelves=shelves)
-        self._prober = Prober(config.name, hub, self._place.store)
+        self._slots = Slots(config.name, config.threads)
+        self._prober = Prober(config.name, hub, self._place.store, in_use=self._in_use)
         self._housekeeper = Housekeeper(self._place, config.trash_days, Clock(directory / "clock"))
         self._told: dict[bytes, str] = {}
         self._said: tuple[Present, float] | None = None
+        self._learn_at = 0.0
+        """When the hub is asked for filesets again."""
         self._spool = Spool(directory / "spool")
-        self._entries = ThreadPoolExecutor(config.threads, f"{config.name}-entry")
-        self._tasks = {queue: ThreadPoolExecutor(slots, f"{config.name}-{queue}") for queue, slots in SLOTS.items()}
+        self._refused: set[Path] = set()
+        """Reports that the hub did not take when the next attempt was to be made."""
         self._rung: set[tuple[str, int]] = set()
         self._guard = threading.Lock()
         self._open = threading.Event()
@@ -133,37 +141,32 @@ class SiteWorker:
             if not self._open.is_set() or self._stopped.is_set() or (task, attempt) in self._rung:
                 return
             self._rung.add((task, attempt))
-        self._tasks[queue].submit(self._answer, task, attempt)
+        self._slots.submit(queue, partial(self._answer, task, attempt))
 
-    def stop(self, timeout: float) -> None:
-        """Take nothing more and wait for what is under way."""
+    def stop(self, timeout: float) -> bool:
+        """Take nothing more, wait for what is under way, and say whether all of it has ended."""
         self._stopped.set()
         self._prober.stop()
         self._housekeeper.stop()
-        for pool in self._tasks.values():
-            pool.shutdown(wait=False, cancel_futures=True)
-        waiter = threading.Thread(target=self._finish, daemon=True)
-        waiter.start()
-        waiter.join(timeout)
+        ended = self._slots.stop(timeout)
+        if ended:
+            self._place.close()
+        return ended
 
-    def _finish(self) -> None:
-        for pool in [*self._tasks.values(), self._entries]:
-            pool.shutdown(wait=True, cancel_futures=True)
-        self._place.close()
-
-    def _answer(self, task: str, attempt: int) -> None:
+    def _answer(self, task: str, attempt: int, slot: Slot) -> None:
         try:
             if not self._stopped.is_set() and not self._spool.full():
-                self._claim_and_run(task, attempt)
+                self._claim_and_run(task, attempt, slot)
         except Unavailable:
             pass  # the hub is away; its sweep rings again
-        except Exception:
+        except BaseException:  # the thread goes on, whatever code of others raised
             log.exception("task failed", task=task, attempt=attempt)
         finally:
             with self._guard:
                 self._rung.discard((task, attempt))
 
-    def _claim_and_run(self, task: str, attempt: int) -> None:
+    def _claim_and_run(self, task: str, attempt: int, slot: Slot) -> None:
+        self._send_last(task, attempt)
         asked_at = now()
         try:
             order = self._hub.claim(task, attempt, self._node)
@@ -175,14 +178,33 @@ class SiteWorker:
             return
         lease = Lease(task, attempt, asked_at=asked_at, seconds=order.lease)
         self._leases.hold(lease)
+        slot.begin(order, lease)
         try:
-            self._run(order, lease)
+            self._run(order, lease, slot)
         finally:
             self._leases.drop(lease)
 
-    def _run(self, order: Order, lease: Lease) -> None:
+    def _send_last(self, task: str, attempt: int) -> None:
+        """Have the hub know how the attempt before ended, where that is still to be said: there may be nothing to do.
+
+        Raises:
+            Unavailable: the hub does not take it now. Where it never does, the next attempt is made at the second bell.
+        """
+        waiting = self._spool.of(task, attempt - 1)
+        if waiting is None or waiting[0] in self._refused:
+            return
+        self._refused.add(waiting[0])
+        self._send(*waiting)
+        self._refused.discard(waiting[0])
+
+    def _in_use(self) -> Collection[StoreAccess]:
+        """Return the datastores that work under way may need."""
+        return {access.name: access for order in self._slots.orders() for access in order.stores}.values()
+
+    def _run(self, order: Order, lease: Lease, slot: Slot) -> None:
         try:
-            report = run(order, OrderSite.of(self._place, order, lease), self._hub, self._entries)
+            with self._slots.entries_of(slot) as pool:
+                report = run(order, OrderSite.of(self._place, order, lease), self._hub, pool)
         except LeaseLost as error:
             log.warning("task given up", task=order.task, attempt=order.attempt, reason=error.message)
             return
@@ -204,16 +226,30 @@ class SiteWorker:
         try:
             self._hub.report(report)
         except ArgosyError as error:
+            if not isinstance(error, Unavailable):
+                self._hand_in_less(report, file, error)
+                return
             kept = "report kept" if file else "report lost"
             log.warning(kept, task=report.task, attempt=report.attempt, reason=error.message)
         else:
             if file:
                 self._spool.done(file)
 
+    def _hand_in_less(self, report: Report, file: Path | None, error: ArgosyError) -> None:
+        """Set a report aside that the hub will never take, and say so in its place: else its task would not end."""
+        log.warning("report refused", task=report.task, attempt=report.attempt, reason=error.message)
+        if file:
+            self._spool.refuse(file)
+        if report.outcomes or report.met:  # the hub may take one that holds less
+            reason = f"internal error: the hub refused what was reported: {error.message}"
+            self._hand_in(Report(task=report.task, attempt=report.attempt, error=ArgosyError.code, reason=reason))
+
     def _keep(self) -> None:
         """Send what is in the spool, at the start and whenever something stays there; serve roots when they can be."""
         while True:
             try:
+                self._learn()
+                self._slots.look()
                 self._open_up()
                 self._deliver()
                 self._say_present()
@@ -221,6 +257,17 @@ class SiteWorker:
                 log.exception("site was not looked after", site=self._place.name)
             if self._stopped.wait(REDELIVERY):
                 return
+
+    def _learn(self) -> None:
+        """Ask the hub for filesets beside those of the configuration: often, where one is not as it should be."""
+        if now() < self._learn_at and self._place.filesets.are_well():
+            return
+        with suppress(ArgosyError):  # the hub is away, or older than these
+            told = self._hub.filesets(self._place.name)
+            self._place.filesets.register(told)
+            self._learn_at = now() + LEARNING
+            if any(one.adopt for one in told):
+                self._said = None  # whoever said so waits for what came of it
 
     def _open_up(self) -> None:
         """Serve the roots that can be served; a site without any is closed: what is to be done there waits."""
@@ -247,7 +294,10 @@ class SiteWorker:
             node=self._node,
             unserved={display(root): reason for root, reason in self._told.items()},
             retired=tuple(map(display, self._place.retired())),
-            trouble=self._place.trouble(),
+            trouble="; ".join(filter(None, [self._place.trouble(), *self._slots.held().values()])),
+            blocked=self._slots.blocked(),
+            silent=self._prober.silent(),
+            filesets=self._place.filesets.seen(),
         )
         if self._said is not None and self._said[0] == told and now() < self._said[1]:
             return
@@ -260,16 +310,26 @@ class SiteWorker:
         """Send what is in the spool until the hub does not take something; the next time begins behind that."""
         for file, report in self._spool.unsent():
             try:
-                self._hub.report(report)
+                self._send(file, report)
             except Unavailable as error:
                 log.info("hub does not take reports", reason=error.message)
-                self._spool.later(file)
                 return
-            except ArgosyError as error:
-                log.warning("report refused", task=report.task, attempt=report.attempt, reason=error.message)
-                self._spool.refuse(file)
-            except Exception:
+
+    def _send(self, file: Path, report: Report) -> None:
+        """Send a report of the spool, which no longer has it then.
+
+        Raises:
+            Unavailable: the hub does not take it now.
+        """
+        try:
+            self._hub.report(report)
+        except ArgosyError as error:
+            if isinstance(error, Unavailable):
                 self._spool.later(file)
                 raise
-            else:
-                self._spool.done(file)
+            self._hand_in_less(report, file, error)
+        except Exception:
+            self._spool.later(file)
+            raise
+        else:
+            self._spool.done(file)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from argosy.core.config import Config, DatastoreConfig, SiteConfig
+from argosy.core.config import Config, DatastoreConfig, FilesetConfig, SiteConfig
 from argosy.core.errors import ArgosyError
 from argosy.core.options import options, parse
 
@@ -31,6 +31,8 @@ _CLEAR = ("secretaccesskey", "accesskey")
 """Secrets that the configuration itself may hold."""
 _LITTLE = 0.05
 """Part of a filesystem that should be free."""
+_TOP_OF_SUBVOLUME = 256
+"""The inode number that btrfs gives it."""
 
 
 class Level(StrEnum):
@@ -141,9 +143,11 @@ def _owner(hub: Path) -> Iterator[Finding]:
 
 
 def site(config: SiteConfig) -> Iterator[Finding]:
-    """Look at the roots of a site, and at what it chose to risk."""
+    """Look at the roots and filesets of a site, and at what it chose to risk."""
     for root in config.roots:
         yield from _root(f"site {config.name}, root {root}", Path(root))
+    for fileset in config.filesets:
+        yield _fileset(f"site {config.name}, fileset {fileset.name}", fileset)
     if config.unguarded_stubs:
         yield warn(
             f"site {config.name}", "unguarded_stubs = true: a stub read without a guard shows zeros", "set it to false"
@@ -212,6 +216,21 @@ def _root(subject: str, root: Path) -> Iterator[Finding]:
     yield from _space(subject, root)
     for ability, attempt, remedy in _ABILITIES:
         yield _tried(f"{subject}, {ability}", root, attempt, remedy)
+
+
+def _fileset(subject: str, config: FilesetConfig) -> Finding:
+    """See whether the top of a fileset is there, and can be held fast as the configuration says."""
+    top = Path(config.path)
+    if top.is_symlink() or not top.is_dir():
+        return fail(subject, f"{top} is not a directory", "mount its disk or make it, or correct `path`")
+    kind = _filesystem_of(top)
+    if config.snapshots == "btrfs" and (kind, top.stat().st_ino) != ("btrfs", _TOP_OF_SUBVOLUME):
+        return fail(
+            subject, f"{top} is not a subvolume of a btrfs", 'make it one, or let the fileset have snapshots = "index"'
+        )
+    if config.snapshots == "gpfs" and kind != "gpfs":
+        return fail(subject, f"{top} lies on {kind}, not on GPFS", 'let the fileset have snapshots = "index"')
+    return ok(subject, f"{top} is there, on {kind}")
 
 
 def _tried(subject: str, root: Path, attempt: Callable[[Path], None], remedy: str) -> Finding:

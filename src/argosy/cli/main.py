@@ -16,6 +16,8 @@ from argosy.cli import (
     datastore,
     doctor,
     explain,
+    fileset,
+    fileset_snapshot,
     gc,
     job,
     login,
@@ -27,6 +29,7 @@ from argosy.cli import (
     send,
     site,
     stub,
+    sync,
     trash,
     up,
     verify,
@@ -57,12 +60,15 @@ app.command()(verify.verify)
 app.add_typer(stub.app, name="stub")
 app.add_typer(trash.app, name="trash")
 app.add_typer(versions.app, name="versions")
+app.add_typer(sync.app, name="sync")
 app.add_typer(job.app, name="job")
 app.add_typer(workflow.app, name="workflow")
 app.command()(explain.explain)
 app.command()(plan.plan)
 app.command()(plan.apply)
 app.add_typer(site.app, name="site")
+fileset.app.command()(fileset_snapshot.snapshot)
+app.add_typer(fileset.app, name="fileset")
 app.add_typer(gc.app, name="gc")
 app.command()(rebuild.rebuild)
 app.add_typer(datastore.app, name="datastore")

@@ -11,7 +11,7 @@ import msgspec
 from argosy.client.events import Event, read
 from argosy.client.explained import JobTold, PathTold
 from argosy.client.plans import Plan
-from argosy.client.shapes import Datastore, GcRun, Health, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
+from argosy.client.shapes import Datastore, Fileset, GcRun, Health, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
 from argosy.client.workflows import Plugin, Tried, Workflow
 from argosy.core import paths
 from argosy.core.errors import (
@@ -84,6 +84,19 @@ class Client:
     def datastores(self) -> list[Datastore]:
         """Return the datastores."""
         return list(self._all("datastores/", Datastore))
+
+    def filesets(self, site: str | None = None) -> list[Fileset]:
+        """Return the filesets; those of a site once it has said what lies there, `Unavailable` where it does not."""
+        return list(self._all("filesets/", Fileset, None if site is None else {"site": site}))
+
+    def add_fileset(self, site: str, name: str, path: bytes, *, snapshots: str) -> Fileset:
+        """Register a fileset; return it."""
+        body = {"site": site, "name": name, **paths.to_json(path), "snapshots": snapshots}
+        return _value(self._call("POST", "filesets/", body), Fileset)
+
+    def adopt_fileset(self, number: int) -> None:
+        """Have the site take what lies at the top of a fileset for it; `filesets` tells what came of it."""
+        self._call("POST", f"filesets/{number}/adopt/")
 
     def site(self, number: int) -> Site:
         """Return a site with its settings."""

@@ -88,6 +88,25 @@ class Datastore(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(sorted(name for name, does in self.abilities.items() if does)) or "nothing of note"
 
 
+class Fileset(msgspec.Struct, frozen=True, kw_only=True):
+    """A fileset, and what its site last said of it."""
+
+    id: int
+    site: str
+    name: str
+    path: str
+    path_b64: str | None = None
+    """Its bytes, where they are not UTF-8."""
+    snapshots: str = "index"
+    fileset_id: str = ""
+    """Random; "" until it was served."""
+    number: int | None = None
+    state: str = "unknown"
+    reason: str = ""
+    seen: str | None = None
+    """When that was found."""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job and how far it is."""
 

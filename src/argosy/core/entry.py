@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from argosy.core.foreseen import Foretold
+from argosy.core.foreseen import Foretold, Size
 
 ACLS: Final = frozenset({b"system.posix_acl_access", b"system.posix_acl_default"})
 """Names of the xattrs that are POSIX ACLs."""
@@ -109,7 +109,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     path: bytes
     kind: Kind = Kind.FILE
-    size: int = 0
+    size: Size = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
     inode: int = 0

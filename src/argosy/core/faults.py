@@ -4,7 +4,19 @@
 What only one room of the code can meet is defined there: forged attributes, stores that cannot be reached.
 """
 
-from argosy.core.errors import Changed, Corrupt, Denied, Exhausted, Exists, Invalid, NotFound, Unavailable, Unsupported
+from argosy.core.errors import (
+    Busy,
+    Changed,
+    Corrupt,
+    Denied,
+    Exhausted,
+    Exists,
+    Invalid,
+    NotFound,
+    Refused,
+    Unavailable,
+    Unsupported,
+)
 
 
 class DiskFull(Exhausted):
@@ -97,6 +109,12 @@ class NotAdopted(Invalid):
     code = "not_adopted"
 
 
+class Occupied(Busy):
+    """Another task of Argosy works on the thing. It will have done: the task that met it is tried again."""
+
+    code = "occupied"
+
+
 class Drifted(Changed):
     """The entry is not what its plan saw."""
 
@@ -155,6 +173,18 @@ class RootUnserved(Unavailable):
     """A root of the site is not served, or is not the tree that was served before."""
 
     code = "root_refused"
+
+
+class NoFileset(Invalid):
+    """No fileset has its top at the path."""
+
+    code = "no_fileset"
+
+
+class FilesetRefused(Refused):
+    """What lies at the top of a fileset is not known to be that fileset."""
+
+    code = "fileset_refused"
 
 
 class StoreDown(Unavailable):

@@ -1,18 +1,22 @@
 """What links of a chain would do with an entry, as it travels along the chain of a plan."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""A count of bytes or of things, as filesystems and databases can have it."""
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What doing something to one entry would take."""
 
-    bytes: int = 0
+    bytes: Size = 0
     """Of content that would cross between filesystem and store."""
-    requests: int = 0
+    requests: Size = 0
     """To a store, about."""
-    along: int = 0
+    along: Size = 0
     """Entries that would be taken along, with a directory that holds them."""
     unknown: bool = False
     """Whether it takes more than that, and nobody can say how much."""

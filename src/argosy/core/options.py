@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import msgspec
 
-from argosy.core.errors import Invalid
+from argosy.core.errors import ArgosyError, Invalid
+from argosy.core.others import words_of
 from argosy.core.ready import ready
 
 T = TypeVar("T")
@@ -42,10 +43,25 @@ def parse(plugin: type[T], values: Mapping[str, Any], *, noun: str) -> T:
     known = {option.name for option in options(plugin)}
     if unknown := sorted(set(values) - known):
         raise Invalid(_unknown(unknown[0], known, noun))
+    return _converted(dict(values), plugin, said=f"{noun}: ")
+
+
+def _converted(value: Any, kind: type[T], *, said: str = "") -> T:
+    """Return the value as one of the kind.
+
+    Raises:
+        Invalid: it cannot be; or a class of somebody else's, which checks values as it likes, broke on it. The message
+            begins with `said`.
+        ArgosyError: what a class raised that knows what that is.
+    """
     try:
-        return msgspec.convert(dict(values), ready(plugin))
+        return msgspec.convert(value, ready(kind))
     except msgspec.ValidationError as error:
-        raise Invalid(f"{noun}: {error}") from error
+        raise Invalid(f"{said}{error}") from error
+    except ArgosyError:
+        raise
+    except BaseException as error:
+        raise Invalid(f"{said}{words_of(error)}") from error
 
 
 def misfits(plugin: type[Any], values: Mapping[str, Any], *, noun: str) -> dict[str, str]:
@@ -68,9 +84,9 @@ def _unknown(name: str, known: Collection[str], noun: str) -> str:
 def misfit(option: Option, value: Any) -> str:
     """Return why a value cannot be the option's, "" where it can."""
     try:
-        msgspec.convert(value, ready(option.hint))
-    except msgspec.ValidationError as error:
-        return f"{error}{_choices(option)}"
+        _converted(value, option.hint)
+    except ArgosyError as error:
+        return f"{error.message}{_choices(option)}"
     return ""
 
 
@@ -92,9 +108,21 @@ def schema(plugin: type[Any]) -> dict[str, Any]:
     }
 
 
+def described(plugin: type[Any]) -> dict[str, Any]:
+    """Return the options as JSON Schema with their defaults; of nested types of its own only that they are there."""
+    told = schema(plugin)
+    for option in options(plugin):
+        kind = told["properties"][option.name]
+        known = {"description": option.help} if "$ref" in str(kind) else kind
+        default = {} if option.required else {"default": msgspec.to_builtins(option.default)}
+        told["properties"][option.name] = known | default
+    return told
+
+
 def _option(field: "dataclasses.Field[Any]", hint: Any) -> Option:
     annotated = get_origin(hint) is Annotated
-    kind, text = get_args(hint)[:2] if annotated else (hint, "")
+    kind, *said = get_args(hint) if annotated else (hint,)
+    text = next((one for one in said if isinstance(one, str)), "")
     required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
     default = None if required else default

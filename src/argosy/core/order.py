@@ -42,6 +42,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Files below it, in bytes, are not made stubs: they stay premigrated."""
     trash_days: float = 30.0
     """How long removed entries and replaced contents are kept; 0: not at all."""
+    lock_threshold: float = 86400.0
+    """Seconds after which the lock of a discovery of changes counts as left by one that is no more."""
+    snapshot_retry: float = 1000.0
+    """Seconds for which it is tried again to make or delete a snapshot; 0: once only."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

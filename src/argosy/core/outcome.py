@@ -1,5 +1,7 @@
 """What became of one entry in one step."""
 
+from typing import Annotated
+
 import msgspec
 
 from argosy.core.entry import Entry, Stored
@@ -41,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     error: str = ""
     """Code of the error, "" for none."""
-    moved: int = 0
+    moved: Annotated[int, msgspec.Meta(ge=0, le=1 << 60)] = 0
     """Bytes of content that crossed between filesystem and store."""
     unneeded: tuple[Stored, ...] = ()
     """Objects the entry needs no more; the hub has them deleted once it knows that nothing else refers to them."""

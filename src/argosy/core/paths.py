@@ -6,6 +6,8 @@ from argosy.core.errors import Invalid
 
 PRIVATE = b".argosy"
 """Name of the directory below a root that holds staging, trash, versions and locks; never discovered."""
+ROTATE = b".rotate"
+"""Name of the directory below a root that holds what people may edit of change discovery; never discovered there."""
 
 SHOWN = 1000
 """Bytes of a path that a message shows."""

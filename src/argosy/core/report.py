@@ -5,6 +5,7 @@ import msgspec
 
 from argosy.core import wire
 from argosy.core.entry import Entry
+from argosy.core.fileset import Seen
 from argosy.core.order import WIRE_VERSION, StoreAccess
 from argosy.core.outcome import Outcome
 
@@ -22,7 +23,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How one attempt at one task ended: an outcome for every entry, or an error that broke the task."""
+    """How one attempt at one task ended: an outcome for every entry, or an error that kept others from theirs."""
 
     v: int = WIRE_VERSION
     task: str
@@ -31,6 +32,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
     """Code of the error that broke the task, "" for none."""
     reason: str = ""
+    met: tuple[Outcome, ...] = ()
+    """Of entries that have no outcome: what kept them from it, where that is something else than `reason`."""
     retry: bool = False
     """Whether another attempt may succeed (a store that did not answer, say)."""
     seconds: float = 0.0
@@ -61,6 +64,12 @@ class Present(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Roots that it served once and that its configuration has no longer, as text."""
     trouble: str = ""
     """What is to be done at the site, although its roots are served."""
+    blocked: dict[str, str] = {}
+    """Kinds of slots of which none is free, for tasks that were taken back hold them all; and which tasks."""
+    silent: dict[str, str] = {}
+    """Datastores in use that do not answer, and since when."""
+    filesets: tuple[Seen, ...] = ()
+    """What lies at the tops of its filesets."""
 
 
 def fingerprint(access: StoreAccess) -> str:

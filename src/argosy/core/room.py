@@ -2,12 +2,17 @@
 
 import dataclasses
 import importlib
+import inspect
+import json
 import pkgutil
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast
+from importlib.metadata import EntryPoint
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from argosy.core.errors import Invalid
-from argosy.core.options import schema
+from argosy.core.options import described
+from argosy.core.others import Others
 
 T = TypeVar("T")
 
@@ -34,6 +39,7 @@ class Room(Generic[T]):
         self._prefix = prefix
         self._custom = custom
         self._contract = contract
+        self._others = Others(package, self._check)
         self._known: dict[str, type[T]] = {}
 
     def register(self, plugin: type[T]) -> type[T]:
@@ -61,6 +67,7 @@ class Room(Generic[T]):
 
     def names(self) -> list[str]:
         """Return the names of all plugins that can be used here, sorted."""
+        self.begin()
         for name in {*map(self._prefix.__add__, self._files()), *self._points()}:
             try:
                 self._import(name)
@@ -68,8 +75,14 @@ class Room(Generic[T]):
                 continue
         return sorted(self._known)
 
+    def begin(self) -> None:
+        """Begin to load what other distributions bring, so that whoever asks for it first need not wait for it."""
+        if self._custom is not None:
+            self._others.begin()
+
     def broken(self) -> dict[str, str]:
         """Return what other distributions bring and cannot be used here, by name, and why."""
+        self.begin()
         found: dict[str, str] = {}
         for name in self._points():
             try:
@@ -86,38 +99,38 @@ class Room(Generic[T]):
         modules = pkgutil.iter_modules(importlib.import_module(self._package).__path__)
         return [module.name for module in modules if not module.ispkg]
 
-    def _points(self) -> dict[str, EntryPoint]:
+    def _points(self) -> dict[str, list[EntryPoint]]:
+        """Return the entry points by the names that their classes have here."""
         if self._custom is None:
             return {}
-        points = entry_points(group=self._package)
-        return {self._custom + point.name: point for point in points if point.name.isidentifier()}
+        return {self._custom + name: points for name, points in self._others.points().items()}
 
     def _import(self, name: str) -> None:
         if name.startswith(self._prefix) and name.removeprefix(self._prefix) in self._files():
             importlib.import_module(f"{self._package}.{name.removeprefix(self._prefix)}")
-        elif name not in self._known and (point := self._points().get(name)) is not None:
-            self._known[name] = self._loaded(name, point)
+        elif name not in self._known and (points := self._points().get(name)) is not None:
+            try:
+                self._known[name] = self._others.get(points[0].name, points)
+            except Invalid as error:
+                raise Invalid(f"{self._noun} {name} {error.message}") from error
 
-    def _loaded(self, name: str, point: EntryPoint) -> type[T]:
-        """Return the class an entry point names.
-
-        Raises:
-            Invalid: it cannot be loaded, or does not keep the contract.
-        """
-        try:
-            plugin: type[T] = self._checked(point.load(), point.value)
-        except Exception as error:  # code of others may raise anything, and takes nothing else with it
-            by = point.dist.name if point.dist else point.value
-            raise Invalid(f"{self._noun} {name} of {by} cannot be used: {type(error).__name__}: {error}") from error
-        return plugin
-
-    def _checked(self, plugin: Any, where: str) -> type[T]:
+    def _check(self, plugin: Any, where: str) -> None:
+        """See to it that a class of another distribution keeps the contract, and that it can be told of."""
         if not (isinstance(plugin, type) and dataclasses.is_dataclass(plugin)):
             raise TypeError(f"{where} is not a dataclass, whose fields are its options")
-        if self._contract and not issubclass(plugin, self._contract):
+        if self._contract and not any(_keeps(plugin, kind) for kind in self._contract):
             raise TypeError(f"{where} has none of the methods of {' or '.join(self._promised())}")
-        schema(plugin)
-        return cast("type[T]", plugin)
+        if not isinstance(plugin.__doc__ or "", str):
+            raise TypeError(f"the docstring of {where} is no text")
+        told = [plugin.__doc__, described(plugin)]
+        json.dumps(told, allow_nan=False)  # which a client could not read
+        msgspec.json.encode(told)
 
     def _promised(self) -> list[str]:
         return [f"{kind.__module__}.{kind.__name__}" for kind in self._contract]
+
+
+def _keeps(plugin: type[Any], kind: type[Any]) -> bool:
+    """Say whether a class has all methods of a protocol."""
+    promised = [name for name in vars(kind) if not name.startswith("_") and inspect.isfunction(vars(kind)[name])]
+    return all(callable(getattr(plugin, name, None)) for name in promised)

@@ -74,7 +74,9 @@ JOB_NEXT: Final[dict[JobState, frozenset[JobState]]] = {
 """Which state of a job may follow which. Whoever changes one asks here first."""
 
 TASK_NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
-    TaskState.PENDING: frozenset({TaskState.STARTED, TaskState.FAILURE, TaskState.CANCELLED}),
+    TaskState.PENDING: frozenset(
+        {TaskState.STARTED, TaskState.SUCCESS, TaskState.ERROR, TaskState.FAILURE, TaskState.CANCELLED}
+    ),
     TaskState.STARTED: frozenset(
         {TaskState.PENDING, TaskState.SUCCESS, TaskState.ERROR, TaskState.FAILURE, TaskState.CANCELLED}
     ),
@@ -84,7 +86,7 @@ TASK_NEXT: Final[dict[TaskState, frozenset[TaskState]]] = {
     TaskState.SKIPPED: frozenset(),
     TaskState.CANCELLED: frozenset(),
 }
-"""Which state of a task may follow which."""
+"""Which state of a task may follow which. One that waits has ended if the attempt that lost it reports so."""
 
 JOB_ENDED: Final = frozenset(state for state, after in JOB_NEXT.items() if not after)
 TASK_ENDED: Final = frozenset(state for state, after in TASK_NEXT.items() if not after)

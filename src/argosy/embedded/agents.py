@@ -1,6 +1,7 @@
 """The agents process: serves every site of the configuration, with the privileges it was started with."""
 
 import gc
+import os
 import socket
 import sys
 
@@ -31,8 +32,10 @@ def run(child: Child) -> None:
     hub.listen(worker.ring)
     _tell_when_welcomed(child, hub)
     child.stopping.wait()
-    worker.stop(GRACE)
+    ended = worker.stop(GRACE)
     hub.close()
+    if not ended:  # threads that nobody can end would be waited for
+        os._exit(0)
 
 
 def _tell_when_welcomed(child: Child, hub: LocalHub) -> None:

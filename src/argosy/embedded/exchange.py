@@ -36,8 +36,8 @@ _log = structlog.get_logger(__name__)
 class Delivery(Hub, Protocol):
     """What the hub offers to agents, and to itself when agents begin anew."""
 
-    def adopt_orphans(self) -> None:
-        """Offer again at once what a lost agents process was running."""
+    def adopt_orphans(self, *, died: bool) -> None:
+        """Offer again at once what a lost agents process was running; `died`: it did while the hub went on."""
 
 
 def bind(path: Path) -> socket.socket:
@@ -62,6 +62,8 @@ class Exchange:
         self._waiting: Queue[Rung] = Queue(_BELLS_KEPT)
         self._changed = threading.Condition()
         self._connections: Counter[str] = Counter()
+        self._welcomed = ""
+        """The agents process that bells are for, or were."""
         self._bells: Connection | None = None
         self._open: set[Connection] = set()
         self._listener: socket.socket | None = None
@@ -155,8 +157,10 @@ class Exchange:
         with self._changed:
             if not self._changed.wait_for(lambda: set(self._connections) <= {hello.instance}, _PATIENCE):
                 raise Busy("another agents process is connected: only one may serve this hub")
-        if hello.purpose == "bells" and hello.fresh:
-            delivery.adopt_orphans()
+        if hello.purpose == "bells":
+            if hello.fresh:
+                delivery.adopt_orphans(died=self._welcomed not in {"", hello.instance})
+            self._welcomed = hello.instance
 
     def _ring_all(self) -> None:
         while True:
@@ -234,6 +238,10 @@ def _present(body: bytes, delivery: Delivery) -> object:
     return delivery.present(wire.load(body, Present))
 
 
+def _filesets(body: bytes, delivery: Delivery) -> object:
+    return delivery.filesets(wire.load(body, str))
+
+
 _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "claim": _claim,
     "renew": _renew,
@@ -242,4 +250,5 @@ _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "unprobed": _unprobed,
     "probed": _probed,
     "present": _present,
+    "filesets": _filesets,
 }

@@ -20,6 +20,10 @@ _GRACE = {"agents": 30.0, "hub": 10.0}
 """Seconds each child has to stop, in the order they are stopped."""
 _TRIES = 5
 _PAUSE = 0.1
+_LONGEST = 5
+"""How often the pause before another start is doubled at most."""
+_SETTLED = 60.0
+"""Seconds after which a child that runs counts as one that lasts: the pause begins anew."""
 _INHERITANCE = 20.0
 """Seconds to wait for the children of a supervisor that was killed."""
 _POLL = 0.02
@@ -91,12 +95,14 @@ def _await_lock(descriptor: int, top: Path) -> None:
 
 
 class _Child:
-    """One child: its process, and how often in a row it ended before it was ready."""
+    """One child: its process, and how often in a row it ended before it was ready, or soon after."""
 
     def __init__(self, name: str, inherited: dict[str, int]) -> None:
         self.name = name
         self.ready = False
         self.failures = 0
+        self.ends = 0
+        self.started = 0.0
         self.due = 0.0
         self.process: subprocess.Popen[bytes] | None = None
         self._inherited = inherited
@@ -105,6 +111,7 @@ class _Child:
         """Execute it. `-P`: nothing is imported from the directory we happen to be in."""
         command = [sys.executable, "-P", "-m", "argosy.embedded", self.name, json.dumps(self._inherited)]
         self.ready = False
+        self.started = time.monotonic()
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, pass_fds=tuple(self._inherited.values()), process_group=0
         )
@@ -121,7 +128,8 @@ class _Child:
         self.failures = 0 if self.ready else self.failures + 1
         if self.failures >= _TRIES:
             raise Unavailable(f"the {self.name} process {_ended(status)} {_TRIES} times before it was ready: giving up")
-        self.due = time.monotonic() + _PAUSE * 2**self.failures
+        self.ends = self.ends + 1 if time.monotonic() - self.started < _SETTLED else 0
+        self.due = time.monotonic() + _PAUSE * 2 ** min(self.ends, _LONGEST)
         _say(f"the {self.name} process {_ended(status)}: starting it again")
 
     def signal(self, number: int) -> None:

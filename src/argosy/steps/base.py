@@ -100,6 +100,11 @@ def signed(signature: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, options | dict(more)
 
 
+def is_of_others(name: str, options: Mapping[str, Any]) -> bool:
+    """Say whether another distribution's code has a part in a step: it is one of theirs, or an option names one."""
+    return CUSTOM in repr((name, options))
+
+
 def step_named(name: str) -> type[Step | Batched]:
     """Return the step that a workflow, an option of another step or an order names.
 

@@ -1,11 +1,12 @@
 """What steps look at to say what they would do. Nothing here changes, locks or reads the content of anything."""
 
+from array import array
 from typing import Final, NamedTuple
 
 import blake3
 
 from argosy.core.entry import Entry, Kind, Stored
-from argosy.core.errors import ArgosyError, Busy, NotFound, Unsupported
+from argosy.core.errors import ArgosyError, Busy, Exists, Unsupported
 from argosy.core.faults import DiskFull, NotAdopted, NotPermitted, PointerGone, PointerUnreadable, StubWritten
 from argosy.core.foreseen import Cost
 from argosy.core.paths import PRIVATE, below, display, join
@@ -84,13 +85,13 @@ def expect_parents(path: bytes, tree: Filesystem) -> None:
     """Return where all that is there of the directories above the path are directories.
 
     Raises:
-        NotFound: something among them is none.
+        Exists: something among them is none.
     """
     while (path := path.rpartition(b"/")[0]) and below(path, tree.root):
         there = present(tree, path)
         if there is not None:
             if there.kind is not Kind.DIRECTORY:
-                raise NotFound(f"{display(path)}: is no directory, and something was to come into it: move it away")
+                raise Exists(f"{display(path)}: is no directory, and something was to come into it: move it away")
             return
 
 
@@ -136,8 +137,8 @@ def holds_something(path: bytes, tree: Filesystem) -> bool:
     return any(met != path for met in beneath)
 
 
-def held_by(path: bytes, tree: Filesystem) -> Held:
-    """Return what lies beneath a directory now.
+def held_by(path: bytes, tree: Filesystem, *, each: "array[int] | None" = None) -> Held:
+    """Return what lies beneath a directory now. `each`: gets 64 bits for every entry of it, as it is.
 
     Raises:
         ArgosyError: something in it cannot be looked at.
@@ -148,7 +149,10 @@ def held_by(path: bytes, tree: Filesystem) -> Held:
         entries += 1
         size += entry.size if entry.kind is Kind.FILE else 0
         known = (entry.kind.value, entry.inode, *_version(entry))
-        hasher.update(entry.path + b"\0" + repr(known).encode() + b"\0")
+        line = entry.path + b"\0" + repr(known).encode() + b"\0"
+        hasher.update(line)
+        if each is not None:
+            each.append(int.from_bytes(blake3.blake3(line).digest(8)))
     return Held(entries, size, hasher.digest())
 
 

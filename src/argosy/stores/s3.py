@@ -28,6 +28,7 @@ from argosy.core.errors import (
     Exists,
     Invalid,
     NotFound,
+    Refused,
     Restoring,
     Unsupported,
 )
@@ -419,13 +420,13 @@ class S3Store(HttpStore):
     # One question and its answer.
 
     def _look(self, key: str, version: str) -> Any:
-        """Ask for the description only; a HEAD does not say whether it is the object or the bucket that is missing."""
+        """Ask for the description only; a HEAD does not say what is missing, object or bucket, or why not."""
         try:
             with self.translated(key), left():
                 return self._obstore.get(
                     self.name(key), options={"head": True} | ({"version": version} if version else {})
                 )
-        except NotFound:
+        except (NotFound, Invalid, Refused):
             return self._ask(key, 0, None, "", version)
 
     def _ask(self, key: str, start: int, end: int | None, etag: str, version: str) -> Any:

@@ -23,7 +23,7 @@ from argosy.hsm.back.landing import Landing
 from argosy.hsm.back.placing import Placing, written_to
 from argosy.hsm.file.state import State, look
 from argosy.hsm.object.content import digest_of
-from argosy.hsm.object.stored import pinned_for
+from argosy.hsm.object.stored import damaged, pinned_for
 from argosy.hsm.object.trust import Owners, given
 from argosy.hsm.repair.quarantine import quarantine
 from argosy.site import Note, Site
@@ -99,18 +99,19 @@ class Filling:
         """Write the object's bytes behind what is kept of the file; say whether what is kept is still of the object.
 
         Raises:
-            Corrupt: they are not what was stored.
+            OnlyCopyDamaged: they are not what was stored.
             Busy: somebody who has the file open wrote to it.
         """
         is_theirs = True
         landing = Landing(self.stored, placing.write, placing.free)
-        for chunk in pinned_for(self.stored, self.path, self.site):
-            failpoint("hsm:fetch")
-            head = chunk[: max(0, pointer.kept - landing.size)]
-            is_theirs = is_theirs and file.read(landing.size, len(head)) == head
-            landing.take(chunk)
-            failpoint("hsm:partial_write")
-        stored = landing.settled()
+        with damaged(self.path):
+            for chunk in pinned_for(self.stored, self.path, self.site):
+                failpoint("hsm:fetch")
+                head = chunk[: max(0, pointer.kept - landing.size)]
+                is_theirs = is_theirs and file.read(landing.size, len(head)) == head
+                landing.take(chunk)
+                failpoint("hsm:partial_write")
+            stored = landing.settled()
         failpoint("hsm:hash_check")
         return stored, is_theirs
 

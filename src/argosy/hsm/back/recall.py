@@ -54,7 +54,8 @@ class Recall:
 
         Raises:
             NotFound: the object is lost; the stub is kept.
-            Corrupt: the object is not what was stored, or somebody wrote into the stub; nothing is lost.
+            OnlyCopyDamaged: the object is not what was stored; the stub is kept.
+            Corrupt: somebody wrote into the stub; nothing is lost.
             Exhausted: disk or quota is full; it is a stub again.
             Busy: somebody has it open.
             Restoring: the object is in an archive tier; it is a stub as before.

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from argosy.core.entry import Stored
-from argosy.core.errors import Changed, NotFound
-from argosy.core.faults import ObjectGone
+from argosy.core.errors import Changed, Corrupt, NotFound
+from argosy.core.faults import ObjectGone, OnlyCopyDamaged
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.hsm.object.target import uuid_of
@@ -91,6 +91,20 @@ def lost(path: bytes) -> Iterator[None]:
             f"lost: the only bytes of {display(path)} are an object that is gone or was replaced; it stays as it is "
             f"({error.message}). If the object has another name now, `argosy rebuild` finds it; else look for it in "
             "the versions and backups of its store, and at other sites that have the file"
+        ) from error
+
+
+@contextmanager
+def damaged(path: bytes) -> Iterator[None]:
+    """Say of an object that is not what was stored what that means for the stub at `path`."""
+    try:
+        yield
+    except Corrupt as error:
+        if type(error) is not Corrupt:
+            raise  # it says more than that: the disk is broken, say
+        raise OnlyCopyDamaged(
+            f"lost: the only bytes of {display(path)} are damaged; it stays as it is ({error.message}). Look for "
+            "them in the versions and backups of the store, and at other sites"
         ) from error
 
 

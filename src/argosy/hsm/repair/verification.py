@@ -10,7 +10,7 @@ import msgspec
 
 from argosy.core.entry import Entry, Stored
 from argosy.core.errors import ArgosyError, Changed, Corrupt, NotFound
-from argosy.core.faults import NotAdopted, OnlyCopyDamaged, PointerUnreadable, StoreDown, StubWritten
+from argosy.core.faults import NotAdopted, PointerUnreadable, StoreDown, StubWritten
 from argosy.core.foreseen import Cost, Leaves
 from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
@@ -20,7 +20,7 @@ from argosy.hsm.file.copied import drop_pointer
 from argosy.hsm.file.remembered import besides
 from argosy.hsm.file.state import Seen, State, look
 from argosy.hsm.object.located import confirmed
-from argosy.hsm.object.stored import lost, pinned
+from argosy.hsm.object.stored import damaged, lost, pinned
 from argosy.hsm.repair.adoption import forget_copy
 from argosy.hsm.repair.recovery import recover
 from argosy.site import Note, Site
@@ -237,12 +237,7 @@ def _refuse_empty(pointer: Pointer | None, site: Site) -> None:
 
 def _mourn(error: ArgosyError, path: bytes) -> NoReturn:
     """Say of a stub whose object is gone or damaged that it is lost, and who else may have its bytes."""
-    if isinstance(error, Corrupt):
-        raise OnlyCopyDamaged(
-            f"lost: the only bytes of {display(path)} are damaged; it stays as it is ({error.message}). Look for "
-            "them in the versions and backups of the store, and at other sites"
-        ) from error
-    with lost(path):
+    with damaged(path), lost(path):
         raise error
     raise AssertionError("an error is raised above")
 

@@ -17,7 +17,7 @@ from rest_framework_simplejwt.tokens import Token
 from argosy.core.errors import NotFound
 from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.changes import Kind
-from argosy.hub.common.fields import IdField
+from argosy.hub.common.fields import IdField, expect_nothing
 from argosy.hub.events.listener import Asked
 from argosy.hub.events.stream import ADMITTED
 from argosy.hub.events.tickets import LIFETIME, TicketAuthentication, ends, stands, ticket_for
@@ -104,5 +104,6 @@ class TicketView(APIView):
     def post(self, request: Request) -> Response:
         """Answer 201 with a ticket: `/api/events/stream/?ticket=...` is as good as the header, for a minute."""
         assert isinstance(request.user, User)
+        expect_nothing(request)
         ticket = ticket_for(request.user, _token(request))
         return Response({"ticket": str(ticket), "expires_in": int(LIFETIME.total_seconds())}, status.HTTP_201_CREATED)

@@ -49,6 +49,7 @@ class Feed:
         """Begin to make events of what changes from now on."""
         for kind in Kind:
             self._changes.take(kind)
+            self._changes.forgot(kind)
         self._changes.hear(self._due.set)
         self._thread.start()
 
@@ -77,6 +78,8 @@ class Feed:
                 raise Unavailable("the hub is stopping")
             if len(self._listeners) >= self._most:
                 raise Unavailable(f"{self._most} listen to events already: ask again later, or ask for the state")
+            for kind in asked.kinds:
+                self._catch_up(kind)
             self._listeners.add(listener)
             if (known := self._found(asked.after)) is None:
                 self._begin_anew(listener, "gone" if asked.after else "new")
@@ -156,25 +159,35 @@ class Feed:
         for kind in {kind for listener in self._present() for kind in listener.asked.kinds}:
             new = self._taken_in(kind)
             for listener in self._present():
-                if new is None or any(map(listener.asked.wants, new)):
+                if any(map(listener.asked.wants, new)):
                     listener.wake()
 
-    def _taken_in(self, kind: Kind) -> Collection[Picture] | None:
-        """Number what changed and return it; None: nobody knows what it was, and all who listen have missed it."""
-        rows = self._changes.take(kind)
+    def _taken_in(self, kind: Kind) -> Collection[Picture]:
+        """Number what changed and return it."""
+        with self._lock:
+            self._catch_up(kind)
+            rows = self._changes.take(kind)
         try:
-            made = None if rows is None else list(pictures(kind, rows))
+            made = list(pictures(kind, rows))
         except Exception:
-            self._changes.add(kind, rows or ())
+            self._changes.add(kind, rows)
             raise
         with self._lock:
-            if made is None:
-                self._number += 1
-                self._recent[kind].forget(self._number)
-            for picture in made or ():
+            for picture in made:
                 self._number += 1
                 self._recent[kind].put(Event(self._number, picture))
         return made
+
+    def _catch_up(self, kind: Kind) -> None:
+        """Have those who listen know that they missed changes of which nobody knows what they were.
+
+        Whoever comes later begins behind these, and has missed nothing.
+        """
+        if self._changes.forgot(kind):
+            self._number += 1
+            self._recent[kind].forget(self._number)
+            for listener in self._listeners:
+                listener.wake()
 
     def _recheck(self) -> None:
         """Have those leave, now and then, who are not allowed to listen any more, be they such as read nothing."""

@@ -27,7 +27,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     job: int | None = None
     """The job it belongs to."""
     own: bool = False
-    """Whether it is a job that the hub began for itself: those see it who ask for it by number."""
+    """Whether it is a job that the hub began for itself, or a task of one: those see it who ask for it by number."""
     name: str
     """Of the event."""
     data: bytes
@@ -53,9 +53,10 @@ def _jobs(rows: Collection[int]) -> Iterator[Picture]:
 
 def _tasks(rows: Collection[int]) -> Iterator[Picture]:
     task: Task
-    for task in TaskViewSet.queryset.filter(pk__in=rows).order_by("pk"):
+    for task in TaskViewSet.queryset.select_related("job").filter(pk__in=rows).order_by("pk"):
         data = _json(TaskSerializer(task, context=_CONTEXT).data)
-        yield Picture(kind=Kind.TASK, row=task.pk, job=task.job_id, name="task", data=data)
+        own = task.job.jobtype == OWN
+        yield Picture(kind=Kind.TASK, row=task.pk, job=task.job_id, own=own, name="task", data=data)
 
 
 def _sites(rows: Collection[int]) -> Iterator[Picture]:

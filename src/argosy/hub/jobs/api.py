@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from argosy.core.ready import ready
 from argosy.core.states import JobState
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import IdField, StrictSerializer
+from argosy.hub.common.fields import IdField, StrictSerializer, expect_nothing
 from argosy.hub.jobs import downloads, queries, removal, resubmission, services
 from argosy.hub.jobs.files import JobFiles, task_files
 from argosy.hub.jobs.filters import (
@@ -173,6 +173,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Remove a job that has ended, with its tasks and files; 409 where it has not."""
+        expect_nothing(request)
         removal.remove(self.get_object().pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -209,6 +210,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel what of the job has not ended."""
+        expect_nothing(request)
         job = services.cancel(self.get_object().pk, by=request.user.get_username())
         return Response(self.get_serializer(job).data, status.HTTP_201_CREATED)
 

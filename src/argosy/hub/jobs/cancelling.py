@@ -6,18 +6,19 @@ from django.db.models.functions import Coalesce
 
 from argosy.core.states import TASK_NEXT, FileState, TaskState, before
 from argosy.hub.common import changes
+from argosy.hub.jobs.late import WHILE
 from argosy.hub.jobs.ledger import Ledger
-from argosy.hub.jobs.models import COLUMN, Job, Queue, Task, TaskEntries
+from argosy.hub.jobs.models import COLUMN, WALKS, Job, Queue, Task, TaskEntries
 
 _WAITED = "the job was cancelled"
-_RAN = "the job was cancelled while this ran: it may have been done"
+_RAN = f"{WHILE}: it may have been done"
 _OPEN = ", ".join(f"'{state}'" for state in sorted(before(TaskState.CANCELLED, TASK_NEXT)))
 _NOTE = f"""
 INSERT INTO jobs_result (job_id, task_id, attempt, state, final, late, count, error, reason)
 SELECT task.job_id, task.id, task.attempt, %s, %s, %s, entries.count, '',
        CASE task.state WHEN 'STARTED' THEN %s ELSE %s END
 FROM task JOIN jobs_taskentries entries ON entries.task_id = task.id
-WHERE task.job_id = %s AND task.state IN ({_OPEN}) AND task.queue <> %s AND entries.attempt =
+WHERE task.job_id = %s AND task.state IN ({_OPEN}) AND (task.chain IS NOT NULL OR task.queue = %s) AND entries.attempt =
       (SELECT max(attempt) FROM jobs_taskentries WHERE task_id = task.id)
 """  # noqa: S608 - states
 
@@ -30,16 +31,16 @@ def cancel_tasks(ledger: Ledger, job: Job) -> None:
     What a discovery was given is no file of the job: only what it found is.
     """
     tasks = ledger.tasks().filter(job=job, state__in=before(TaskState.CANCELLED, TASK_NEXT))
-    working = tasks.exclude(queue=Queue.DISCOVERY)
+    working = tasks.exclude(WALKS)
     if connection.features.has_select_for_update:  # elsewhere nobody else writes meanwhile
         len(tasks.select_for_update().order_by("pk").values_list("pk"))
     with connection.cursor() as cursor:
         state = FileState.CANCELLED.value
-        cursor.execute(_NOTE, [state, state, False, _RAN, _WAITED, job.pk, Queue.DISCOVERY.value])
+        cursor.execute(_NOTE, [state, state, False, _RAN, _WAITED, job.pk, Queue.TRANSFER.value])
     working.update(**{_CANCELLED: _left()})
     ledger.count(job.pk, **_counts(tasks, working))
     changes.note(changes.Kind.TASK, tasks.order_by().values_list("pk", flat=True)[: changes.MOST + 1])
-    tasks.update(state=TaskState.CANCELLED, completed=ledger.now)
+    tasks.update(state=TaskState.CANCELLED, completed=ledger.now, deaths=0)
     ledger.known.forget()
 
 

@@ -7,21 +7,20 @@ from itertools import product
 
 import structlog
 from django.db import connection
-from django.db.models import F
 
 from argosy.core.errors import Unavailable
+from argosy.core.fileset import Registered
 from argosy.core.order import Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import TaskState
-from argosy.hub.common import changes
-from argosy.hub.jobs import bells, record
+from argosy.hub.jobs import bells, orphans, record
 from argosy.hub.jobs.clock import Clock, count_anew
 from argosy.hub.jobs.housekeeping import Housekeeping
-from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
+from argosy.hub.jobs.ledger import Ledger
 from argosy.hub.jobs.models import Queue
 from argosy.hub.jobs.offer import offer
 from argosy.hub.jobs.recorder import Recorder
-from argosy.hub.sites import presence, probes
+from argosy.hub.sites import filesets, presence, probes
 from argosy.hub.sites.models import Site
 
 log = structlog.get_logger()
@@ -32,9 +31,6 @@ UNANSWERED = timedelta(seconds=30)
 """How long a bell may go unanswered before it is rung again."""
 PERIOD = 1.0
 """Seconds between sweeps."""
-RESTARTED = "restarted"
-"""What stands in the place of an error where an attempt was ended by nothing that is wrong with the task."""
-_BEGUN_AGAIN = "the agents were started anew while this ran: it is begun again"
 EXPIRED_AT_ONCE = 200
 """Expired tasks one sweep sees to: the others wait for the next, and the API is not kept from writing."""
 
@@ -95,15 +91,22 @@ class Delivery:
         """Record that a node serves a site, and which of its roots it does not; return roots that it is to forget."""
         return self._recorder.record(lambda ledger: presence.note(told, ledger.now))
 
+    def filesets(self, site: str) -> tuple[Registered, ...]:
+        """Return the filesets of the site as they are registered; that one is to be adopted is said once."""
+        return self._recorder.record(lambda _: filesets.registered(site))
+
     def sweep(self) -> None:
         """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""
         expired = self._recorder.record(_expired)
         self._recorder.each((partial(_expire, taskid=taskid), taskid) for taskid in expired)
         self._recorder.record(_offer_all)
 
-    def adopt_orphans(self) -> None:
-        """Offer again at once what was running; call it where no agent can be alive that still runs it."""
-        self._recorder.record(_adopt)
+    def adopt_orphans(self, *, died: bool = False) -> None:
+        """Offer again at once what was running; call it where no agent can be alive that still runs it.
+
+        `died`: the agents did while the hub went on, which counts against what they ran.
+        """
+        self._recorder.record(partial(orphans.adopt, died=died))
         log.info("orphans adopted")
 
     def _sweep_on(self) -> None:
@@ -137,14 +140,4 @@ def _offer_all(ledger: Ledger) -> None:
     unanswered = ledger.tasks().filter(state=TaskState.PENDING, rung_at__lt=ledger.now - UNANSWERED)
     unanswered.update(rung_at=None)
     ledger.known.forget()
-    offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)
-
-
-def _adopt(ledger: Ledger) -> None:
-    begun = ledger.tasks().filter(state=TaskState.STARTED)
-    begun.update(state=TaskState.PENDING, attempt=F("attempt") + 1, error=RESTARTED, reason=_BEGUN_AGAIN)
-    ledger.tasks().exclude(lease_until=None).update(lease_until=None)
-    ledger.tasks().filter(state__in=OPEN_TASK).update(rung_at=None)
-    ledger.known.forget()
-    changes.note_many(changes.Kind.TASK)
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)

@@ -122,8 +122,8 @@ def _placed(rows: Iterable[tuple[int, int]], at: int = 0) -> list[_Place]:
 
 
 def task_files(task: Task, *, state: str | None, kind: str | None, site: str | None) -> list[FileNote]:
-    """Return what became of the entries of a task, as its step reported it."""
-    rows = Result.objects.filter(task=task).select_related("task__site")
+    """Return what became of the entries of a task, each once, as its step reported it."""
+    rows = Result.objects.filter(task=task, late=False).select_related("task__site")
     notes = [note for row in (rows.filter(state=state) if state else rows) for note in notes_of(row, own=True)]
     return [note for note in notes if kind in {None, note.outcome.entry.kind.value} and site in {None, note.site}]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from argosy.core.states import FileState, JobState, TaskState
+from argosy.core.states import FileState, TaskState
 from argosy.hub.common.asked import Query
 from argosy.hub.common.fields import IdField, read_path
 from argosy.hub.jobs import queries
@@ -42,7 +42,7 @@ class JobQuery(Query):
     completed_time_from = serializers.DateTimeField(required=False)
     completed_time_to = serializers.DateTimeField(required=False)
     jobtype = serializers.CharField(required=False)
-    state = ManyField(child=serializers.ChoiceField(choices=[state.value for state in JobState]), required=False)
+    state = ManyField(child=serializers.ChoiceField(choices=queries.STATES), required=False)
     owner_ids = ManyField(child=IdField(), required=False)
     site_id = IdField(required=False)
     hide_noop = serializers.BooleanField(required=False, allow_null=True, default=None)

@@ -15,6 +15,7 @@ from argosy.core.states import JobState
 from argosy.hub.common.models import Configuration
 from argosy.hub.jobs import record, removal
 from argosy.hub.jobs.cancelling import cancel_tasks
+from argosy.hub.jobs.closing import ROTATE
 from argosy.hub.jobs.ledger import OPEN_TASK, Ledger
 from argosy.hub.jobs.models import Job
 from argosy.hub.jobs.recorder import Recorder
@@ -95,12 +96,12 @@ def _purge(_ledger: Ledger) -> bool:
 
 
 def _cancel_left(recorder: Recorder) -> int:
-    """Cancel tasks that are open although their job was cancelled."""
+    """Cancel tasks that are open although their job was cancelled, but for those that this left to do."""
     return recorder.each((partial(_cancel, pk=pk), "") for pk in recorder.record(_left))
 
 
 def _left(ledger: Ledger) -> list[int]:
-    left = ledger.tasks().filter(state__in=OPEN_TASK, job__state=JobState.CANCELLED)
+    left = ledger.tasks().filter(state__in=OPEN_TASK, job__state=JobState.CANCELLED).exclude(tasktype=ROTATE)
     return list(left.order_by("job").values_list("job", flat=True).distinct()[:MOST])
 
 

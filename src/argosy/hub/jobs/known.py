@@ -1,7 +1,7 @@
 """What one transaction has read: tasks and their entries for many acts at once, and each other thing once."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -13,6 +13,7 @@ from argosy.core.order import Link, StoreAccess
 from argosy.core.ready import ready
 from argosy.hub.jobs.blobs import Carried, unpack_carried
 from argosy.hub.jobs.models import Task, TaskEntries
+from argosy.hub.jobs.places import Places, numbered
 from argosy.hub.jobs.rows import Table
 from argosy.hub.sites.links import Linked
 from argosy.hub.sites.models import Datastore, Site, SiteLink
@@ -47,6 +48,7 @@ class Known:
         self._sites: dict[int, Site] = {}
         self._linked: dict[int, Linked] = {}
         self._stores: dict[int, tuple[StoreAccess, ...]] = {}
+        self._places: dict[int, Places] = {}
         self._ordered: dict[int, Ordered] = {}
 
     def load(self, taskids: Collection[str]) -> None:
@@ -124,6 +126,17 @@ class Known:
         if site not in self._stores:
             self._read_links(site)
         return self._stores[site]
+
+    def places(self, site: int) -> Places:
+        """Return the roots and datastores of a site."""
+        if site not in self._places:
+            self._places[site] = Places(self.site(site).roots, self.linked(site).links)
+        return self._places[site]
+
+    def place(self, task: Task, carried: Sequence[Carried]) -> int:
+        """Return the number of what a task needs for these entries."""
+        options = None if task.chain is None else self.rules(task.submission_id)[task.chain].chain[task.seq].options
+        return numbered(self.places(task.site_id).of(carried), options)
 
     def _read_links(self, site: int) -> None:
         links = _LINKS.having("site", [site])

@@ -1,7 +1,7 @@
 """What one transaction adds up before it writes it: tasks, results, and the changes to tasks and to counts of jobs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,10 +28,12 @@ from argosy.hub.catalogue.services import record as record_unneeded
 from argosy.hub.catalogue.services import unneeded
 from argosy.hub.common.changes import Kind, note
 from argosy.hub.jobs.blobs import Carried, Noted, pack_carried, pack_noted
+from argosy.hub.jobs.closing import closing
 from argosy.hub.jobs.failures import UNWELL, Failures
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.models import COLUMN, Job, Result, Task, TaskEntries
 from argosy.hub.jobs.offer import Lane, offer
+from argosy.hub.jobs.places import Places
 from argosy.hub.jobs.rows import Table
 from argosy.hub.sites.models import Site
 
@@ -44,13 +46,17 @@ SURELY = 1000
 """Entries that never take more."""
 
 _CHANGING = (
-    "state", "attempt", "failures", "started", "completed", "due", "rung_at", "lease_until", "node", "error",
-    "reason", "sequence", "after", "moved_data", *COLUMN.values(),
+    "state", "attempt", "failures", "deaths", "lost", "started", "completed", "due", "rung_at", "lease_until", "node",
+    "error", "reason", "got_on", "sequence", "after", "moved_data", *COLUMN.values(),
 )  # fmt: skip
 _UPDATE = (
     f"UPDATE task SET {', '.join(f'{name} = %s' for name in _CHANGING)} WHERE id = %s AND state = %s AND attempt = %s"  # noqa: S608 - names of columns, not of anybody's making
 )
 
+LARGEST = 2**63 - 1
+"""What a database counts up to. Sparse files say of themselves that they are as large, and two of them are larger."""
+_PLUS = f"CASE WHEN {{0}} > {LARGEST} - %s THEN {LARGEST} ELSE {{0}} + %s END"
+_BYTES = {"numbytes", "moved_data"}
 _COUNT = "UPDATE jobs_job SET {} WHERE id = %s RETURNING numopen"
 _UNBEGUN = ", ".join(f"'{state}'" for state in before(JobState.STARTED, JOB_NEXT))
 _BEGIN = f"UPDATE jobs_job SET state = 'STARTED', started = %s WHERE id = %s AND state IN ({_UNBEGUN})"  # noqa: S608 - states
@@ -105,12 +111,13 @@ class Ledger:
         for column, value in values.items():
             setattr(task, column, value)
         for column, n in (counts or {}).items():
-            setattr(task, column, getattr(task, column) + n)
+            setattr(task, column, min(getattr(task, column) + n, LARGEST))
 
     def spawn(self, task: Task, carried: Sequence[Carried]) -> None:
         """Add a task over these entries."""
         task.numfiles = len(carried)
         task.created = self.now
+        task.place = self.known.place(task, carried)
         self._tasks.append((task, carried))
         self.count(task.job_id, numopen=1)
         self.wait(task)
@@ -237,10 +244,9 @@ class Ledger:
         idle = []
         with connection.cursor() as cursor:
             for job, changes in self._jobs.items():
-                added = {column: n for column, n in changes.items() if n}
-                sums = ", ".join(f"{column} = {column} + %s" for column in added)
+                added = {column: min(n, LARGEST) for column, n in changes.items() if n}
                 if added:
-                    cursor.execute(_COUNT.format(sums), [*added.values(), job])
+                    cursor.execute(_COUNT.format(", ".join(map(_plus, added))), [*_values(added), job])
                     idle += [job for (numopen,) in cursor.fetchall() if not numopen]
         return idle
 
@@ -254,10 +260,31 @@ class Ledger:
             walking = Task.objects.filter(job=OuterRef("pk"), chain__isnull=True, state__in=OPEN_TASK)
             Job.objects.filter(~Exists(walking), pk__in=self._walked).update(dir_walk_complete=True)
         for job in Job.objects.filter(pk__in=idle, state__in=OPEN_JOB) if idle else ():
+            if close(job, self.now):
+                continue
             state = verdict(job)
             open_ = Job.objects.filter(pk=job.pk, state__in=before(state, JOB_NEXT))
             open_.update(state=state, completed=self.now)
             log.info("job ended", job=job.pk, state=state.value, files=job.numfiles, failed=job.numfailedfiles)
+
+
+def close(job: Job, now: datetime) -> bool:
+    """Begin what is left to do where a job has no open task; say whether there is anything."""
+    left = closing(job)
+    ledger = Ledger(now)
+    for task, carried in left:
+        ledger.spawn(task, carried)
+    ledger.write()
+    return bool(left)
+
+
+def _plus(column: str) -> str:
+    return f"{column} = {_PLUS.format(column) if column in _BYTES else f'{column} + %s'}"
+
+
+def _values(added: dict[str, int]) -> Iterable[int]:
+    """Return what stands for the marks of `_plus`."""
+    return (value for column, n in added.items() for value in [n] * (2 if column in _BYTES else 1))
 
 
 def _row(task: Task, state: str, attempt: int) -> list[Any]:
@@ -275,15 +302,24 @@ def verdict(job: Job) -> JobState:
     return JobState.SUCCESS if job.numfiles else JobState.SKIPPED
 
 
-def chunks(carried: Sequence[Carried], site: Site) -> Iterable[list[Carried]]:
+def chunks(carried: Sequence[Carried], site: Site, places: Places | None = None) -> Iterable[list[Carried]]:
     """Yield the entries in batches of the site's size: as many files, and as much data, whichever is less.
 
-    Entries that get each other's names stay together: in a batch alone they can swap. Where the site wants very many
-    files in a batch, it holds only as many as can be told of in one message.
+    All entries of a batch need the same roots and datastores. Those that get each other's names stay together: in a
+    batch alone they can swap. Where the site wants very many files in a batch, it holds only as many as can be told of
+    in one message.
     """
+    alike: defaultdict[Hashable, list[Sequence[Carried]]] = defaultdict(list)
+    for some in _together(carried):
+        alike[places.of(some) if places else None].append(some)
+    for groups in alike.values():
+        yield from _cut(groups, site)
+
+
+def _cut(groups: Iterable[Sequence[Carried]], site: Site) -> Iterable[list[Carried]]:
     batch: list[Carried] = []
     held = told = 0
-    for some in _together(carried):
+    for some in groups:
         size = sum(item.entry.size for item in some)
         length = sum(map(_length, some)) if site.file_batch_size > SURELY else 0
         full = len(batch) + len(some) > site.file_batch_size or held + size > site.file_batch_gb << 30

@@ -18,6 +18,11 @@ class Queue(models.TextChoices):
 
     DISCOVERY = "discovery"
     TRANSFER = "transfer"
+    CUSTOM = "custom"
+
+
+WALKS = models.Q(chain=None) & ~models.Q(queue=Queue.TRANSFER)
+"""Tasks that look for entries, rather than at those they were given."""
 
 
 class Counted(models.Model):
@@ -136,6 +141,10 @@ class Submission(models.Model):
         return f"submission {self.pk} of job {self.job_id}"
 
 
+SUSPECT = 3
+"""Deaths of the agents from which on a task that ran each time is suspected."""
+
+
 class Task(Counted):
     """One link of a chain over one batch of entries at one site; or, without a chain, what finds entries."""
 
@@ -157,6 +166,10 @@ class Task(Counted):
     attempt = models.PositiveIntegerField(default=1)
     failures = models.PositiveIntegerField(default=0)
     """Attempts that ended badly; a task has only so many."""
+    deaths = models.PositiveIntegerField(default=0)
+    """How often the agents died while they ran it, since an attempt ended otherwise. 0 when it has ended."""
+    lost = models.PositiveIntegerField(default=0)
+    """The attempt that was taken from agents that had not reported: they may yet. 0: none was, or its report came."""
     created = models.DateTimeField()
     started = models.DateTimeField(null=True)
     completed = models.DateTimeField(null=True)
@@ -169,6 +182,10 @@ class Task(Counted):
     node = models.CharField(max_length=255, default="")
     error = models.CharField(max_length=64, default="")
     reason = models.TextField(default="")
+    place = models.BigIntegerField(default=0)
+    """What it does with which options, and the roots and datastores it needs, as a number: the same for those alike."""
+    got_on = models.DateTimeField(null=True)
+    """When an entry of it ended well last."""
     sequence = models.PositiveIntegerField(default=0)
     """Of a discovery: number of the next batch."""
     after = models.BinaryField(null=True)
@@ -183,6 +200,7 @@ class Task(Counted):
             models.Index(fields=["site", "queue", "state", "rung_at", "-seq", "id"], name="task_to_offer"),
             models.Index(fields=["state", "lease_until"], name="task_lease"),
             models.Index(fields=["job", "state"], name="task_of_job"),
+            models.Index(fields=["deaths"], name="task_suspected", condition=models.Q(deaths__gte=SUSPECT)),
         )
 
     def __str__(self) -> str:

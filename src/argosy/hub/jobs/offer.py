@@ -11,7 +11,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from argosy.hub.jobs import bells
+from argosy.hub.jobs import bells, suspects
+from argosy.hub.jobs.models import Task
 from argosy.hub.jobs.rows import Table
 from argosy.hub.sites.models import Site
 
@@ -29,7 +30,25 @@ _TELL = f"UPDATE task SET rung_at = %s WHERE id IN ({_UNTOLD}) RETURNING seq, id
 
 
 def offer(lanes: Iterable[Lane], now: datetime) -> None:
-    """Tell sites of tasks that wait, once this transaction is committed; nothing where enough are told of already."""
+    """Tell sites of tasks that wait, once this transaction is committed; nothing where enough are told of already.
+
+    While a task is tried alone they are told of no other.
+    """
+    lanes = list(lanes)
+    known = suspects.suspects() if lanes else []
+    if suspects.hold(known, now):
+        _try_next(known, now)
+    else:
+        _tell(lanes, now)
+
+
+def _try_next(known: Sequence[Task], now: datetime) -> None:
+    task = suspects.to_try(known, now)
+    if task and Task.objects.filter(pk=task.pk, attempt=task.attempt, state=task.state).update(rung_at=now):
+        _ring((task.site_id, task.queue), [(task.seq, task.pk, task.taskid, task.attempt)])
+
+
+def _tell(lanes: Iterable[Lane], now: datetime) -> None:
     adapted = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         for lane in lanes:

@@ -13,6 +13,8 @@ from argosy.core.states import JobState
 from argosy.hub.jobs.given import under
 from argosy.hub.jobs.models import OWN, Job, Task
 
+STATES = [*(state.value for state in JobState), "ERROR"]
+"""States that are counted and can be asked for; ERROR is one of tasks, and no job has it."""
 WINDOWS = {"day": 1, "week": 7, "month": 30, "year": 365}
 """Named creation times, in days."""
 _RANGES = {
@@ -77,7 +79,7 @@ def stats(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> dict[str, dict[str, 
         asked = {**asked, "created": "week"}
     counts: dict[str, Counter[str]] = {
         "type": Counter(dict.fromkeys(_ALWAYS, 0)),
-        "state": Counter(dict.fromkeys([*(state.value for state in JobState), "ERROR"], 0)),
+        "state": Counter(dict.fromkeys(STATES, 0)),
         "created": Counter(),
         "site": Counter(),
     }

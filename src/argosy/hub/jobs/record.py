@@ -1,27 +1,29 @@
 """What claims, batches and reports do to tasks and jobs. Each is called inside a transaction, with its ledger."""
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 
 import msgspec
 import structlog
-from django.db.models import Q, QuerySet
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import ArgosyError, Invalid, Restoring, Unsupported
+from argosy.core.errors import Invalid, LeaseLost, Restoring
 from argosy.core.order import Order, Policy
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
 from argosy.discoveries.base import discovery_of
-from argosy.hub.common import changes
-from argosy.hub.jobs import sinks
+from argosy.hub.common.models import Configuration
+from argosy.hub.jobs import late, outages, sinks, suspects
 from argosy.hub.jobs.blobs import Carried, unpack_noted
+from argosy.hub.jobs.closing import SNAPSHOTTING
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.ledger import Ending, Ledger, chunks
-from argosy.hub.jobs.models import COLUMN, OWN, Queue, Task
+from argosy.hub.jobs.models import COLUMN, OWN, Task
+from argosy.hub.jobs.outages import STANDSTILL
+from argosy.hub.jobs.queues import queue_of
 from argosy.hub.sites.links import mapped
 from argosy.hub.sites.models import Site
 from argosy.hub.workflows.rules import chosen
@@ -33,8 +35,6 @@ ATTEMPTS = 5
 """How many attempts of a task may end badly."""
 PATIENCE = 2.0
 """Seconds before the second attempt; three times as many before each later one."""
-STANDSTILL = timedelta(seconds=10)
-"""How long nothing of a kind must have got through before what waits is held back with a task that failed."""
 RESTORED_WITHIN = timedelta(days=4)
 """How long an object may take to come back from an archive tier, at least, before its file fails."""
 MOST_FOUND = 2048
@@ -53,6 +53,12 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
         return None
     if task.due is not None and task.due > ledger.now:  # held back since its site was told of it
         return None
+    if suspects.is_condemned(task):  # whoever asks has told how the last attempt ended, if it did
+        end(ledger, task, Report(task=taskid, attempt=attempt, error=task.error, reason=task.reason))
+        return None
+    if not _may_begin(ledger, task):
+        ledger.change(task, rung_at=None)
+        return None
     until = ledger.now + timedelta(seconds=lease)
     started = task.started or ledger.now
     ledger.change(
@@ -65,6 +71,13 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
     )
     ledger.began(task)
     return _order(ledger.known, task, lease, age=(ledger.now - started).total_seconds())
+
+
+def _may_begin(ledger: Ledger, task: Task) -> bool:
+    if not suspects.suspects():
+        return True
+    ledger.tasks()  # what the acts before this one began
+    return suspects.may_begin(task, ledger.now)
 
 
 def _order(known: Known, task: Task, lease: float, *, age: float) -> Order:
@@ -82,7 +95,7 @@ def _order(known: Known, task: Task, lease: float, *, age: float) -> Order:
         lease=lease,
         links=tuple(known.linked(task.site_id).links),
         stores=known.stores(task.site_id),
-        policy=_policy(site),
+        policy=_policy(site, task.tasktype),
         batch_files=sinks.BATCH if sunk else min(site.file_batch_size, MOST_FOUND),
         batch_bytes=_ANY_SIZE if sunk else site.file_batch_gb << 30,
         sequence=task.sequence,
@@ -107,8 +120,12 @@ def _hubs_steps() -> frozenset[str]:
     return frozenset(HUBS.names())
 
 
-def _policy(site: Site) -> Policy:
-    return Policy(unguarded_stubs=site.unguarded_stubs, min_stub_size=site.min_stub_size, trash_days=site.trash_days)
+def _policy(site: Site, step: str) -> Policy:
+    policy = Policy(unguarded_stubs=site.unguarded_stubs, min_stub_size=site.min_stub_size, trash_days=site.trash_days)
+    if step not in SNAPSHOTTING:
+        return policy
+    patience = Configuration.current().snapshot_create_delete_retry_timeout
+    return msgspec.structs.replace(policy, lock_threshold=site.lock_threshold, snapshot_retry=patience)
 
 
 def _options(known: Known, task: Task) -> dict[str, object]:
@@ -148,24 +165,44 @@ def batch(ledger: Ledger, told: Batch) -> bool:
 
 
 def report(ledger: Ledger, told: Report) -> None:
-    """Record how an attempt ended. One that no longer has the task adds what it knows, and changes nothing."""
+    """Record how an attempt ended. One that no longer has the task adds what it knows, and changes nothing.
+
+    An attempt that the task was taken from has it still, as long as nobody has claimed the next.
+    """
     task = ledger.known.task(told.task)
     if task is None:
         log.warning("report of an unknown task", task=told.task, attempt=told.attempt)
         return
     ledger.need_no_more(task, told.outcomes)
+    if task.state == TaskState.PENDING and task.lost == told.attempt == task.attempt - 1:
+        _give_back(ledger, task)
     if task.attempt != told.attempt or task.state != TaskState.STARTED:
         if task.attempt == told.attempt:
             ledger.change(task, lease_until=None)  # it does nothing any more
         ledger.note_late(task, told.attempt, told.outcomes)
-    elif _waits_for_restore(ledger, task, told):
-        _put_off(ledger, task, told)
+        if task.state == TaskState.CANCELLED:
+            late.tell(ledger, task, told.outcomes)
     elif told.error and told.retry and task.failures + 1 < ATTEMPTS:
         _retry(ledger, task, told)
+    elif _waits_for_restore(ledger, task, told):
+        _put_off(ledger, task, told)
     else:
         end(ledger, task, told)
-        if _of_a_place(told) and not task.finds and _place_is_dead(ledger, task, told, within=OUTAGE):
+        if outages.is_of_a_place(told) and not _walks(task):
             _end_alike(ledger, task, told)
+
+
+def _give_back(ledger: Ledger, task: Task) -> None:
+    """Give the task to the attempt again that it was taken from, as if it never had been."""
+    counted = int(task.error == LeaseLost.code)
+    ledger.change(
+        task,
+        state=TaskState.STARTED.value,
+        attempt=task.lost,
+        lost=0,
+        failures=task.failures - counted,
+        lease_until=None,
+    )
 
 
 def _waits_for_restore(ledger: Ledger, task: Task, told: Report) -> bool:
@@ -178,18 +215,24 @@ def _restoring(outcome: Outcome) -> bool:
     return outcome.error == Restoring.code
 
 
+def _ended(told: Report) -> list[Outcome]:
+    """Return what ended of what is told: what is on its way from an archive tier has not."""
+    return [outcome for outcome in told.outcomes if not _restoring(outcome)]
+
+
 def _put_off(ledger: Ledger, task: Task, told: Report) -> None:
     """Record what did end, and have the task offered again for the entries whose objects are on their way.
 
     Such an attempt has not ended badly: it is not counted among those that have.
     """
-    awaited = next(filter(_restoring, told.outcomes))
-    endings, rest = _passed(ledger, task, [outcome for outcome in told.outcomes if not _restoring(outcome)])
-    ledger.change(task, ledger.note(task, endings))
+    awaited = {outcome.entry.path: outcome for outcome in told.outcomes if _restoring(outcome)}
+    left = _dealt_with(ledger, task, _ended(told))
+    rest = [item for item in left if item.entry.path in awaited]
+    _lose_some(ledger, task, [item for item in left if item.entry.path not in awaited], told)
     ledger.keep(task, rest)
     waited = (ledger.now - (task.started or ledger.now)).total_seconds()
     delay = min(max(waited, _SOON), LONGEST)
-    reason = f"restore requested for {len(rest)} files: {awaited.reason}"
+    reason = f"restore requested for {len(rest)} files: {next(iter(awaited.values())).reason}"
     again(ledger, task, reason=reason, error=Restoring.code, failures=0, delay=delay)
     log.info("task waits for objects", task=told.task, objects=len(rest), delay=delay)
 
@@ -199,10 +242,11 @@ def expire(ledger: Ledger, task: Task) -> None:
     reason = f"{task.node or 'the node'} stopped answering while it ran this task (attempt {task.attempt})"
     if task.failures + 1 < ATTEMPTS:
         until = task.lease_until
-        again(ledger, task, reason=reason, error="lease_lost", failures=1)
-        ledger.change(task, lease_until=until)
+        lost = task.attempt
+        again(ledger, task, reason=reason, error=LeaseLost.code, failures=1)
+        ledger.change(task, lost=lost, lease_until=until)
     else:
-        told = Report(task=str(task.taskid), attempt=task.attempt, error="lease_lost", reason=reason)
+        told = Report(task=str(task.taskid), attempt=task.attempt, error=LeaseLost.code, reason=reason)
         until = task.lease_until
         end(ledger, task, told)
         ledger.change(task, lease_until=until)
@@ -215,6 +259,7 @@ def again(ledger: Ledger, task: Task, *, reason: str, error: str, failures: int,
         state=TaskState.PENDING.value,
         attempt=task.attempt + 1,
         failures=task.failures + failures,
+        deaths=0,
         due=ledger.now + timedelta(seconds=delay),
         rung_at=None,
         lease_until=None,
@@ -227,132 +272,98 @@ def again(ledger: Ledger, task: Task, *, reason: str, error: str, failures: int,
 def _retry(ledger: Ledger, task: Task, told: Report) -> None:
     """Record what did end, and have the rest tried again later."""
     delay = PATIENCE * 3**task.failures
-    if told.outcomes and not task.finds:
-        endings, rest = _passed(ledger, task, told.outcomes)
+    if told.outcomes and not _walks(task):
+        rest = _dealt_with(ledger, task, _ended(told))
         if not rest:
-            end(ledger, task, msgspec.structs.replace(told, error="", reason="", retry=False))
+            _end_as(ledger, task)
             return
-        ledger.change(task, ledger.note(task, endings))
         ledger.keep(task, rest)
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
-    if _of_a_place(told) and _place_is_dead(ledger, task, told, within=STANDSTILL):
-        _hold_back_alike(ledger, task, told, due=ledger.now + timedelta(seconds=delay))
-
-
-def _of_a_place(told: Report) -> bool:
-    """Say whether the attempt ended for something that others meet as well, such as a store that does not answer."""
-    own_faults = {ArgosyError.code, Invalid.code, Unsupported.code}
-    return bool(told.error) and told.retry and told.error not in own_faults
-
-
-def _place_is_dead(ledger: Ledger, task: Task, told: Report, *, within: timedelta) -> bool:
-    """Say whether it is the place, and not something in the task: none of the tasks like it gets through.
-
-    None has ended well lately, and none has been at it for longer than it would have taken to fail as this one did.
-    """
-    alike = _alike(ledger, task)
-    through = alike.filter(completed__gte=ledger.now - within, state__in=(TaskState.SUCCESS, TaskState.ERROR))
-    patience = min(max(2 * timedelta(seconds=told.seconds), STANDSTILL), OUTAGE)
-    at_it = alike.filter(state=TaskState.STARTED, rung_at__lt=ledger.now - patience, lease_until__gte=ledger.now)
-    return not through.exists() and not at_it.exists()
-
-
-def _met_by_others(ledger: Ledger, task: Task) -> bool:
-    """Say whether another task like it has failed, too, since shortly before this one began."""
-    begun = (task.started or ledger.now) - OUTAGE
-    tried = _alike(ledger, task).filter(
-        failures__gt=0, state__in=(TaskState.PENDING, TaskState.STARTED, TaskState.FAILURE)
-    )
-    return tried.filter(Q(completed=None) | Q(completed__gte=begun)).exists()
-
-
-def _alike(ledger: Ledger, task: Task) -> QuerySet[Task]:
-    """Return the other tasks of the job that do the same at the same place."""
-    return ledger.tasks().filter(job=task.job_id, site=task.site_id, tasktype=task.tasktype).exclude(pk=task.pk)
-
-
-def _waiting_alike(ledger: Ledger, task: Task) -> QuerySet[Task]:
-    """Return those of them that wait, of the same chain."""
-    waiting = _alike(ledger, task).filter(chain=task.chain, state=TaskState.PENDING)
-    return waiting.exclude(error=Restoring.code)
-
-
-def _hold_back_alike(ledger: Ledger, task: Task, told: Report, *, due: datetime) -> None:
-    """Have what waits for the place wait as long; but for one task, where no other than this was tried yet."""
-    waiting = _waiting_alike(ledger, task).filter(failures=0)
-    if not _met_by_others(ledger, task) and (one := waiting.order_by("pk").first()):
-        waiting = waiting.exclude(pk=one.pk)
-    if waiting.update(due=due, rung_at=None, error=told.error, reason=told.reason):
-        changes.note_many(changes.Kind.TASK)
-    ledger.known.forget()
+    if outages.is_of_a_place(told) and outages.is_dead(ledger, task, told, within=STANDSTILL, outage=OUTAGE):
+        outages.hold_back(ledger, task, told, due=ledger.now + timedelta(seconds=delay), outage=OUTAGE)
 
 
 def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:
-    """End what waits for a place that has been dead through all attempts, so that other work has the site's slots.
-
-    Where no other task was tried it may be this one's own fault: what waits is tried then.
-    """
-    if not _met_by_others(ledger, task):
-        return
-    for waiting in ledger.known.hold(_waiting_alike(ledger, task)):
-        counts = _all_failed(ledger, waiting, told)
-        ledger.change(
-            waiting, counts, state=TaskState.FAILURE.value, completed=ledger.now, error=told.error, reason=told.reason
-        )
+    """End what waits for a place that has been dead through all attempts, so that other work has the site's slots."""
+    if outages.is_dead(ledger, task, told, within=OUTAGE, outage=OUTAGE):
+        for waiting in outages.to_end_with(ledger, task):
+            _lose(ledger, waiting, told)
+            _end_as(ledger, waiting, error=told.error, reason=told.reason)
 
 
 def end(ledger: Ledger, task: Task, told: Report) -> None:
     """Record the end of a task and what became of each of its entries."""
-    if task.finds:
-        counts = _end_finding(ledger, task, told)
-    elif told.outcomes or not told.error:
-        endings, rest = _passed(ledger, task, told.outcomes)
-        counts = ledger.note(task, [*endings, *(_left(item, told) for item in rest)])
+    if _walks(task):
+        ledger.change(task, _unwalked(ledger, task, told.outcomes))
+        _lose(ledger, task, told) if told.error else None
+    elif told.outcomes or told.met or not told.error:
+        rest = _dealt_with(ledger, task, told.outcomes)
+        if not _lose_some(ledger, task, rest, told):
+            told = msgspec.structs.replace(told, error="", reason="")
     else:
-        counts = _all_failed(ledger, task, told)
-    state = _ended_as(counts, told)
-    ledger.change(
-        task,
-        counts,
-        state=state.value,
-        completed=ledger.now,
-        lease_until=None,
-        error=told.error,
-        reason=told.reason,
-    )
+        _lose(ledger, task, told)
+    _end_as(ledger, task, error=told.error, reason=told.reason)
+
+
+def _walks(task: Task) -> bool:
+    """Say whether it finds entries below those that it was given; all others tell of each that they were given."""
+    return task.finds and discovery_of(task.tasktype) is not None
+
+
+def _end_as(ledger: Ledger, task: Task, *, error: str = "", reason: str = "") -> None:
+    """Record that a task has ended of which all entries are dealt with."""
+    state = TaskState.FAILURE if error else TaskState.ERROR if task.numfailedfiles else TaskState.SUCCESS
+    if task.finds:
+        ledger.walked(task)
+    ledger.change(task, state=state.value, completed=ledger.now, lease_until=None, deaths=0, error=error, reason=reason)
     if state is not TaskState.SUCCESS:
-        log.warning("task ended", task=told.task, job=task.job_id, state=state.value, reason=told.reason)
+        log.warning("task ended", task=str(task.taskid), job=task.job_id, state=state.value, reason=reason)
 
 
-def _end_finding(ledger: Ledger, task: Task, told: Report) -> Counter[str]:
-    """Record the end of a task that finds entries; those it reports in good state are found."""
-    ledger.walked(task)
-    counts = _found(ledger, task, [outcome.entry for outcome in told.outcomes if outcome.state.goes_on])
-    counts += _unwalked(ledger, task, [outcome for outcome in told.outcomes if not outcome.state.goes_on])
-    if told.error:
-        failed = _all_failed(ledger, task, told)
-        ledger.count(task.job_id, numfiles=failed["numfailedfiles"])
-        counts += failed
-    return counts
+def _dealt_with(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> list[Carried]:
+    """Record what became of entries, and have those that go on do so; return those without an outcome."""
+    pairs, rest = _paired(ledger.known.entries(task), outcomes)
+    if len(pairs) < len(outcomes):
+        log.warning("outcomes of nothing that was given", task=str(task.taskid), outcomes=len(outcomes) - len(pairs))
+    if task.finds:
+        counts = _looked_at(ledger, task, [outcome for _, outcome in pairs])
+    else:
+        counts = ledger.note(task, _passed(ledger, task, pairs))
+    got_on = ledger.now if any(outcome.state.goes_on for _, outcome in pairs) else task.got_on
+    ledger.change(task, counts, got_on=got_on)
+    return rest
 
 
-def _ended_as(counts: Counter[str], told: Report) -> TaskState:
-    if told.error:
-        return TaskState.FAILURE
-    return TaskState.ERROR if counts["numfailedfiles"] else TaskState.SUCCESS
+def _looked_at(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
+    """Record what was found at given paths; return counts for the task."""
+    counts = _found(ledger, task, [outcome.entry for outcome in outcomes if outcome.state.goes_on])
+    return counts + _unwalked(ledger, task, [outcome for outcome in outcomes if not outcome.state.goes_on])
 
 
-def _all_failed(ledger: Ledger, task: Task, told: Report) -> Counter[str]:
+def _lose(ledger: Ledger, task: Task, told: Report) -> None:
+    """Record that all entries which a task has left failed."""
     count = ledger.known.row(task).count
-    return ledger.note_all(task, FileState.FAILED, count, error=told.error, reason=told.reason)
+    counts = ledger.note_all(task, FileState.FAILED, count, error=told.error, reason=told.reason)
+    ledger.count(task.job_id, numfiles=count if task.finds else 0)
+    ledger.change(task, counts)
 
 
-def _left(item: Carried, told: Report) -> Ending:
-    """Return how an entry ended that the report says nothing of."""
-    reason = told.reason or "the site reported nothing of it"
-    outcome = Outcome(entry=item.entry, state=FileState.FAILED, reason=reason, error=told.error or "error")
-    return Ending(outcome, item.source, FileState.FAILED)
+def _lose_some(ledger: Ledger, task: Task, rest: Sequence[Carried], told: Report) -> int:
+    """Record that these came to nothing, which have no outcome; return how many of them failed."""
+    met = {outcome.entry.path: outcome for outcome in told.met}
+    counts = ledger.note(task, [_left(item, met.get(item.entry.path), told) for item in rest])
+    ledger.count(task.job_id, numfiles=len(rest) if task.finds else 0)
+    ledger.change(task, counts)
+    return counts[COLUMN[FileState.FAILED]]
+
+
+def _left(item: Carried, met: Outcome | None, told: Report) -> Ending:
+    """Return how an entry ended that has no outcome; `met`: what kept it from one, where that is told."""
+    if met is None:
+        reason = told.reason or "the site reported nothing of it"
+        met = Outcome(entry=item.entry, state=FileState.FAILED, reason=reason, error=told.error or "error")
+    return Ending(msgspec.structs.replace(met, entry=item.entry), item.source, met.state)
 
 
 def _found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]:
@@ -399,14 +410,13 @@ def _said_before(ledger: Ledger, task: Task) -> set[bytes]:
     return {noted.outcome.entry.path for blob in blobs if blob for noted in unpack_noted(blob)}
 
 
-def _passed(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> tuple[list[Ending], list[Carried]]:
-    """Hand on the entries that go on; return how each ended here, and the entries without an outcome."""
+def _passed(ledger: Ledger, task: Task, pairs: Sequence[tuple[Carried, Outcome]]) -> list[Ending]:
+    """Hand on the entries that go on; return how each ended here."""
     assert task.chain is not None
-    pairs, rest = _paired(ledger.known.entries(task), outcomes)
     last = task.seq + 1 == len(ledger.known.rules(task.submission_id)[task.chain].chain)
     endings = [_ending(item, outcome) for item, outcome in pairs if last or not outcome.state.goes_on]
     if last:
-        return endings, rest
+        return endings
     on = [_carried(item, outcome) for item, outcome in pairs if outcome.state.goes_on]
     lost = _pass_on(ledger, task, task.chain, task.seq + 1, on)
     stranded = {ending.outcome.entry.path for ending in lost}
@@ -415,7 +425,7 @@ def _passed(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> tuple[li
         for item, outcome in pairs
         if outcome.state.goes_on and outcome.entry.path not in stranded
     ]
-    return [*endings, *gone, *lost], rest
+    return [*endings, *gone, *lost]
 
 
 def _ending(item: Carried, outcome: Outcome) -> Ending:
@@ -432,12 +442,19 @@ def _carried(item: Carried, outcome: Outcome) -> Carried:
 def _paired(
     carried: Sequence[Carried], outcomes: Sequence[Outcome]
 ) -> tuple[list[tuple[Carried, Outcome]], list[Carried]]:
-    """Return each entry with its outcome, and those that have none: outcomes come in the order of the entries."""
-    if len(outcomes) == len(carried):
+    """Return each entry with its outcome, and those that have none; an outcome of another path is nobody's."""
+    if [item.entry.path for item in carried] == [outcome.entry.path for outcome in outcomes]:
         return list(zip(carried, outcomes, strict=True)), []
-    told = {outcome.entry.path: outcome for outcome in outcomes}
-    pairs = [(item, told[item.entry.path]) for item in carried if item.entry.path in told]
-    return pairs, [item for item in carried if item.entry.path not in told]
+    told: defaultdict[bytes, deque[Outcome]] = defaultdict(deque)
+    for outcome in outcomes:
+        told[outcome.entry.path].append(outcome)
+    pairs, rest = list[tuple[Carried, Outcome]](), list[Carried]()
+    for item in carried:
+        if of_it := told.get(item.entry.path):
+            pairs.append((item, of_it.popleft()))
+        else:
+            rest.append(item)
+    return pairs, rest
 
 
 def _pass_on(ledger: Ledger, task: Task, chain: int, seq: int, carried: Sequence[Carried]) -> list[Ending]:
@@ -446,9 +463,10 @@ def _pass_on(ledger: Ledger, task: Task, chain: int, seq: int, carried: Sequence
         return []
     link = ledger.known.rules(task.submission_id)[chain].chain[seq]
     there, lost = _moved(ledger, task, link.site, carried)
-    for some in chunks(there, ledger.known.site(link.site)):
+    for some in chunks(there, ledger.known.site(link.site), ledger.known.places(link.site)):
         following = Task(job_id=task.job_id, submission_id=task.submission_id, site_id=link.site, parent=task)
-        following.tasktype, following.queue, following.chain, following.seq = link.step, Queue.TRANSFER, chain, seq
+        following.tasktype, following.queue = link.step, queue_of(link.step, link.options)
+        following.chain, following.seq = chain, seq
         ledger.spawn(following, some)
     return lost
 

@@ -11,9 +11,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import structlog
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, transaction
 
-from argosy.core.errors import Unavailable
+from argosy.core.errors import Invalid, Unavailable
 from argosy.core.faults import HubAway, HubFull
 from argosy.hub.common.disk import explained, is_full
 from argosy.hub.jobs.clock import Clock, move
@@ -58,7 +58,8 @@ class Recorder:
         """Return what the act on a task returned, once it is committed.
 
         Raises:
-            Unavailable: the hub is stopping, or the database does not take it; nothing of it was recorded.
+            Unavailable: the hub is stopping, or the database does not take it now; nothing of it was recorded.
+            Invalid: it holds what can never be recorded; nothing of it was.
             ArgosyError: what the act raised; nothing of it was recorded.
         """
         return self._hand_in(act, task).result()
@@ -155,5 +156,10 @@ def _translated(error: Exception) -> Exception:
         if is_full(error):
             return HubFull(f"the hub cannot record: {explained()}")
         log.error("not recorded", exc_info=error)
+        if isinstance(error, IntegrityError | DataError):  # and never will be
+            return Invalid(f"the hub cannot record this: {error}")
         return HubAway(f"the hub cannot record: {error}")
+    if isinstance(error, OverflowError):
+        log.error("not recorded", exc_info=error)
+        return Invalid(f"the hub cannot record this: a number in it is too large ({error})")
     return error

@@ -17,7 +17,7 @@ from argosy.core.states import JOB_ENDED, FileState, JobState
 from argosy.hub.jobs.blobs import Noted, unpack_carried
 from argosy.hub.jobs.files import noted
 from argosy.hub.jobs.ledger import OPEN_JOB
-from argosy.hub.jobs.models import OWN, Job, Queue, Result, Submission, Task
+from argosy.hub.jobs.models import OWN, WALKS, Job, Result, Submission, Task
 from argosy.hub.jobs.services import Asked, record
 from argosy.hub.sites.links import Linked, mapped
 
@@ -29,8 +29,6 @@ QUICK = timedelta(seconds=10)
 """Within it the same asked for again is the same: somebody clicked twice, or the first answer was lost."""
 _AT_ONCE = 200
 """Results that are read at once."""
-_WALKS = Q(chain=None, queue=Queue.DISCOVERY)
-"""Tasks that look for entries, rather than at those they were given."""
 
 log = structlog.get_logger()
 
@@ -88,9 +86,9 @@ def _not_well(job: Job) -> Iterator[Asked]:
         raise Invalid(f"{files} files of job {job.pk} did not go well, more than {MOST}: resubmit all of it")
     for submission in _submissions(job):
         tasks = Task.objects.filter(submission=submission)
-        if entries := list(_bad(tasks.filter(_WALKS), submission)):
+        if entries := list(_bad(tasks.filter(WALKS), submission)):
             yield _asked(submission, entries)
-        if entries := list(_bad(tasks.exclude(_WALKS), submission)):
+        if entries := list(_bad(tasks.exclude(WALKS), submission)):
             yield msgspec.structs.replace(_asked(submission, entries), discovery=None)
 
 

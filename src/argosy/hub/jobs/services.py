@@ -19,15 +19,17 @@ from argosy.hub.common import changes
 from argosy.hub.jobs.blobs import Carried, pack_carried
 from argosy.hub.jobs.cancelling import cancel_tasks
 from argosy.hub.jobs.given import bounds
-from argosy.hub.jobs.ledger import OPEN_JOB, Ledger, chunks
+from argosy.hub.jobs.ledger import OPEN_JOB, Ledger, chunks, close
 from argosy.hub.jobs.models import OWN, Job, Queue, Submission, Task
+from argosy.hub.jobs.places import Places
 from argosy.hub.jobs.plans import kept as plans
+from argosy.hub.jobs.queues import queue_of
 from argosy.hub.sites.links import Linked, mapped
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
 from argosy.hub.workflows import fields as field_values
 from argosy.hub.workflows import offered
-from argosy.hub.workflows.discovering import planned_discovery
+from argosy.hub.workflows.discovering import implied, planned_discovery
 from argosy.hub.workflows.models import Workflow
 from argosy.hub.workflows.rules import Link, Patterns, Rule, planned
 from argosy.hub.workflows.services import runnable
@@ -106,7 +108,7 @@ def _spawn(ledger: Ledger, job: Job, part: Part) -> None:
     if part.finds:
         ledger.spawn(_finder(submission, part.step, Queue.DISCOVERY), given)
         return
-    for some in chunks(given, part.site):
+    for some in chunks(given, part.site, ledger.known.places(part.site.pk)):
         task = Task(job=job, submission=submission, site=part.site, tasktype=part.step, queue=Queue.TRANSFER, chain=0)
         ledger.spawn(task, some)
     ledger.count(job.pk, numfiles=len(given))
@@ -167,6 +169,8 @@ def cancel(pk: int, *, by: str = "the hub itself") -> Job:
     if running.update(state=JobState.CANCELLED, completed=ledger.now, cancelled_by=by):
         cancel_tasks(ledger, job)
         ledger.write()
+        job.refresh_from_db()
+        close(job, ledger.now)
         changes.note(changes.Kind.JOB, [pk])
         log.info("job cancelled", job=pk, by=by)
     job.refresh_from_db()
@@ -177,7 +181,8 @@ def _planned(asked: Asked) -> _Plan:
     workflow = runnable(asked.workflow)
     site = site_named(asked.site)
     aliases = FIELDS.get(workflow.name, {})
-    values = field_values.values(workflow.fields, asked.fields, aliases=aliases, home=site.name)
+    declared = [*workflow.fields, *implied(workflow, asked.discovery, asked.fields)]
+    values = field_values.values(declared, asked.fields, aliases=aliases, home=site.name)
     rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
     discovery, options = planned_discovery(workflow, asked.discovery, values)
     given = _given(asked.paths, site)
@@ -256,8 +261,8 @@ def _record(plan: _Plan, asked: Asked, *, owner: User | None, resubmission_of: i
         plans.expect_alike(row, dry_run=asked.dry_run)
     else:
         row = _job(plan, ledger.now, owner, resubmission_of, dry_run=asked.dry_run)
-        if asked.dry_run:
-            plans.begin(row, plan.rules, plan.discovery)
+    if asked.dry_run:
+        plans.keep(row, plan.rules, plan.discovery)
     first, last = bounds(plan.given)
     submission = Submission.objects.create(
         job=row,
@@ -269,7 +274,7 @@ def _record(plan: _Plan, asked: Asked, *, owner: User | None, resubmission_of: i
         last=last,
         asked=_to_ask_again(asked, plan),
     )
-    for task, given in _first_tasks(plan, submission):
+    for task, given in _first_tasks(plan, submission, ledger.known.places(plan.site.pk)):
         ledger.spawn(task, given)
     ledger.write()
     log.info("job submitted", job=row.pk, workflow=plan.workflow.name, site=plan.site.name, paths=len(plan.given))
@@ -310,11 +315,12 @@ def _open_job(pk: int) -> Job:
     return job
 
 
-def _first_tasks(plan: _Plan, submission: Submission) -> list[tuple[Task, list[Carried]]]:
+def _first_tasks(plan: _Plan, submission: Submission, places: Places) -> list[tuple[Task, list[Carried]]]:
     """Return one discovery of everything; or, without, tasks that look at the given paths."""
     if plan.discovery is not None:
-        return [(_finder(submission, task_of(plan.discovery), Queue.DISCOVERY), plan.given)]
-    return [(_finder(submission, STAT, Queue.TRANSFER), some) for some in chunks(plan.given, plan.site)]
+        found_by = task_of(plan.discovery)
+        return [(_finder(submission, found_by, queue_of(found_by, {})), plan.given)]
+    return [(_finder(submission, STAT, Queue.TRANSFER), some) for some in chunks(plan.given, plan.site, places)]
 
 
 def _finder(submission: Submission, tasktype: str, queue: Queue) -> Task:

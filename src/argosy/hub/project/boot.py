@@ -46,12 +46,12 @@ def application(feed: "Feed") -> Asgi:
     Call `prepare` first.
     """
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-    from django.core.asgi import get_asgi_application
 
     import argosy.hub.project.urls  # noqa: F401 - so that the first request does not wait for all that it imports
+    from argosy.hub.common.parsers import Handler
     from argosy.hub.events.stream import Streams
 
-    return Streams(ASGIStaticFilesHandler(get_asgi_application()), feed)
+    return Streams(ASGIStaticFilesHandler(Handler()), feed)
 
 
 def reset_password(username: str, password: str | None) -> str:

@@ -16,9 +16,14 @@ from rest_framework.validators import UniqueValidator
 
 from argosy.core import paths
 from argosy.core.entry import Entry, Kind
+from argosy.core.options import described
 from argosy.discoveries.base import DISCOVERIES
-from argosy.hub.common.fields import StrictSerializer, read_path
-from argosy.hub.workflows import offered, openapi, services
+from argosy.hub.common.fields import StrictSerializer, expect_nothing, read_path
+from argosy.hub.workflows import (
+    offered,
+    openapi,  # noqa: F401 - so that the OpenAPI document knows of rules and fields
+    services,
+)
 from argosy.hub.workflows.definition import faults
 from argosy.hub.workflows.models import RESERVED, Workflow
 from argosy.hub.workflows.trial import Tried, tried
@@ -215,6 +220,7 @@ class WorkflowViewSet(viewsets.ModelViewSet[Workflow]):
 
     def destroy(self, request: Request, *args: Any, **more: Any) -> Response:
         """Remove a workflow; 409 where it comes with Argosy."""
+        expect_nothing(request)
         return super().destroy(request, *args, **more)
 
     def perform_destroy(self, instance: Workflow) -> None:
@@ -226,6 +232,7 @@ class WorkflowViewSet(viewsets.ModelViewSet[Workflow]):
     @transaction.atomic
     def reset(self, request: Request, pk: str) -> Response:
         """Make a workflow that comes with Argosy what the release says it is; 409 for others."""
+        expect_nothing(request)
         return Response(self.get_serializer(services.reset(self.get_object())).data)
 
     @extend_schema(request=TrialSerializer, responses=TriedSerializer)
@@ -275,7 +282,7 @@ class PluginView(generics.GenericAPIView[Any]):
     def listed(self, plugins: dict[str, type[Any]], broken: dict[str, str]) -> Response:
         """Answer a page of the plugins, those that cannot be used at the end."""
         good = [
-            {"name": name, "description": one.__doc__ or "", "options": openapi.described(one), "trouble": ""}
+            {"name": name, "description": one.__doc__ or "", "options": described(one), "trouble": ""}
             for name, one in plugins.items()
         ]
         bad = [{"name": name, "description": "", "options": {}, "trouble": why} for name, why in broken.items()]

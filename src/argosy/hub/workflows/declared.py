@@ -16,14 +16,14 @@ def check(fields: Any, found: Faults) -> dict[str, Mapping[str, Any] | None]:
     """Note what is wrong with the fields; return them by name, None for one that is not well formed."""
     known: dict[str, Mapping[str, Any] | None] = {}
     for place, field in found.items(fields, "fields", "field"):
-        before = len(found.by_place)
+        before = found.count
         _check(field, place, found)
         name = field.get("name")
         if not isinstance(name, str):
             continue
         if name in known:
             found.add(f"{place}.name", f"{name!r} is declared twice")
-        known[name] = field if len(found.by_place) == before else None
+        known[name] = field if found.count == before else None
     return known
 
 
@@ -37,7 +37,7 @@ def _check(field: Mapping[str, Any], place: str, found: Faults) -> None:
         return
     if kind == "choices" and not _check_choices(field, place, found):
         return
-    if kind is not None and field.get("default") is not None:
+    if {"name", "type"} <= field.keys() and field.get("default") is not None:
         try:
             checked(field, field["default"])
         except Invalid as error:
@@ -45,7 +45,7 @@ def _check(field: Mapping[str, Any], place: str, found: Faults) -> None:
 
 
 def _check_choices(field: Mapping[str, Any], place: str, found: Faults) -> bool:
-    before = len(found.by_place)
+    before = found.count
     if not field.get("choices"):
         found.add(f"{place}.choices", "a field of type choices needs some: a list of objects with label and value")
         return False
@@ -55,4 +55,4 @@ def _check_choices(field: Mapping[str, Any], place: str, found: Faults) -> bool:
         value = choice.get("value")
         if "value" in choice and (isinstance(value, bool) or not isinstance(value, str | int)):
             found.add(f"{at}.value", f"{value!r} is neither text nor an integer")
-    return len(found.by_place) == before
+    return found.count == before

@@ -18,6 +18,8 @@ _FLAGS: Final = ("ignore_site_includes", "ignore_site_excludes")
 _KNOWN: Final = {*_NEEDED, *_FLAGS, "include", "exclude", "description"}
 _NAMES_SITES: Final = {"enum[site]", "string", "choices"}
 """Types of fields that can name a site."""
+_MEANT: Final = {"all", "default"}
+"""States of rules that are no states of paths."""
 ITSELF: Final = {"rebuild"}
 """Discoveries that do the work themselves, and need no rules."""
 
@@ -48,7 +50,8 @@ def _check_rules(definition: Mapping[str, Any], fields: Fields, found: Faults) -
 
 def _check_rule(rule: Mapping[str, Any], place: str, fields: Fields, found: Faults) -> None:
     found.keys(rule, place, needed=_NEEDED, known=_KNOWN)
-    found.text(rule, "state", place)
+    if found.text(rule, "state", place):
+        _check_state(rule["state"], place, found)
     if "type" in rule:
         _check_type(rule, place, found)
     for key in ("include", "exclude"):
@@ -60,6 +63,13 @@ def _check_rule(rule: Mapping[str, Any], place: str, fields: Fields, found: Faul
         found.add(f"{place}.description", "a description is text")
     if "action" in rule:
         _check_chain(rule["action"], f"{place}.action", fields, found)
+
+
+def _check_state(state: str, place: str, found: Faults) -> None:
+    """Note a state that looks like one of those that mean something, and would be one that nothing finds."""
+    meant = state.strip().lower()
+    if state != meant and meant in _MEANT:
+        found.add(f"{place}.state", f"{state!r} is found by nothing: write {meant!r}")
 
 
 def _check_type(rule: Mapping[str, Any], place: str, found: Faults) -> None:

@@ -1,7 +1,7 @@
 """How a run finds its entries."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +15,29 @@ from argosy.hub.workflows.spellings import Spelled
 
 SKIP_MISSING = "skip_missing"
 """The option of discoveries that lets paths through which are not there."""
+
+
+ROTATE_ON_ERROR: Final = "snapdiff_rotate_on_error"
+"""The field that decides whether snapshots rotate after a job in which files failed."""
+_OF_SNAPDIFF: Final = {
+    "name": ROTATE_ON_ERROR,
+    "label": "Rotate snapshots although files failed",
+    "type": "bool",
+    "default": True,
+}
+
+
+def implied(
+    workflow: Workflow, asked: str | msgspec.UnsetType | None, given: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """Return the fields that a run has for its discovery, though its workflow does not declare them.
+
+    One over files that another run found has what that was given.
+    """
+    name = workflow.discovery if asked is msgspec.UNSET else asked
+    declared = any(field["name"] == ROTATE_ON_ERROR for field in workflow.fields)
+    has_it = name == "snapdiff" or (name is None and ROTATE_ON_ERROR in given)
+    return [_OF_SNAPDIFF] if has_it and not declared else []
 
 
 def planned_discovery(

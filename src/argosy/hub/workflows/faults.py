@@ -11,10 +11,13 @@ class Faults:
 
     def __init__(self) -> None:
         self.by_place: dict[str, list[str]] = {}
+        self.count = 0
+        """How many there are: of one place there may be several."""
 
     def add(self, place: str, said: str) -> None:
         """Note that something is wrong at the place."""
         self.by_place.setdefault(place, []).append(said)
+        self.count += 1
 
     def sentence(self) -> str:
         """Return all of it as one sentence."""

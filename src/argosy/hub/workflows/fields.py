@@ -53,6 +53,15 @@ def _value(field: Field, given: Mapping[str, Any]) -> Any:
     return checked(field, value)
 
 
+def default_of(field: Field) -> Any:
+    """Return the default of a field that has one, as a run gets it.
+
+    Raises:
+        Invalid: it does not fit.
+    """
+    return _value(field, {})
+
+
 def checked(field: Field, value: Any) -> Any:
     """Return a value as the field's type has it.
 

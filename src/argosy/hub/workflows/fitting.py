@@ -6,9 +6,10 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from argosy.core.errors import Invalid
+from argosy.core.errors import ArgosyError, Invalid
 from argosy.core.options import Option, misfit, misfits, options, parse
 from argosy.hub.workflows.faults import Faults
+from argosy.hub.workflows.fields import default_of
 from argosy.hub.workflows.naming import field_named, fields_within, fill
 from argosy.hub.workflows.spellings import Spelled, spelled
 from argosy.steps.base import Signature, signed, step_named
@@ -123,7 +124,7 @@ def _check_whole(plugin: type[Any], said: Spelled, *, noun: str, place: str, fou
     """Note what is wrong with values that fit one by one."""
     try:
         parse(plugin, said.meant(), noun=noun)
-    except Invalid as error:
+    except ArgosyError as error:  # which it raised, it may be
         found.add(place, error.message)
 
 
@@ -137,9 +138,14 @@ def expect_fit(plugin: type[Any], said: Spelled, meant: Mapping[str, Any], *, no
         value = said.options.get(option.name)
         whole = field_named(value)
         fields = [name for _, name in fields_within(value, "", {})] if whole is None else [whole]
-        if fields and (why := misfit(option, meant.get(option.name))):
+        if fields and option.name in meant and (why := misfit(option, meant[option.name])):
             raise Invalid(f"{noun}: {said.given(option.name)}, from field {', '.join(map(repr, fields))}: {why}")
-    parse(plugin, meant, noun=noun)
+    try:
+        parse(plugin, meant, noun=noun)
+    except Invalid:
+        raise
+    except ArgosyError as error:
+        raise Invalid(f"{noun}: {error.message}") from error
 
 
 def undeclared(name: str, fields: Fields) -> str:
@@ -155,6 +161,8 @@ def _misfit(option: Option, name: str, fields: Fields, meant: Callable[[Any], An
     if field is None:
         return ""
     for value in _known_values(field):
+        if value is None and not option.required:
+            continue  # it is not set then
         if said := misfit(option, meant(value)):
             return f"field {name!r} can be {value!r}: {said}"
     kind = _JSON.get(field["type"])
@@ -167,7 +175,7 @@ def _known_values(field: Mapping[str, Any] | None) -> list[Any]:
     """Return values of the field that are known beforehand; none of one that is not declared, or not well."""
     if field is None:
         return []
-    default = [field["default"]] if "default" in field else []
+    default = [default_of(field)] if "default" in field else []
     if field["type"] == "choices":
         return [*(choice["value"] for choice in field["choices"]), *default]
     return [True, False, *default] if field["type"] == "bool" else default

@@ -25,12 +25,13 @@ def fields_within(value: Any, place: str, declared: Mapping[str, Any]) -> Iterat
 
 
 def filled(options: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with the values of the fields that `*NAME` names in place.
+    """Return options with the values of the fields that `*NAME` names in place; what gets null by that is not set.
 
     Raises:
         Invalid: the workflow declares no such field.
     """
-    return {key: fill(value, values) for key, value in options.items()}
+    found = {key: fill(value, values) for key, value in options.items()}
+    return {key: value for key, value in found.items() if value is not None or field_named(options[key]) is None}
 
 
 def fill(value: Any, values: Mapping[str, Any], *, within: bool = False) -> Any:

@@ -28,4 +28,9 @@ def discovery(name: str) -> type[Any]:
     """
     if name in _HUBS_DISCOVERIES:
         raise Invalid(f"discovery {name} is not for workflows: it belongs to garbage collection")
-    return DISCOVERIES.get(name)
+    try:
+        return DISCOVERIES.get(name)
+    except Invalid as error:
+        if name in DISCOVERIES.broken():
+            raise
+        raise Invalid(f"unknown discovery {name!r}: known are {', '.join(discoveries())}") from error

@@ -3,11 +3,10 @@
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent, build_array_type
 
-from argosy.core.options import options, schema
+from argosy.core.options import described
 from argosy.hub.workflows import offered
 from argosy.hub.workflows.fields import TYPES as FIELD_TYPES
 from argosy.hub.workflows.rules import TYPES
@@ -57,17 +56,6 @@ class DeclaredExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
                 },
             }
         )
-
-
-def described(plugin: type[Any]) -> dict[str, Any]:
-    """Return the options of a step or discovery as JSON Schema; of nested types of its own only that they are there."""
-    told = schema(plugin)
-    for option in options(plugin):
-        kind = told["properties"][option.name]
-        known = {"description": option.help} if "$ref" in str(kind) else kind
-        default = {} if option.required else {"default": msgspec.to_builtins(option.default)}
-        told["properties"][option.name] = known | default
-    return told
 
 
 def _component(auto_schema: "AutoSchema", name: str, told: dict[str, Any]) -> dict[str, Any]:

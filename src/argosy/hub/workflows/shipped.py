@@ -91,6 +91,13 @@ _HIDDEN: tuple[dict[str, Any], ...] = (
     _shelf("versions_list", "List versions", "versions", "list_kept"),
     _shelf("versions_restore", "Restore a version", "versions", "restore_kept", _ID, _TO, latest=True),
     {
+        "name": "create_snapshot",
+        "label": "Take a snapshot",
+        "discovery": None,
+        "fields": [{"name": "snapshot", "label": "Name of the snapshot", "type": "string"}],
+        "filter_rules": _all({"name": "dynamo.tasks.create_snapshot", "snapshot": "*snapshot"}),
+    },
+    {
         "name": "transparent_recall",
         "label": "Transparent recall",
         "discovery": None,

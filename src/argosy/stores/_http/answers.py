@@ -25,6 +25,12 @@ class Elsewhere(Refused):
     code = "store_elsewhere"
 
 
+class NoKey(Refused):
+    """The key by which the store encrypts cannot be used."""
+
+    code = "store_key"
+
+
 class ClockWrong(Refused):
     """The store does not believe our clock."""
 
@@ -66,6 +72,7 @@ _WORDS: dict[str | type[ArgosyError], str] = {
     **unreached.WORDS,
     NoBucket: "{where} does not exist: make it, or correct its name",
     Elsewhere: "{where} lies in another region, or at another endpoint ({said}): correct the datastore",
+    NoKey: "{where} cannot use the key by which it encrypts ({said}): see its key management, then run again",
     ClockWrong: "{where} finds our clock wrong: set the clock of this machine",
     ObjectGone: "object {key} does not exist in {where}",
     Changed: "object {key} in {where} is not what was seen before",

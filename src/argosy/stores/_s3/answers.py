@@ -8,7 +8,7 @@ from functools import cache
 from argosy.core.errors import ArgosyError, Corrupt, Refused
 from argosy.core.faults import StoreFull
 from argosy.stores._http import unreached
-from argosy.stores._http.answers import Answer, ClockWrong, Elsewhere, NoBucket, meaning
+from argosy.stores._http.answers import Answer, ClockWrong, Elsewhere, NoBucket, NoKey, meaning
 from argosy.stores._http.patience import Passing
 
 
@@ -31,9 +31,22 @@ _CODES: dict[str, type[ArgosyError]] = {
     "XAmzContentSHA256Mismatch": Corrupt,
     "ConditionalRequestConflict": Passing,
     "OperationAborted": Passing,
+    "KMS.ThrottlingException": Passing,
     "RequestTimeout": Passing,
     "SlowDown": Passing,
+    "Throttling": Passing,
+    "ThrottlingException": Passing,
     "AuthorizationHeaderMalformed": Elsewhere,
+    "ExpiredToken": Refused,
+    "InvalidToken": Refused,
+    "TokenRefreshRequired": Refused,
+    "KMS.AccessDeniedException": NoKey,
+    "KMS.DisabledException": NoKey,
+    "KMS.InvalidKeyUsageException": NoKey,
+    "KMS.InvalidStateException": NoKey,
+    "KMS.KMSInvalidStateException": NoKey,
+    "KMS.KeyUnavailableException": NoKey,
+    "KMS.NotFoundException": NoKey,
     "NoSuchBucket": NoBucket,
     "PermanentRedirect": Elsewhere,
     "RequestTimeTooSkewed": ClockWrong,
@@ -51,7 +64,7 @@ _OURS = {"InvalidPathError": 400, "NotSupportedError": 400, "ParamValidationErro
 """Errors of the libraries that never reached a server, by the status it would have answered."""
 
 _STATUS_IN_TEXT = re.compile(r"Server returned (?:error response|non-2xx status code): (\d{3})")
-_CODE_IN_TEXT = re.compile(r"<Error>\s*<Code>(\w+)</Code>")
+_CODE_IN_TEXT = re.compile(r"<Error>\s*<Code>([\w.]+)</Code>")
 _REDIRECT_IN_TEXT = re.compile(r"^ +inner: BareRedirect,$", re.MULTILINE)
 _UNREACHED_IN_TEXT = {
     unreached.CERTIFICATE: re.compile(r"^ +error: InvalidCertificate\(", re.MULTILINE),

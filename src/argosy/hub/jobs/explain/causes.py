@@ -71,6 +71,21 @@ ROOT_REFUSED = Cause(
     "A root of the site is not served: what lies there is not the tree that was served before, or cannot be",
     "Mount its disk, or do what the reason says; the agent looks again by itself",
 )
+FILESET_REFUSED = Cause(
+    "fileset_refused",
+    "What lies at the top of a fileset is not known to be that fileset: a copy, another directory, a missing disk",
+    "See what `argosy fileset check` says, and do that; then run it again",
+)
+NO_FILESET = Cause(
+    "no_fileset",
+    "The path is not the top of a fileset",
+    "Name the top of one (`argosy fileset list`), or add it with `argosy fileset add`",
+)
+SNAPDIFF_LOCKED = Cause(
+    "snapdiff_locked",
+    "Another job looks for changes in the fileset, or carries out what it found there",
+    "Wait until it has ended, and run it again; if there is none, remove the lock file that the reason names",
+)
 STORE_FULL = Cause(
     "store_full", "The datastore is full", "Make room in the store or raise its quota, then run it again"
 )
@@ -83,6 +98,12 @@ PERMISSION = Cause(
     "permission",
     "The agent may not touch the file",
     "Run the agent as root, or grant its user access, then run it again",
+)
+STORE_KEY = Cause(
+    "store_key",
+    "The key by which the datastore encrypts cannot be used",
+    "See at its key management that the key is there, enabled, and may be used with our credentials, or correct "
+    "kms_key_id of the datastore; then run the job again: nothing asks again by itself",
 )
 IMMUTABLE = Cause(
     "immutable",
@@ -117,6 +138,11 @@ NOT_ADOPTED = Cause(
 BUSY = Cause(
     "busy", "Somebody uses the file right now", "Close it there, then run it again; the file is as it was"
 )  # fmt: skip
+OCCUPIED = Cause(
+    "occupied",
+    "Another task of Argosy works on the file",
+    "Wait until that one has done: it was tried again for some minutes. Run it again then; the file is as it was",
+)
 DRIFTED = Cause(
     "drifted", "The file is no longer what the plan saw", "Plan again, look at what is new, and apply that"
 )  # fmt: skip
@@ -139,7 +165,8 @@ STUB_WRITTEN = Cause(
 CORRUPT = Cause(
     "corrupt",
     "Bytes are not the bytes that were stored",
-    "Both copies were kept: run `argosy verify --content` over them and look at the disk or the store",
+    "What there is of it was kept: run `argosy verify --content` where the file comes from, and look at the disk or "
+    "the store",
 )
 DISK_BROKEN = Cause("disk_broken", "The disk cannot read or write", "Look at the kernel's log of the node")
 OBJECT_GONE = Cause(
@@ -177,6 +204,12 @@ RESTARTED = Cause(
     "restarted",
     "Hub or agents were started anew while this ran, and it is begun again",
     "Nothing: what was done already is found done",
+)
+AGENT_DIED = Cause(
+    "agent_died",
+    "The agents died while they ran this",
+    "Look at the log of the agents, and the kernel's, for why they died: memory, or a step of another distribution. It "
+    "is begun again by itself, but not after they died with nothing beside it: run it again then, when that is mended",
 )
 HUB_FULL = Cause("hub_full", "The disk of the hub is full", "Make room on the disk of the hub")
 HUB_AWAY = Cause(
@@ -216,6 +249,11 @@ QUEUED = Cause(
     "The site works on other jobs first",
     "Wait, or cancel one of the jobs ahead; more threads at the site help only where it is idle",
 )
+SLOTS_HELD = Cause(
+    "slots_held",
+    "The site has no slot left for it: what was taken back and does not end holds them all",
+    "Start the agents of the site again, which ends it; then mend or remove the step that the reason names",
+)
 BEHIND = Cause("behind", "It waits behind tasks of the job itself that run now", "Wait")
 RUNNING = Cause("running", "It runs", "Wait, or watch it with `argosy job watch`")
 CANCELLED = Cause("cancelled", "The job was cancelled", "Run it again if it was to be done; what was done stays")
@@ -235,6 +273,7 @@ BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
     {
         "refused": WRONG_KEY,
         "bucket_gone": BUCKET_GONE,
+        "store_key": STORE_KEY,
         "store_elsewhere": STORE_ELSEWHERE,
         "clock_wrong": CLOCK_WRONG,
         "store_down": STORE_DOWN,
@@ -245,6 +284,9 @@ BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
         "store_full": STORE_FULL,
         "store_not_declared": NOT_ALLOWED_STORE,
         "root_refused": ROOT_REFUSED,
+        "fileset_refused": FILESET_REFUSED,
+        "no_fileset": NO_FILESET,
+        "snapdiff_locked": SNAPDIFF_LOCKED,
         "hub_full": HUB_FULL,
         "hub_away": HUB_AWAY,
         "unavailable": UNAVAILABLE,
@@ -267,6 +309,7 @@ BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
         "not_adopted": NOT_ADOPTED,
         "invalid": INVALID,
         "busy": BUSY,
+        "occupied": OCCUPIED,
         "drifted": DRIFTED,
         "changed": CHANGED,
         "restoring": ARCHIVED,
@@ -285,6 +328,7 @@ BY_CODE: Final[Mapping[str, Cause]] = MappingProxyType(
         "exists": EXISTS,
         "lease_lost": AGENT_LOST,
         "restarted": RESTARTED,
+        "agent_died": AGENT_DIED,
     }
 )
 """What lies behind each code that an error may have."""

@@ -8,10 +8,13 @@ from argosy.hub.jobs.explain.causes import CANCELLED, NO_WORK, NOTHING_FOUND, QU
 from argosy.hub.jobs.explain.words import Told, Trouble, counted, named
 from argosy.hub.jobs.models import Job
 
+LOOKS = 3
+"""How often what is open of a job is looked for, at most."""
+
 
 def explain(job: Job, now: datetime) -> Told:
     """Return why the job is not done yet, what of it did not go well and for which causes; what matters most first."""
-    open_ = [] if job.state in JOB_ENDED else waiting.troubles(job, now)
+    open_ = _open(job, now)
     unwell, examined = failed.troubles(job)
     causes = [*open_, *unwell] if any(map(_hinders, open_)) else [*unwell, *open_]
     if job.state == JobState.CANCELLED:
@@ -27,6 +30,18 @@ def explain(job: Job, now: datetime) -> Told:
         examined=examined,
         unwell=job.numfailedfiles + job.numabortedfiles,
     )
+
+
+def _open(job: Job, now: datetime) -> list[Trouble]:
+    """Return what keeps the job from its end. Tasks change while they are looked at: if all slipped by, look again."""
+    for _ in range(LOOKS):
+        if job.state in JOB_ENDED:
+            return []
+        if found := waiting.troubles(job, now):
+            return found
+        job.refresh_from_db()
+    running = Trouble(cause=RUNNING, state="running", files=0, site=job.site.name)
+    return [running] if job.numopen else []
 
 
 def _hinders(trouble: Trouble) -> bool:

@@ -12,13 +12,12 @@ from argosy.core.paths import absolute, below, display, to_json
 from argosy.core.states import JOB_OPEN, TASK_OPEN, FileState
 from argosy.hub.jobs.blobs import unpack_carried
 from argosy.hub.jobs.explain import waiting
-from argosy.hub.jobs.explain.causes import CANCELLED, NO_SITELINK, cause_of
+from argosy.hub.jobs.explain.causes import CANCELLED, cause_of
 from argosy.hub.jobs.explain.failed import who_cancelled
 from argosy.hub.jobs.explain.words import Trouble, counted
 from argosy.hub.jobs.failures import results_of
 from argosy.hub.jobs.files import noted
 from argosy.hub.jobs.models import Job, Result, Task, TaskEntries
-from argosy.hub.sites.links import covering, links_of
 from argosy.hub.sites.models import Site
 
 ROWS = 2_000
@@ -84,7 +83,7 @@ def explain(path: bytes, now: datetime, *, site: str | None = None) -> PathTold:
     path = absolute(path)
     sites = _sites(path, site)
     history, whole = _history(path, sites)
-    causes = [*_open(path, sites, now), *_last(history, path), *_unlinked(path, sites)]
+    causes = [*_open(path, sites, now), *_last(history, path)]
     stored = next((one.stored for one in history if one.stored is not None), None)
     return PathTold(
         path=path,
@@ -187,13 +186,6 @@ def _last(history: Sequence[Happened], path: bytes) -> Iterator[Trouble]:
         path=path,
         jobs=(last.job,),
     )
-
-
-def _unlinked(path: bytes, sites: Sequence[Site]) -> Iterator[Trouble]:
-    for site in sites:
-        if covering(links_of(site), path) is None:
-            reason = f"site {site.name} has no sitelink for {display(path)}: add one"
-            yield Trouble(cause=NO_SITELINK, state="waiting", files=1, site=site.name, reason=reason, path=path)
 
 
 def _summary(path: bytes, causes: Sequence[Trouble], history: Sequence[Happened], *, whole: bool) -> str:

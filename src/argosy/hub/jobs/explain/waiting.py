@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from argosy.core.entry import Entry
 from argosy.core.states import TaskState
+from argosy.hub.jobs import suspects
 from argosy.hub.jobs.blobs import unpack_carried
 from argosy.hub.jobs.explain.causes import (
     AGENT_SILENT,
@@ -16,15 +17,16 @@ from argosy.hub.jobs.explain.causes import (
     QUEUED,
     ROOT_REFUSED,
     RUNNING,
+    SLOTS_HELD,
     STORE_DOWN,
     Cause,
     cause_of,
 )
 from argosy.hub.jobs.explain.words import Trouble, counted
-from argosy.hub.jobs.models import Job, Queue, Task, TaskEntries
+from argosy.hub.jobs.models import Job, Queue, Submission, Task, TaskEntries
 from argosy.hub.sites.links import covering, links_of
 from argosy.hub.sites.models import Datastore, Presence, Site
-from argosy.hub.sites.presence import last_heard, refusal, serving
+from argosy.hub.sites.presence import blockage, last_heard, refusal, serving
 
 _OPEN = (TaskState.PENDING, TaskState.STARTED)
 _UNTROUBLED = (QUEUED, BEHIND, RUNNING)
@@ -35,10 +37,14 @@ _AHEAD = 5
 """How many of the jobs ahead are named."""
 TO_STORES = {
     "dynamo.tasks.adopt",
+    "dynamo.tasks.delete_objects",
+    "dynamo.tasks.doom_objects",
     "dynamo.tasks.ensure_cloud_file_exists",
     "dynamo.tasks.migrate",
     "dynamo.tasks.move_in_cloud",
     "dynamo.tasks.ngenea_sync_metadata",
+    "dynamo.tasks.objects",
+    "dynamo.tasks.rebuild",
     "dynamo.tasks.recall",
     "dynamo.tasks.remove_from_cloud",
     "dynamo.tasks.reverse_stub",
@@ -67,7 +73,7 @@ def _of_site(site: Site, pending: QuerySet[Task], started: QuerySet[Task], now: 
     yield from _running(site, started, now)
     fresh = pending.filter(error="")
     if (nodes or _is_busy(site, now)) and fresh.exists() and not refusal(site, nodes):
-        yield from _queued(site, fresh, started)
+        yield from _queued(site, nodes, fresh, started, now)
 
 
 def _tried(site: Site, pending: QuerySet[Task]) -> Iterator[Trouble]:
@@ -124,32 +130,50 @@ def _running(site: Site, started: QuerySet[Task], now: datetime) -> Iterator[Tro
             yield replace(trouble, cause=cause_of(found["error"]))
         else:
             yield (
-                _waits_for(trouble, down)
-                if heard and (down := _store_down(site, found["tasktype"], found["first"]))
+                replace(trouble, cause=STORE_DOWN, reason=f"datastore {down}")
+                if heard and (down := _store_down(site, found["node"], found["tasktype"], found["first"]))
                 else trouble
             )
 
 
-def _store_down(site: Site, step: str, task: int) -> Datastore | None:
-    """Return a datastore that the task needs and that did not answer when it was asked what it can do."""
-    first = _first_of(task)
-    if first is None or step not in TO_STORES:
-        return None
-    link, stored = covering(links_of(site), first.path), first.facts.stored
-    names = {link.datastore if link else "", stored.datastore if stored else ""}
-    return Datastore.objects.filter(name__in=names, abilities__isnull=True).exclude(trouble="").first()
+def _store_down(site: Site, node: str, step: str, task: int) -> str:
+    """Say which datastore that the task needs does not answer its node, or did not when it was probed; "" for none."""
+    if step not in TO_STORES:
+        return ""
+    names = _datastores(site, task)
+    for silent in Presence.objects.filter(site=site, node=node).values_list("silent", flat=True):
+        if late := sorted(names & set(silent)):
+            return f"{late[0]} {silent[late[0]]}"
+    down = Datastore.objects.filter(name__in=names, abilities__isnull=True).exclude(trouble="").first()
+    return f"{down.name}: {down.trouble}" if down else ""
 
 
-def _waits_for(trouble: Trouble, store: Datastore) -> Trouble:
-    return replace(trouble, cause=STORE_DOWN, reason=f"datastore {store.name}: {store.trouble}")
+def _datastores(site: Site, task: int) -> set[str]:
+    """Return the datastores that the first entry of a task goes to or comes from, or that it was told of."""
+    told = Submission.objects.filter(tasks=task).values_list("options__datastore", flat=True).first()
+    names = {told} if isinstance(told, str) else set()
+    if (first := _first_of(task)) is not None:
+        link, stored = covering(links_of(site), first.path), first.facts.stored
+        names |= {link.datastore} if link else set()
+        names |= {stored.datastore} if stored else set()
+    return names
 
 
-def _queued(site: Site, fresh: QuerySet[Task], own: QuerySet[Task]) -> Iterator[Trouble]:
+def _queued(
+    site: Site, nodes: list[Presence], fresh: QuerySet[Task], own: QuerySet[Task], now: datetime
+) -> Iterator[Trouble]:
     """Yield what the site does first, for each kind of slot that the tasks wait for."""
+    if alone := [task for task in suspects.suspects() if suspects.on_trial(task, now)]:
+        reason = f"a task of job {alone[0].job_id} is tried with nothing beside it, for {alone[0].reason}"
+        yield replace(_all_of(QUEUED, site, fresh, reason), jobs=(alone[0].job_id,))
+        return
     for queue in Queue.values:
         waiting = fresh.filter(queue=queue)
         first = waiting.order_by("id").first()
         if first is None:
+            continue
+        if held := blockage(nodes, queue):
+            yield _all_of(SLOTS_HELD, site, waiting, held)
             continue
         others = Task.objects.filter(site=site, queue=queue).exclude(job=first.job_id)
         ahead = others.filter(state=TaskState.STARTED) | others.filter(state=TaskState.PENDING, pk__lt=first.pk)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from argosy.hub.common.fields import expect_nothing
 from argosy.hub.jobs.models import Plan
 from argosy.hub.jobs.plans import applying, told
 
@@ -82,6 +83,7 @@ class ApplyView(APIView):
     @extend_schema(request=None, responses={201: AppliedSerializer, 200: AppliedSerializer})
     def post(self, request: Request, pk: int) -> Response:
         """Answer 201 with the job that does what the plan says, 200 where one does already."""
+        expect_nothing(request)
         owner = request.user if isinstance(request.user, User) else None
         job, new = applying.apply(pk, owner=owner)
         return Response({"plan": pk, "job": job.pk}, status.HTTP_201_CREATED if new else status.HTTP_200_OK)

@@ -21,8 +21,9 @@ from argosy.hub.common.errors import Conflict
 from argosy.hub.jobs.blobs import Carried, Noted
 from argosy.hub.jobs.files import noted
 from argosy.hub.jobs.ledger import Ledger, chunks
-from argosy.hub.jobs.models import Job, Plan, Queue, Result, Submission, Task
-from argosy.hub.jobs.plans.kept import settings_of
+from argosy.hub.jobs.models import Job, Plan, Result, Submission, Task
+from argosy.hub.jobs.plans.kept import rules_of, settings_of
+from argosy.hub.jobs.queues import queue_of
 from argosy.hub.sites.models import Site
 from argosy.hub.workflows.rules import Rule
 from argosy.hub.workflows.services import runnable
@@ -66,8 +67,7 @@ def _expect_complete(job: Job) -> None:
 
 
 def _expect_settled(plan: Plan) -> None:
-    rules = [rule for submission in plan.job.submissions.all() for rule in _rules(submission)]
-    if settings_of(plan.job, rules) != plan.settings:
+    if settings_of(plan.job, rules_of(plan.job)) != plan.settings:
         raise Conflict(f"settings or sitelinks of the sites have changed since plan {plan.job_id} was made: plan again")
 
 
@@ -99,7 +99,9 @@ def _applied(planned: Job, owner: User | None) -> Job:
     for submission in Submission.objects.filter(job=planned).select_related("site"):
         made = _copied(submission, job)
         for chain, rule in enumerate(_rules(submission)):
-            task = Task(job=job, submission=made, tasktype=rule.chain[0].step, queue=Queue.TRANSFER, chain=chain)
+            first = rule.chain[0]
+            queue = queue_of(first.step, first.options)
+            task = Task(job=job, submission=made, tasktype=first.step, queue=queue, chain=chain)
             task.site = Site.objects.get(pk=rule.chain[0].site)
             _spawn(now, task, _planned(submission, chain, application))
     job.refresh_from_db()
@@ -150,7 +152,7 @@ def _spawn(now: datetime, like: Task, planned: Iterator[list[Carried]]) -> None:
 
 def _spawn_some(now: datetime, like: Task, some: Sequence[Carried]) -> None:
     ledger = Ledger(now)
-    for each in chunks(some, like.site):
+    for each in chunks(some, like.site, ledger.known.places(like.site.pk)):
         task = copy(like)
         task.taskid = uuid4()
         ledger.spawn(task, each)

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from blake3 import blake3
 
 from argosy.core import wire
 from argosy.core.errors import Invalid
+from argosy.core.ready import ready
 from argosy.discoveries.base import task_of
+from argosy.hub.common.errors import Conflict
 from argosy.hub.jobs import sinks
+from argosy.hub.jobs.closing import SNAPSHOTTING
 from argosy.hub.jobs.models import Job, Plan
 from argosy.hub.sites.models import Datastore, Site, SiteLink
 from argosy.hub.workflows.rules import Rule
@@ -16,15 +20,29 @@ _OF_A_SITE = ("name", "roots", "unguarded_stubs", "min_stub_size", "trash_days",
 _OF_A_STORE = ("name", "type", "layout", "bucket", "container", "storageaccount", "endpoint", "path", "prefix")
 
 
-def begin(job: Job, rules: Sequence[Rule], discovery: str | None) -> None:
-    """Keep what a plan is made under, before it has any task.
+def keep(job: Job, rules: Sequence[Rule], discovery: str | None) -> None:
+    """Keep what a plan is made under, before it has any task of these rules; it may have others already.
 
     Raises:
         Invalid: its discovery does more than look.
+        Conflict: what it was begun under is so no more.
     """
     if discovery is not None and sinks.of(task_of(discovery)) is not None:
         raise Invalid("dry_run: the discovery of this workflow does its work itself, and cannot be planned")
-    Plan.objects.create(job=job, settings=settings_of(job, rules))
+    if discovery is not None and task_of(discovery) in SNAPSHOTTING:
+        raise Invalid(f"dry_run: a plan changes nothing, and {discovery} takes a snapshot: plan with another discovery")
+    plan, earlier = Plan.objects.select_for_update().filter(job=job).first(), rules_of(job)
+    if plan is not None and settings_of(job, earlier) != plan.settings:
+        raise Conflict(
+            f"settings or sitelinks of the sites have changed since plan {job.pk} was begun: submit without `job`"
+        )
+    Plan.objects.update_or_create(job=job, defaults={"settings": settings_of(job, [*earlier, *rules])})
+
+
+def rules_of(job: Job) -> list[Rule]:
+    """Return the rules of all that was asked of the job."""
+    asked = job.submissions.order_by("pk").values_list("rules", flat=True)
+    return [rule for rules in asked for rule in msgspec.convert(rules, ready(list[Rule]))]
 
 
 def settings_of(job: Job, rules: Sequence[Rule]) -> str:
