@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from argosy.core.outcome import Outcome
 from argosy.core.states import TASK_OPEN, FileState, JobState
 from argosy.hub.common.models import Configuration
-from argosy.hub.jobs import delivery, housekeeping, record
+from argosy.hub.jobs import claiming, delivery, housekeeping, record
 from argosy.hub.jobs.blobs import unpack_carried
 from argosy.hub.jobs.cancelling import cancel_tasks
 from argosy.hub.jobs.files import JobFiles
@@ -88,8 +88,8 @@ class Scene:
         for name, order in {"a": a, "c": c, "the walk": walk}.items():
             acts[f"{name}, its lease ran out"] = (partial(delivery._expire, taskid=order.task), order.task)
         return acts | {
-            "d is claimed": (partial(record.claim, taskid=self.d, attempt=1, node="node1", lease=60.0), self.d),
-            "c is renewed": (partial(record.renew, taskid=c.task, attempt=1, lease=60.0), c.task),
+            "d is claimed": (partial(claiming.claim, taskid=self.d, attempt=1, node="node1", lease=60.0), self.d),
+            "c is renewed": (partial(claiming.renew, taskid=c.task, attempt=1, lease=60.0), c.task),
             "the walk found more": (partial(record.batch, told=more), walk.task),
             "b was inactive": (partial(housekeeping._fail, taskid=b.task), b.task),
             "what is open is offered": (delivery._offer_all, ""),

@@ -16,7 +16,7 @@ from argosy.core.report import Report
 from argosy.core.states import FileState
 from argosy.hub.common import disk
 from argosy.hub.common.crypto import seal
-from argosy.hub.jobs import ledger, record
+from argosy.hub.jobs import claiming, ledger, record
 from argosy.hub.jobs.blobs import Carried
 from argosy.hub.jobs.delivery import Delivery
 from argosy.hub.jobs.files import JobFiles
@@ -581,7 +581,7 @@ def test_acts_that_find_the_database_locked_wait_for_it_once(agent, data_dir):
     from django.db import connection
     from structlog.testing import capture_logs
 
-    renew = partial(record.renew, taskid=looked_at(agent)[1].task, attempt=1, lease=60.0)
+    renew = partial(claiming.renew, taskid=looked_at(agent)[1].task, attempt=1, lease=60.0)
     tickets = [(renew, "", Future()) for _ in range(8)]
     connection.cursor().execute("PRAGMA busy_timeout = 10")
     with sqlite3.connect(data_dir / "hub.sqlite3", isolation_level=None) as other, capture_logs() as logs:

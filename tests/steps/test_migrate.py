@@ -642,25 +642,6 @@ def test_a_new_file_at_the_number_of_a_stub_is_not_taken_for_it_where_nothing_ha
         unmounted(point)
 
 
-@pytest.mark.parametrize("premigrate", [True, False])
-def test_nothing_is_migrated_that_lies_on_a_filesystem_mounted_below_the_root(
-    london: Side, *, premigrate: bool
-) -> None:
-    below = london.tree / "below"
-    below.mkdir()
-    point = mounted("ext4", below)
-    try:
-        file = point / "f"
-        file.write_bytes(CONTENT)
-        aged(file)
-        (outcome,) = migrate(london, file, premigrate=premigrate)
-        assert (outcome.state, outcome.error) == (FileState.FAILED, "other_filesystem")
-        assert "roots" in outcome.reason
-        assert state(london, file) is State.RESIDENT
-    finally:
-        unmounted(point)
-
-
 @pytest.mark.parametrize("marked", [StubState.STUB, StubState.RELEASING, StubState.RECALLING])
 def test_a_stub_that_was_moved_keeps_its_location(london: Side, marked: StubState) -> None:
     file = made(london, "f")

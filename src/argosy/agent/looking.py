@@ -30,7 +30,6 @@ _OF_A_TREE: Final = frozenset(
         "kept",
         "freed_by",
         "free",
-        "refuse_mounted",
         "refuse_protected",
     }
 )

@@ -552,13 +552,6 @@ class Filesystem(Protocol):
             Protected: they would.
         """
 
-    def refuse_mounted(self, path: bytes) -> None:
-        """Return where the path lies on the filesystem of the root, in a subvolume of it perhaps.
-
-        Raises:
-            OtherFilesystem: it lies on one that is mounted below, and may be unmounted when its stubs are asked for.
-        """
-
     def sync_removed(self, path: bytes, together: str) -> None:
         """Return when what was removed from the directory `path` under that id is durably in the trash."""
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from argosy.core.entry import Attributes, Entry
 from argosy.core.errors import Changed, Invalid
@@ -41,8 +41,6 @@ from argosy.filesystems._posix.staged import StagedFile
 from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Pointed, Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.syncing import fsync
-
-_LOOK: Final = os.O_PATH | os.O_NOFOLLOW
 
 
 @FILESYSTEMS.register
@@ -181,11 +179,6 @@ class Posix:
     def remove(self, path: bytes, seen: Entry, *, together: str | None = None, durable: bool = True) -> str:
         """Move what `seen` describes to the trash; the parent's mtime stays as it was."""
         return removing.remove(self._root, path, seen, together, durable=durable)
-
-    def refuse_mounted(self, path: bytes) -> None:
-        """Return where the path lies on the filesystem of the root."""
-        with translated(path), self._root.top() as top:
-            os.close(open_beneath(top, self._root.below(path), _LOOK, same_mount=True))
 
     def refuse_protected(self, path: bytes) -> None:
         """Return where what is at the path may be removed or moved."""

@@ -71,7 +71,6 @@ class Migrate:
             raise
 
     def _planned_whole(self, file: File, seen: Seen, now: Entry, site: Site, place: Target) -> Planned:
-        site.tree(now.path).refuse_mounted(now.path)
         known, stays = self._known(seen, site, place), self._stays(file, site)
         if known is not None and self.fail_on_mismatch:
             refuse_other_metadata(now, known, place)

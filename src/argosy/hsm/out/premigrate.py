@@ -47,7 +47,6 @@ class Premigration:
             Exists: an object that differs holds the key, and `fail_on_mismatch` is set.
             Corrupt: the file is lost, or was a stub that somebody wrote to.
             Invalid: it is a copy of a stub that was not adopted.
-            OtherFilesystem: it lies on a filesystem that is mounted below the root.
         """
         place = target(site, entry.path, endpoint=self.endpoint)
         tree = site.tree(entry.path)
@@ -78,7 +77,6 @@ class Premigration:
         return outcome
 
     def _whole(self, seen: Seen, entry: Entry, file: File, site: Site, place: Target) -> Outcome:
-        site.tree(entry.path).refuse_mounted(entry.path)
         known = None if seen.pointer is None else known_copy(file, seen.pointer, site, place)
         if known is None or (self.overwrite and place.stands_beside(known)):
             return self._send(entry, file, site, place)

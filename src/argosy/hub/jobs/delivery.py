@@ -13,7 +13,7 @@ from argosy.core.fileset import Registered
 from argosy.core.order import Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import TaskState
-from argosy.hub.jobs import bells, orphans, record
+from argosy.hub.jobs import bells, claiming, orphans, record
 from argosy.hub.jobs.clock import Clock, count_anew
 from argosy.hub.jobs.housekeeping import Housekeeping
 from argosy.hub.jobs.ledger import Ledger
@@ -63,12 +63,12 @@ class Delivery:
 
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
         """Give the attempt to a node, with all it needs to run; None: it is gone."""
-        act = partial(record.claim, taskid=task, attempt=attempt, node=node, lease=self._lease)
+        act = partial(claiming.claim, taskid=task, attempt=attempt, node=node, lease=self._lease)
         return self._recorder.record(act, task)
 
     def renew(self, task: str, attempt: int) -> float | None:
         """Let the attempt run on, and return for how long; None: it is no longer the one that has the task."""
-        act = partial(record.renew, taskid=task, attempt=attempt, lease=self._lease)
+        act = partial(claiming.renew, taskid=task, attempt=attempt, lease=self._lease)
         return self._lease if self._recorder.record(act, task) else None
 
     def batch(self, batch: Batch) -> bool:

@@ -1,33 +1,23 @@
-"""What claims, batches and reports do to tasks and jobs. Each is called inside a transaction, with its ledger."""
+"""What batches and reports do to tasks and jobs. Each is called inside a transaction, with its ledger."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cache
 
 import msgspec
 import structlog
 
-from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Invalid, LeaseLost, Restoring
-from argosy.core.order import Order, Policy
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
 from argosy.discoveries.base import discovery_of
-from argosy.hub.common.models import Configuration
-from argosy.hub.jobs import late, outages, sinks, suspects
-from argosy.hub.jobs.blobs import Carried, unpack_noted
-from argosy.hub.jobs.closing import SNAPSHOTTING
-from argosy.hub.jobs.known import Known
-from argosy.hub.jobs.ledger import Ending, Ledger, chunks
-from argosy.hub.jobs.models import COLUMN, OWN, Task
+from argosy.hub.jobs import late, outages, sinks
+from argosy.hub.jobs.blobs import Carried
+from argosy.hub.jobs.ledger import Ending, Ledger
+from argosy.hub.jobs.models import COLUMN, Task
 from argosy.hub.jobs.outages import STANDSTILL
-from argosy.hub.jobs.queues import queue_of
-from argosy.hub.sites.links import mapped
-from argosy.hub.sites.models import Site
-from argosy.hub.workflows.rules import chosen
-from argosy.steps.base import HUBS
+from argosy.hub.jobs.passing import found, paired, passed, taken, unwalked
 
 log = structlog.get_logger()
 
@@ -37,110 +27,10 @@ PATIENCE = 2.0
 """Seconds before the second attempt; three times as many before each later one."""
 RESTORED_WITHIN = timedelta(days=4)
 """How long an object may take to come back from an archive tier, at least, before its file fails."""
-MOST_FOUND = 2048
-"""Entries of the first batch of a discovery at most: of later ones, several times as many fit into a message."""
-_ANY_SIZE = 1 << 60
 _SOON, LONGEST = 300.0, 3600.0
 """Seconds until it is first looked for again, and between later looks at most: no task waits longer for an attempt."""
 OUTAGE = timedelta(seconds=PATIENCE * (3 ** (ATTEMPTS - 1) - 1) / 2)
 """How long a place must have been dead before what waits for it ends with the task that was tried for the last time."""
-
-
-def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float) -> Order | None:
-    """Give the attempt to a node, with all it needs to run; None where the task is not waiting for it."""
-    task = ledger.known.task(taskid)
-    if task is None or task.attempt != attempt or task.state != TaskState.PENDING:
-        return None
-    if task.due is not None and task.due > ledger.now:  # held back since its site was told of it
-        return None
-    if suspects.is_condemned(task):  # whoever asks has told how the last attempt ended, if it did
-        end(ledger, task, Report(task=taskid, attempt=attempt, error=task.error, reason=task.reason))
-        return None
-    if not _may_begin(ledger, task):
-        ledger.change(task, rung_at=None)
-        return None
-    until = ledger.now + timedelta(seconds=lease)
-    started = task.started or ledger.now
-    ledger.change(
-        task,
-        state=TaskState.STARTED.value,
-        started=started,
-        rung_at=ledger.now,
-        lease_until=until,
-        node=node[:255],
-    )
-    ledger.began(task)
-    return _order(ledger.known, task, lease, age=(ledger.now - started).total_seconds())
-
-
-def _may_begin(ledger: Ledger, task: Task) -> bool:
-    if not suspects.suspects():
-        return True
-    ledger.tasks()  # what the acts before this one began
-    return suspects.may_begin(task, ledger.now)
-
-
-def _order(known: Known, task: Task, lease: float, *, age: float) -> Order:
-    site = known.site(task.site_id)
-    sunk = sinks.of(task.tasktype) is not None
-    return Order(
-        task=str(task.taskid),
-        attempt=task.attempt,
-        age=age,
-        job=task.job_id,
-        site=site.name,
-        step=task.tasktype,
-        options=_options(known, task),
-        entries=tuple(item.entry for item in known.entries(task)),
-        lease=lease,
-        links=tuple(known.linked(task.site_id).links),
-        stores=known.stores(task.site_id),
-        policy=_policy(site, task.tasktype),
-        batch_files=sinks.BATCH if sunk else min(site.file_batch_size, MOST_FOUND),
-        batch_bytes=_ANY_SIZE if sunk else site.file_batch_gb << 30,
-        sequence=task.sequence,
-        own=_is_own(task),
-        dry_run=_is_looked(task) and known.ordered(task.submission_id).dry_run,
-        after=bytes(task.after) if task.after is not None else None,
-    )
-
-
-def _is_looked(task: Task) -> bool:
-    """Say whether only to look makes a difference: a discovery of others may do anything, and must not in a plan."""
-    return task.chain is not None or discovery_of(task.tasktype) is not None
-
-
-def _is_own(task: Task) -> bool:
-    """Say whether it is one of the steps that only the hub's own jobs may have, and such a job has it."""
-    return task.tasktype in _hubs_steps() and task.job.jobtype == OWN
-
-
-@cache
-def _hubs_steps() -> frozenset[str]:
-    return frozenset(HUBS.names())
-
-
-def _policy(site: Site, step: str) -> Policy:
-    policy = Policy(unguarded_stubs=site.unguarded_stubs, min_stub_size=site.min_stub_size, trash_days=site.trash_days)
-    if step not in SNAPSHOTTING:
-        return policy
-    patience = Configuration.current().snapshot_create_delete_retry_timeout
-    return msgspec.structs.replace(policy, lock_threshold=site.lock_threshold, snapshot_retry=patience)
-
-
-def _options(known: Known, task: Task) -> dict[str, object]:
-    if task.chain is not None:
-        return dict(known.rules(task.submission_id)[task.chain].chain[task.seq].options)
-    return dict(task.submission.options)
-
-
-def renew(ledger: Ledger, taskid: str, attempt: int, *, lease: float) -> bool:
-    """Let the attempt run on; False where it is no longer the one that has the task."""
-    task = ledger.known.task(taskid)
-    if task is None or task.attempt != attempt or task.state != TaskState.STARTED:
-        return False
-    ledger.change(task, lease_until=ledger.now + timedelta(seconds=lease))
-    return True
 
 
 def batch(ledger: Ledger, told: Batch) -> bool:
@@ -157,8 +47,8 @@ def batch(ledger: Ledger, told: Batch) -> bool:
     if told.sequence > task.sequence:
         raise Invalid(f"batch {told.sequence} of task {told.task} came before batch {task.sequence}")
     sink = sinks.of(task.tasktype)
-    counts = _found(ledger, task, told.entries) if sink is None else _taken(ledger, task, told.entries, sink)
-    counts += _unwalked(ledger, task, told.failed)
+    counts = found(ledger, task, told.entries) if sink is None else taken(ledger, task, told.entries, sink)
+    counts += unwalked(ledger, task, told.failed)
     after = told.entries[-1].path if told.entries else task.after
     ledger.change(task, counts, sequence=task.sequence + 1, after=after)
     return True
@@ -295,7 +185,7 @@ def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:
 def end(ledger: Ledger, task: Task, told: Report) -> None:
     """Record the end of a task and what became of each of its entries."""
     if _walks(task):
-        ledger.change(task, _unwalked(ledger, task, told.outcomes))
+        ledger.change(task, unwalked(ledger, task, told.outcomes))
         _lose(ledger, task, told) if told.error else None
     elif told.outcomes or told.met or not told.error:
         rest = _dealt_with(ledger, task, told.outcomes)
@@ -323,13 +213,13 @@ def _end_as(ledger: Ledger, task: Task, *, error: str = "", reason: str = "") ->
 
 def _dealt_with(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> list[Carried]:
     """Record what became of entries, and have those that go on do so; return those without an outcome."""
-    pairs, rest = _paired(ledger.known.entries(task), outcomes)
+    pairs, rest = paired(ledger.known.entries(task), outcomes)
     if len(pairs) < len(outcomes):
         log.warning("outcomes of nothing that was given", task=str(task.taskid), outcomes=len(outcomes) - len(pairs))
     if task.finds:
         counts = _looked_at(ledger, task, [outcome for _, outcome in pairs])
     else:
-        counts = ledger.note(task, _passed(ledger, task, pairs))
+        counts = ledger.note(task, passed(ledger, task, pairs))
     got_on = ledger.now if any(outcome.state.goes_on for _, outcome in pairs) else task.got_on
     ledger.change(task, counts, got_on=got_on)
     return rest
@@ -337,8 +227,8 @@ def _dealt_with(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> list
 
 def _looked_at(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
     """Record what was found at given paths; return counts for the task."""
-    counts = _found(ledger, task, [outcome.entry for outcome in outcomes if outcome.state.goes_on])
-    return counts + _unwalked(ledger, task, [outcome for outcome in outcomes if not outcome.state.goes_on])
+    counts = found(ledger, task, [outcome.entry for outcome in outcomes if outcome.state.goes_on])
+    return counts + unwalked(ledger, task, [outcome for outcome in outcomes if not outcome.state.goes_on])
 
 
 def _lose(ledger: Ledger, task: Task, told: Report) -> None:
@@ -364,128 +254,3 @@ def _left(item: Carried, met: Outcome | None, told: Report) -> Ending:
         reason = told.reason or "the site reported nothing of it"
         met = Outcome(entry=item.entry, state=FileState.FAILED, reason=reason, error=told.error or "error")
     return Ending(msgspec.structs.replace(met, entry=item.entry), item.source, met.state)
-
-
-def _found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]:
-    """Start the chains of the rules that match the entries; return counts for the task."""
-    rules = ledger.known.rules(task.submission_id)
-    chains: dict[int, list[Carried]] = {}
-    endings: list[Ending] = []
-    size = 0
-    for entry in entries:
-        if entry.kind is Kind.OTHER:
-            outcome = Outcome.skipped(entry, "not a file, directory or symlink")
-            endings.append(Ending(outcome, final=FileState.SKIPPED))
-            continue
-        for place in chosen(rules, entry):
-            chains.setdefault(place, []).append(Carried(entry=entry))
-            size += entry.size
-    for place, carried in chains.items():
-        endings += _pass_on(ledger, task, place, 0, carried)
-    counted = sum(map(len, chains.values())) + len(endings)
-    ledger.count(task.job_id, numfiles=counted, numbytes=size)
-    return ledger.note(task, endings)
-
-
-def _taken(ledger: Ledger, task: Task, entries: Sequence[Entry], sink: sinks.Sink) -> Counter[str]:
-    """Give the entries to whoever wanted to know of them; they are done then."""
-    sink(task.job_id, entries)
-    ledger.count(task.job_id, numfiles=len(entries), numprocessedfiles=len(entries))
-    return Counter({COLUMN[FileState.PROCESSED]: len(entries)})
-
-
-def _unwalked(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Record paths that could not be looked at, each once: an attempt says again what those before it said."""
-    said = _said_before(ledger, task) if outcomes and task.attempt > 1 else set()
-    endings = [Ending(outcome, final=outcome.state) for outcome in outcomes if outcome.entry.path not in said]
-    ledger.count(task.job_id, numfiles=len(endings))
-    return ledger.note(task, endings)
-
-
-def _said_before(ledger: Ledger, task: Task) -> set[bytes]:
-    """Return the paths that earlier attempts could not look at."""
-    states = [state.value for state in FileState if not state.goes_on]
-    told = ledger.results().filter(task=task, attempt__lt=task.attempt, final__in=states)
-    blobs = told.exclude(blob=None).values_list("blob", flat=True)
-    return {noted.outcome.entry.path for blob in blobs if blob for noted in unpack_noted(blob)}
-
-
-def _passed(ledger: Ledger, task: Task, pairs: Sequence[tuple[Carried, Outcome]]) -> list[Ending]:
-    """Hand on the entries that go on; return how each ended here."""
-    assert task.chain is not None
-    last = task.seq + 1 == len(ledger.known.rules(task.submission_id)[task.chain].chain)
-    endings = [_ending(item, outcome) for item, outcome in pairs if last or not outcome.state.goes_on]
-    if last:
-        return endings
-    on = [_carried(item, outcome) for item, outcome in pairs if outcome.state.goes_on]
-    lost = _pass_on(ledger, task, task.chain, task.seq + 1, on)
-    stranded = {ending.outcome.entry.path for ending in lost}
-    gone = [
-        Ending(outcome, item.source)
-        for item, outcome in pairs
-        if outcome.state.goes_on and outcome.entry.path not in stranded
-    ]
-    return [*endings, *gone, *lost]
-
-
-def _ending(item: Carried, outcome: Outcome) -> Ending:
-    """Return the end of an entry's way: processed where any link of its chain processed it."""
-    worked = item.done and outcome.state is FileState.SKIPPED
-    return Ending(outcome, item.source, FileState.PROCESSED if worked else outcome.state)
-
-
-def _carried(item: Carried, outcome: Outcome) -> Carried:
-    done = item.done or outcome.state is FileState.PROCESSED
-    return Carried(entry=outcome.entry, source=item.source, done=done)
-
-
-def _paired(
-    carried: Sequence[Carried], outcomes: Sequence[Outcome]
-) -> tuple[list[tuple[Carried, Outcome]], list[Carried]]:
-    """Return each entry with its outcome, and those that have none; an outcome of another path is nobody's."""
-    if [item.entry.path for item in carried] == [outcome.entry.path for outcome in outcomes]:
-        return list(zip(carried, outcomes, strict=True)), []
-    told: defaultdict[bytes, deque[Outcome]] = defaultdict(deque)
-    for outcome in outcomes:
-        told[outcome.entry.path].append(outcome)
-    pairs, rest = list[tuple[Carried, Outcome]](), list[Carried]()
-    for item in carried:
-        if of_it := told.get(item.entry.path):
-            pairs.append((item, of_it.popleft()))
-        else:
-            rest.append(item)
-    return pairs, rest
-
-
-def _pass_on(ledger: Ledger, task: Task, chain: int, seq: int, carried: Sequence[Carried]) -> list[Ending]:
-    """Start link `seq` of a chain for the entries; return, as failed, those that have no place at its site."""
-    if not carried:
-        return []
-    link = ledger.known.rules(task.submission_id)[chain].chain[seq]
-    there, lost = _moved(ledger, task, link.site, carried)
-    for some in chunks(there, ledger.known.site(link.site), ledger.known.places(link.site)):
-        following = Task(job_id=task.job_id, submission_id=task.submission_id, site_id=link.site, parent=task)
-        following.tasktype, following.queue = link.step, queue_of(link.step, link.options)
-        following.chain, following.seq = chain, seq
-        ledger.spawn(following, some)
-    return lost
-
-
-def _moved(ledger: Ledger, task: Task, site: int, carried: Sequence[Carried]) -> tuple[Sequence[Carried], list[Ending]]:
-    """Return the entries under their paths at the site, and those that have none."""
-    if site == task.site_id:
-        return carried, []
-    here, there = ledger.known.linked(task.site_id), ledger.known.linked(site)
-    moved: list[Carried] = []
-    lost: list[Ending] = []
-    for item in carried:
-        try:
-            path = mapped(item.entry.path, here, there)
-            source = None if item.entry.source is None else mapped(item.entry.source, here, there)
-        except Invalid as error:
-            lost.append(Ending(Outcome.of_error(item.entry, error), item.source, FileState.FAILED))
-        else:
-            # an inode of one site says nothing at another, and what was not seen there is looked at first
-            entry = msgspec.structs.replace(item.entry, path=path, source=source, inode=0, ctime_ns=0)
-            moved.append(Carried(entry=entry, source=item.origin, done=item.done))
-    return moved, lost
