@@ -9,7 +9,7 @@ import pytest
 
 from argosy.core.errors import Unavailable, Unsupported
 from argosy.core.fileset import Fileset
-from argosy.core.pointer import Binding
+from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems.base import SNAPSHOTS, Snapshots
 from argosy.filesystems.btrfs import Btrfs
 from argosy.filesystems.gpfs import Gpfs
@@ -39,7 +39,9 @@ esac
 
 
 def fileset_at(top: Path, root: Path, kind: str = "btrfs") -> Fileset:
-    binding = Binding(filesystem=bytes(16), subvolume=0, inode=top.stat().st_ino, born_ns=0)
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    binding = binding_of(descriptor)
+    os.close(descriptor)
     told = {"name": "projects", "id": "ab" * 16, "number": 1, "binding": binding, "snapshots": kind}
     return Fileset(path=bytes(top), root=bytes(root), **told)  # type: ignore[arg-type]
 

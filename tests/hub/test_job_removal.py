@@ -13,7 +13,7 @@ from argosy.hub.jobs import housekeeping, removal
 from argosy.hub.jobs.housekeeping import Housekeeping
 from argosy.hub.jobs.models import Failure, Job, Result, Submission, Task, TaskEntries
 from argosy.hub.jobs.services import cancel, register
-from tests.hub.fake import file, fresh, processed, report, start
+from tests.hub.fake import file, fresh, processed, report, start, told
 from tests.hub.test_api import check_problem
 
 pytestmark = pytest.mark.usefixtures("two_sites")
@@ -197,3 +197,17 @@ def test_a_chore_that_cannot_be_done_does_not_keep_others_from_being_done(agent,
     monkeypatch.setattr(removal, "expire", lambda _: 1 // 0)
     Housekeeping(agent.delivery._recorder).run(agent.clock())
     assert not Job.objects.exists()
+
+
+def test_a_cancelled_job_that_holds_snapshots_is_not_removed_before_it_let_go_of_them(agent, api):
+    job = start("premigrate", discovery="snapdiff")
+    order = agent.claim()
+    agent.delivery.batch(told(order, 0, file("/srv/london/projects/a")))
+    agent.delivery.report(report(order))
+    assert api.post(f"/api/jobs/{job.pk}/cancel/").status_code == 201
+    refused = api.delete(f"/api/jobs/{job.pk}/")
+    assert (refused.status_code, "snapshots" in refused.json()["detail"]) == (409, True)
+    while agent.rung:
+        if (order := agent.claim()) is not None:
+            agent.delivery.report(report(order))
+    assert api.delete(f"/api/jobs/{job.pk}/").status_code == 204

@@ -263,7 +263,7 @@ def test_versions_are_planned_as_the_trash_is(agent: RealAgent) -> None:
 def test_every_workflow_that_is_shipped_can_be_planned(agent: RealAgent) -> None:
     population(agent)
     for name in {shipped["name"] for shipped in SHIPPED} - {"rebuild"}:  # which does its work itself
-        fields = {"destinationsite": "dublin"} if name == "send" else {}
-        plan = agent.ran(name, fields=fields, dry_run=True)
+        fields = {"send": {"destinationsite": "dublin"}, "create_snapshot": {"snapshot": "mine"}}
+        plan = agent.ran(name, fields=fields.get(name, {}), dry_run=True)
         assert plan.state in {"SUCCESS", "FAILURE", "SKIPPED"}
         assert not [line for line in lines(plan) if line["reason"].startswith(("a plan changes", "internal error"))]

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from argosy.core.errors import Unavailable
+from argosy.core.errors import NotFound, Unavailable
+from argosy.core.faults import FilesetRefused
 from argosy.core.fileset import Fileset
-from argosy.core.pointer import Binding
+from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems.index import Index
 from argosy.snapshots.differences import differences
 from argosy.snapshots.holdings import Holdings
@@ -26,7 +28,9 @@ KILLS = 12
 def fileset(tmp_path: Path) -> Fileset:
     top = tmp_path / "root" / "projects"
     top.mkdir(parents=True)
-    binding = Binding(filesystem=bytes(16), subvolume=0, inode=top.stat().st_ino, born_ns=0)
+    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    binding = binding_of(descriptor)
+    os.close(descriptor)
     return Fileset(name="projects", path=bytes(top), root=bytes(top.parent), id="ab" * 16, number=1, binding=binding)
 
 
@@ -94,6 +98,47 @@ def run(fileset: Fileset, task: str) -> list[bytes]:
         found = [each.path for each in differences(old, new)]
         assert one.turn(task, forward=True)
     return found
+
+
+def test_a_directory_that_took_the_place_of_the_top_is_not_taken_for_the_fileset(fileset: Fileset) -> None:
+    top = Path(os.fsdecode(fileset.path))
+    (top / "f").write_text("x")
+    run(fileset, "first")
+    top.rename(top.with_name("old"))
+    top.mkdir()
+    with pytest.raises(FilesetRefused, match="another directory"):
+        run(fileset, "second")
+
+
+def test_a_name_that_was_mistyped_in_the_last_snap_file_costs_no_snapshot(fileset: Fileset) -> None:
+    top = Path(os.fsdecode(fileset.path))
+    (top / "f").write_text("x")
+    run(fileset, "first")
+    (file,) = (top.parent / ".rotate").iterdir()
+    good = file.read_text()
+    file.write_text("typo\n")
+    with turning(fileset, seconds=0, check=lambda: None) as one:
+        with pytest.raises(NotFound, match="typo"):
+            one.indexes("second")
+        one.turn("second", forward=False)
+    file.write_text(good)
+    (top / "f").unlink()
+    assert run(fileset, "third") == [b"f"]
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_fileset_that_gets_another_name_goes_on_where_it_was(fileset: Fileset, *, cleared: bool) -> None:
+    top = Path(os.fsdecode(fileset.path))
+    (top / "f").write_text("x")
+    run(fileset, "first")
+    (top / "f").unlink()
+    renamed = msgspec.structs.replace(fileset, name="pictures")
+    if cleared:  # as a job that is cancelled does
+        with turning(renamed, seconds=0, check=lambda: None) as one:
+            one.turn("nobody", forward=False)
+    assert run(renamed, "second") == [b"f"]
+    (file,) = (top.parent / ".rotate").iterdir()
+    assert file.name == "ngenea-worker.lastsnap.name.pictures.id.1"
 
 
 def killed(fileset: Fileset, task: str, after: float) -> bool:

@@ -10,8 +10,8 @@ from argosy.core.errors import Unsupported
 from argosy.core.fileset import Fileset
 from argosy.core.paths import display
 from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.root import Root, closing
-from argosy.filesystems._posix.snapshots import shelf, shelf_path
+from argosy.filesystems._posix.root import closing
+from argosy.filesystems._posix.snapshots import opened_top, shelf, shelf_path
 from argosy.filesystems.base import SNAPSHOTS
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.subvolumes import destroy, is_subvolume, snapshot
@@ -33,8 +33,7 @@ class Btrfs:
         Raises:
             Unsupported: the fileset is no subvolume, or its root lies on another filesystem.
         """
-        root = Root(self.fileset.root)
-        with translated(self.fileset.path), root.opened(self.fileset.path, os.O_RDONLY | os.O_DIRECTORY) as top:
+        with translated(self.fileset.path), opened_top(self.fileset) as top:
             if not is_subvolume(top):
                 raise Unsupported(
                     f"{display(self.fileset.path)} is no subvolume of btrfs: make it one (`btrfs subvolume create`, "

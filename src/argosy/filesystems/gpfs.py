@@ -19,7 +19,8 @@ from argosy.core.errors import NotFound, Unavailable, Unsupported
 from argosy.core.fileset import Fileset
 from argosy.core.paths import display, join
 from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.root import Root, closing
+from argosy.filesystems._posix.root import closing
+from argosy.filesystems._posix.snapshots import opened_top
 from argosy.filesystems.base import SNAPSHOTS
 from argosy.linux.mounts import source_of
 from argosy.linux.openat2 import DIRECTORY, open_beneath
@@ -58,7 +59,7 @@ class Gpfs:
     def opened(self, name: str) -> Iterator[int]:
         """Hold the top of the snapshot open."""
         path = join(self.fileset.path, join(_SHELF, name.encode()).lstrip(b"/"))
-        with translated(path), Root(self.fileset.root).opened(self.fileset.path, DIRECTORY) as top:
+        with translated(path), opened_top(self.fileset) as top:
             frozen = open_beneath(top, _SHELF + b"/" + name.encode(), DIRECTORY)
         with closing(frozen):
             yield frozen
@@ -107,7 +108,7 @@ class Gpfs:
         found = shutil.which(command) or shutil.which(command, path=_COMMANDS)
         if found is None:
             raise Unsupported(f"{command} is not installed on this machine: GPFS keeps it in {_COMMANDS}")
-        with translated(self.fileset.path), Root(self.fileset.root).opened(self.fileset.path, DIRECTORY) as top:
+        with translated(self.fileset.path), opened_top(self.fileset) as top:
             device = source_of(top)
         if device is None:
             raise NotFound(f"{display(self.fileset.path)}: nothing says on which filesystem it lies: is it mounted?")

@@ -5,10 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from argosy.core.fileset import Fileset
-from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.root import Root
+from argosy.filesystems._posix.snapshots import opened_top
 from argosy.filesystems.base import SNAPSHOTS
-from argosy.linux.openat2 import DIRECTORY
 
 
 @SNAPSHOTS.register
@@ -28,10 +26,8 @@ class Index:
     @contextmanager
     def opened(self, name: str) -> Iterator[int]:  # noqa: ARG002 - whatever the name, there is one tree
         """Hold the top of the fileset itself open."""
-        with translated(self.fileset.path):
-            top = Root(self.fileset.root).opened(self.fileset.path, DIRECTORY)
-        with top as descriptor:
-            yield descriptor
+        with opened_top(self.fileset) as top:
+            yield top
 
     def delete(self, name: str) -> None:
         """Do nothing."""

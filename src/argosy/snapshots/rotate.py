@@ -9,6 +9,7 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Callable
 from typing import Final, Self
 
 from argosy.core.errors import Busy, Denied
@@ -20,6 +21,7 @@ from argosy.linux.openat2 import DIRECTORY
 from argosy.linux.syncing import fsync
 
 _LONGEST: Final = 4096
+_LAST: Final = "ngenea-worker.lastsnap.name."
 _LOCKED: Final = "SnapdiffLockError: Could not perform snapdiff as one is currently running for provided fileset"
 
 
@@ -35,9 +37,9 @@ class Rotate:
     def __init__(self, fileset: Fileset) -> None:
         self._where = join(fileset.root, ROTATE)
         self._root = Root(fileset.root)
-        told = f"name.{fileset.name}.id.{fileset.number}"
-        self._last = f"ngenea-worker.lastsnap.{told}"
-        self._lock = f"snapdiff.{told}.lock"
+        self._numbered = f".id.{fileset.number}"
+        self._last = f"{_LAST}{fileset.name}{self._numbered}"
+        self._lock = f"snapdiff.name.{fileset.name}{self._numbered}.lock"
 
     def __enter__(self) -> Self:
         with translated(self._where), self._root.top(DIRECTORY) as top:
@@ -66,6 +68,21 @@ class Rotate:
         """Return the name that the last-snap file holds; None where there is none, or it is empty."""
         said = self._read(self._last)
         return said.strip() or None if said is not None else None
+
+    def inherit(self, is_there: Callable[[str], bool]) -> None:
+        """Have the last-snap file be that of the name which the fileset had before, if it has none of its own."""
+        if self._read(self._last) is not None:
+            return
+        with translated(self._where):
+            names = sorted(os.listdir(self._directory))
+        for name in names:
+            if name.startswith(_LAST) and name.endswith(self._numbered):
+                said = self._read(name)
+                if said is not None and is_there(said.strip()):
+                    with translated(self._where):
+                        os.rename(name, self._last, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+                        fsync(self._directory)
+                    return
 
     def record(self, snapshot: str) -> None:
         """Have the last-snap file hold the name, durably."""

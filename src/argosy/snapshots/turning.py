@@ -39,6 +39,7 @@ class Turning:
         self._seconds = seconds
         self._check = check
         self._snapshots: Snapshots = SNAPSHOTS.get(fileset.snapshots)(fileset=fileset)  # type: ignore[call-arg]
+        rotate.inherit(self.is_there)
 
     def indexes(self, task: str) -> tuple[Path | None, Path, int]:
         """Return the index to compare with, that of a new snapshot, and when the older was begun (ns since 1970).
@@ -144,8 +145,10 @@ class Turning:
         return None
 
     def _clear(self) -> None:
-        rotating = self._holdings.rotating()
-        needed = self._holdings.needed() | {self._rotate.last()}
+        last, rotating = self._rotate.last(), self._holdings.rotating()
+        if last is not None and not self.is_there(last):
+            return  # somebody wrote another name than he meant: which of them it is to be only he knows
+        needed = self._holdings.needed() | {last}
         for name in rotating:
             if name not in needed:
                 self.delete(name)

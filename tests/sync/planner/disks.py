@@ -68,6 +68,8 @@ class Disk:
         self.marked = True
         self.unlisted: set[int] = set()
         self.unreadable: set[bytes] = set()
+        self.covered: set[bytes] = set()
+        """Directories on which something else is mounted."""
 
     def copy(self, clock: Clock) -> "Disk":
         """Return another disk that looks the same; nothing is kept or parked on it."""
@@ -221,7 +223,7 @@ class Disk:
                     waiting.append((path, node))
 
     def scan(self, *, hashed: bool = False) -> Tree:
-        entries, unsyncable, unknown = [], [], []
+        entries, unsyncable, unknown, boundaries = [], [], [], []
         waiting = [(b"", self.top)]
         while waiting:
             above, parent = waiting.pop()
@@ -229,7 +231,9 @@ class Disk:
                 continue
             for name, node in parent.children.items():
                 path = above + b"/" + name if above else name
-                if path in self.unreadable:
+                if path in self.covered:
+                    boundaries.append(Obstacle(self.binding(parent), name, "a mount point"))
+                elif path in self.unreadable:
                     unknown.append(Obstacle(self.binding(parent), name, "could not be read"))
                 elif node.kind is None:
                     unsyncable.append(Obstacle(self.binding(parent), name, node.other or "a fifo"))
@@ -241,7 +245,7 @@ class Disk:
         if TOP_INODE in self.unlisted:
             unlisted |= {self.binding(self.top)}
         return Tree(
-            top=self.binding(self.top), entries=entries, unsyncable=unsyncable, unknown=unknown,
+            top=self.binding(self.top), entries=entries, unsyncable=unsyncable, unknown=unknown, boundaries=boundaries,
             unlisted=unlisted, marked=self.marked,
         )  # fmt: skip
 

@@ -223,6 +223,7 @@ MUTANTS: list[tuple[Mutation, str, Callable[[], None]]] = [
         cases.test_a_conflict_copy_that_somebody_edited_is_not_overwritten_by_the_same_conflict,
     ),
     (unknown_is_gone, "unlisted is gone", cases.test_what_could_not_be_listed_is_not_gone),
+    (unknown_is_gone, "mounted over is gone", cases.test_what_something_is_mounted_over_is_not_gone),
     (unknown_is_gone, "unreadable is gone", cases.test_an_entry_that_could_not_be_read_is_not_gone),
     (guard_off, "no guard", cases.test_a_tree_without_its_marker_is_asked_about),
     (guard_counts_half, "the guard is off by one", _guarded_exactly),

@@ -396,6 +396,19 @@ def test_an_entry_that_could_not_be_read_is_not_gone() -> None:
     assert acts(pair.sync()) == []
 
 
+def test_what_something_is_mounted_over_is_not_gone() -> None:
+    pair = agreed(b"d/", b"d/e/", b"d/e/f", b"z")
+    pair.disks[0].covered.add(b"d")
+    made = pair.sync()
+    assert acts(made) == []
+    assert held(pair.disks[1]) == {b"d/e/f": b"d/e/f", b"z": b"z"}
+    pair.disks[1].edit(b"d/e/f", b"edited")
+    assert acts(pair.sync()) == []
+    pair.disks[0].covered.clear()
+    pair.sync()
+    assert same(pair) == {b"d/e/f": b"edited", b"z": b"z"}
+
+
 # the guard
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 from blake3 import blake3
 
-from argosy.core.errors import Changed, NotFound, Unsupported
+from argosy.core.errors import ArgosyError, Changed, NotFound, Unsupported
 from argosy.core.faults import BehindSymlink
 from argosy.core.pointer import Pointer, StubState
 from argosy.filesystems._posix.entry import binding_of
@@ -69,3 +69,39 @@ def test_a_stub_is_not_read(tmp_path, top):
         Seal().write(file.fileno(), pointer)
     with pytest.raises(Unsupported, match="recall"):
         hash_of(top, b"stub", *seen(path))
+
+
+def test_what_only_root_can_tell_from_a_stub_is_not_read_by_others(tmp_path, top):
+    holey, whole = tmp_path / "holey", tmp_path / "whole"
+    holey.touch()
+    os.truncate(holey, 1 << 20)
+    whole.write_bytes(b"text")
+    tmp_path.chmod(0o755)
+    told = {}
+    for path in (holey, whole):
+        reading, writing = os.pipe()
+        known = seen(path)
+        if os.fork() == 0:
+            try:
+                os.setgroups([])
+                os.setresuid(12345, 12345, 12345)
+                said = hash_of(top, path.name.encode(), *known).hex()
+            except ArgosyError as error:
+                said = str(error)
+            os.write(writing, said.encode())
+            os._exit(0)
+        os.close(writing)
+        with open(reading, "rb") as answer:
+            told[path.name] = answer.read().decode()
+        os.wait()
+    assert "run this as root" in told["holey"]
+    assert told["whole"] == blake3(b"text").hexdigest()
+    assert hash_of(top, b"holey", *seen(holey)) == blake3(bytes(1 << 20)).digest()
+
+
+def test_that_a_file_was_read_does_not_show_in_its_atime(tmp_path, top):
+    path = tmp_path / "x"
+    path.write_bytes(b"text")
+    os.utime(path, ns=(1, path.stat().st_mtime_ns))
+    hash_of(top, b"x", *seen(path))
+    assert path.stat().st_atime_ns == 1

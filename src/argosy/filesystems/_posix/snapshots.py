@@ -1,9 +1,12 @@
 """Where what a fileset looked like is kept: `.argosy/snapshots/ID` below its root."""
 
 import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from argosy.core.faults import FilesetRefused
 from argosy.core.fileset import Fileset
-from argosy.core.paths import PRIVATE, ROTATE, join
+from argosy.core.paths import PRIVATE, ROTATE, display, join
 from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import Root, closing, make_private
@@ -20,6 +23,24 @@ def shelf(fileset: Fileset) -> int:
     """
     with closing(Root(fileset.root).private(_SHELF)) as all_of_them:
         return make_private(all_of_them, [fileset.id.encode()])
+
+
+@contextmanager
+def opened_top(fileset: Fileset, flags: int = DIRECTORY) -> Iterator[int]:
+    """Hold the top of the fileset open: a descriptor of the very directory that was found to be it.
+
+    Raises:
+        FilesetRefused: another lies there by now.
+    """
+    with translated(fileset.path):
+        top = Root(fileset.root).opened(fileset.path, flags)
+    with top as descriptor:
+        if binding_of(descriptor) != fileset.binding:
+            raise FilesetRefused(
+                f"{display(fileset.path)}: another directory lies there than the top of fileset {fileset.name}: see "
+                "`argosy fileset check`, and run this again"
+            )
+        yield descriptor
 
 
 def own_directories(fileset: Fileset) -> list[tuple[int, int]]:

@@ -38,13 +38,15 @@ def remove(pk: int) -> None:
 
     Raises:
         NotFound: there is no such job.
-        Conflict: it has not ended, or an agent may still be at a task of it.
+        Conflict: it has not ended, an agent may still be at a task of it, or it holds snapshots.
     """
     job = Job.objects.select_for_update().filter(pk=pk, removed=False).first()
     if job is None:
         raise NotFound(f"there is no job {pk}")
     if job.state not in JOB_ENDED:
         raise Conflict(f"job {pk} has not ended ({job.state}): cancel it first")
+    if job.numopen:
+        raise Conflict(f"job {pk} has yet to let go of the snapshots it holds: try again once its last task has ended")
     now = timezone.now()
     busy = Task.objects.filter(job=job, lease_until__gt=now).order_by("-lease_until").first()
     if busy is not None and busy.lease_until is not None:

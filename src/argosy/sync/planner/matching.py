@@ -142,13 +142,14 @@ def _base_place(item: Item) -> Place:
 
 
 def _freeze(work: Work) -> None:
-    """Mark what may be there where a side could not look: it is not gone."""
+    """Mark what may be there where a side could not look, or what is mounted hides it: it is not gone."""
     for side in SIDES:
         tree = work.trees.sides[side]
-        if not tree.unlisted and not tree.unknown:
+        covered = (*tree.unknown, *tree.boundaries)
+        if not tree.unlisted and not covered:
             continue
         ids = work.ids[side]
-        hidden = {Place(ids[each.parent], each.name) for each in tree.unknown if each.parent in ids}
+        hidden = {Place(ids[each.parent], each.name) for each in covered if each.parent in ids}
         verdicts: dict[str, bool] = {TOP: False}
         for item in work.items.values():
             if item.base is not None and item.on[side] is None:
