@@ -2,7 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import msgspec
 import pytest
 
 from argosy.agent.runner import run
+from argosy.core import wire
 from argosy.core.entry import Entry
+from argosy.core.faults import StoreDown
 from argosy.core.order import Link, StoreAccess
 from argosy.core.report import Report
 from argosy.filesystems._posix import locks
+from argosy.stores.base import Condition, Object, Source
+from argosy.stores.memory import MemoryStore
 from tests.sites import Side
 
 HANDS = 4
@@ -72,11 +77,44 @@ def files(side: Side, directory: Path, count: int) -> list[Entry]:
     return list(map(side.entry, made))
 
 
+class Poisoned(MemoryStore):
+    """A store that fails at objects whose keys end in `poison`, and at no other."""
+
+    def put(
+        self, key: str, source: Source, *, metadata: Mapping[str, str], condition: Condition | None = None
+    ) -> Object:
+        if key.endswith("poison"):
+            raise StoreDown("the store does not answer as it should (500)")
+        return super().put(key, source, metadata=metadata, condition=condition)
+
+
+@pytest.fixture
+def poisoned(tmp_path: Path) -> Two:
+    """A site that is linked to such a store, and has one thread."""
+    side = alone(Two(tmp_path, "london"))
+    side.link(type="MEMORY")
+    side.place._stores[wire.dump(side.far)] = Poisoned()
+    return side
+
+
 @pytest.fixture
 def two(tmp_path: Path, sick: tuple[str, list[str]]) -> Two:
     side = Two(tmp_path, "london")
     side.link(bucket="bkt", endpoint=sick[0], accesskeyid="k", secretaccesskey="s", tries=1, addressing="path")
     return side
+
+
+def alone(side: Two) -> Two:
+    """Have the site work with one thread."""
+    side.pool.shutdown()
+    side.pool = ThreadPoolExecutor(1)
+    return side
+
+
+def poison(side: Two, *names: str) -> list[Entry]:
+    for name in names:
+        (side.archive / f"{name}_poison").write_bytes(b"bytes")
+    return [side.entry(side.archive / f"{name}_poison") for name in names]
 
 
 def ended(report: Report) -> Counter[str]:
@@ -93,6 +131,33 @@ def test_files_of_a_good_store_are_done_and_told_of_beside_those_of_a_dead_one(t
 def test_a_dead_store_is_not_asked_once_an_entry(two: Two, sick: tuple[str, list[str]]) -> None:
     two.migrate(*files(two, two.archive, 40))
     assert 0 < len(sick[1]) <= REQUESTS * HANDS
+
+
+def test_a_dead_store_is_asked_for_two_entries_where_one_thread_works(two: Two, sick: tuple[str, list[str]]) -> None:
+    report = alone(two).migrate(*files(two, two.archive, 40))
+    assert len(sick[1]) <= 2 * REQUESTS
+    assert len(report.asked) == 2
+
+
+@pytest.mark.parametrize("place", [0, 20, 39])
+def test_an_object_at_which_its_store_always_fails_keeps_no_other(poisoned: Two, place: int) -> None:
+    given = files(poisoned, poisoned.archive, 39)
+    given[place:place] = bad = poison(poisoned, "aa")
+    report = poisoned.migrate(*given)
+    assert ended(report) == {"archive processed": 39}
+    assert report.asked == (bad[0].path,)
+    assert (report.error, report.retry) == ("store_down", True)
+    assert "500" in report.reason
+
+
+def test_objects_at_which_their_store_always_fails_keep_no_other_unless_they_meet(poisoned: Two) -> None:
+    first, second = poison(poisoned, "aa", "bb")
+    good = files(poisoned, poisoned.archive, 8)
+    report = poisoned.migrate(first, *good[:4], second, *good[4:])
+    assert ended(report) == {"archive processed": 8}
+    report = poisoned.migrate(first, second, *good)
+    assert not report.outcomes
+    assert set(report.asked) == {first.path, second.path}
 
 
 def test_files_that_are_wrong_themselves_are_told_of_beside_a_dead_store(two: Two) -> None:

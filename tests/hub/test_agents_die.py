@@ -2,11 +2,17 @@
 
 import pytest
 
+from argosy.core.entry import Entry
 from argosy.core.order import Order
+from argosy.core.report import Present
+from argosy.hub.jobs.explain.causes import QUEUED
+from argosy.hub.jobs.explain.waiting import troubles
 from argosy.hub.jobs.files import JobFiles
 from argosy.hub.jobs.models import Job, Task
+from argosy.hub.jobs.services import Asked, submit
 from argosy.hub.jobs.suspects import MOST, SUSPECT
 from argosy.hub.sites.models import Site
+from argosy.hub.sites.presence import note
 from tests.hub.fake import FakeAgent, file, fresh, processed, report, start, told
 
 pytestmark = pytest.mark.usefixtures("two_sites")
@@ -128,6 +134,71 @@ def test_a_suspect_of_a_site_that_nobody_serves_holds_up_the_others_for_a_moment
     assert fresh(other).state == "SUCCESS"
     assert agent.delivery.claim(suspect[1], suspect[2], "node1")
     assert fresh(job).state == "STARTED"
+
+
+def suspected(agent: FakeAgent, many: int) -> Job:
+    """Return a job of london of whose tasks so many ran each time the agents died, and wait now."""
+    job = waiting(agent, *(f"s{number}" for number in range(many)))
+    for _ in range(SUSPECT):
+        while (waits := Task.objects.filter(job=job, state="PENDING")).exists():
+            (first, attempt) = waits.values_list("taskid", "attempt")[0]
+            assert agent.delivery.claim(str(first), attempt, "node1")
+        agent.delivery.adopt_orphans(died=True)
+    return job
+
+
+def live_at_dublin(agent: FakeAgent, seconds: int) -> None:
+    """Let time pass where nobody serves london: what it is told of nobody hears."""
+    for _ in range(seconds):
+        agent.clock.forward(1)
+        agent.delivery.sweep()
+        heard = [bell for bell in agent.rung if bell[0] == "dublin"]
+        agent.rung.clear()
+        agent.rung.extend(heard)
+        agent.run()
+
+
+def at_dublin(name: str) -> Job:
+    paths = [Entry(path=f"/srv/dublin/work/{name}".encode())]
+    return submit(Asked(site="dublin", workflow="premigrate", paths=paths, discovery=None), owner=None)
+
+
+@pytest.mark.parametrize("many", [1, 4, 8])
+def test_any_number_of_suspects_of_a_site_that_nobody_serves_hold_up_the_others_once(
+    agent: FakeAgent, many: int
+) -> None:
+    job = suspected(agent, many)
+    first = at_dublin("first")
+    live_at_dublin(agent, 15)
+    assert fresh(first).state == "SUCCESS"
+    for number in range(100):  # nor do they later, when they are told of again
+        other = at_dublin(f"other{number}")
+        live_at_dublin(agent, 1)
+        assert fresh(other).state == "SUCCESS"
+    assert fresh(job).state == "STARTED"
+
+
+def test_suspects_are_tried_alone_once_their_site_is_served_again(agent: FakeAgent) -> None:
+    job = suspected(agent, 8)
+    live_at_dublin(agent, 60)
+    lasts = {f"/srv/london/projects/s{number}".encode(): 5.0 for number in range(8)}
+    node = Node(agent, lasts)
+    most = 0
+    for _ in range(120):
+        node.live(1)
+        most = max(most, len(node.running))
+    assert (state(job), most) == (("SUCCESS", 8, 0), 1)
+
+
+def test_a_job_that_waits_for_a_suspect_to_begin_says_so(agent: FakeAgent) -> None:
+    job = suspected(agent, 1)
+    other = at_dublin("other")
+    note(Present(site="dublin", node="node1"), agent.clock())
+    (trouble,) = troubles(other, agent.clock())
+    assert (trouble.cause, trouble.jobs) == (QUEUED, (job.pk,))
+    assert trouble.reason.startswith(
+        f"a task of job {job.pk} is to begin before all others, for the agents died 3 times"
+    )
 
 
 def test_a_bell_that_rang_before_the_agents_died_begins_nothing_beside_a_suspect(agent: FakeAgent) -> None:

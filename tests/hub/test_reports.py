@@ -163,3 +163,17 @@ def test_a_file_that_another_task_works_on_to_the_last_attempt_is_aborted_and_fa
     assert order.attempt == record.ATTEMPTS
     assert (fresh(job).state, fresh(job).numprocessedfiles, fresh(job).numabortedfiles) == ("SUCCESS", 1, 1)
     assert Task.objects.get(taskid=order.task).state == "SUCCESS"
+
+
+def test_the_next_attempt_begins_with_entries_for_which_no_store_was_asked_in_vain(agent):
+    _, order = looked_at(agent, "a", "b", "c", "d")
+    first, second, *others = [entry.path for entry in order.entries]
+    for asked, left in (
+        ((first, second), [*others, first, second]),
+        ((others[0],), [others[1], first, second, others[0]]),
+    ):
+        agent.delivery.report(report(order, error="store_down", reason="no answer", retry=True, asked=asked))
+        agent.clock.forward(60)
+        agent.delivery.sweep()
+        order = agent.claim()
+        assert [entry.path for entry in order.entries] == left

@@ -49,6 +49,8 @@ class Applied(NamedTuple):
 
     outcomes: list[Outcome]
     kept: list[tuple[Entry, Passing]]
+    asked: frozenset[bytes] = frozenset()
+    """Paths of entries for which a store was asked that did not answer."""
 
 
 def apply(order: Order, site: OrderSite, pool: Executor) -> Applied:
@@ -59,7 +61,8 @@ def apply(order: Order, site: OrderSite, pool: Executor) -> Applied:
         Unavailable: a place does not answer that all of them need.
         Invalid: there is no such step, or it has no such options.
     """
-    site = replace(site, silent=Silent())
+    silent = Silent()
+    site = replace(site, silent=silent)
     named = HUBS.get(order.step) if order.own else step_named(order.step)
     step: Step | Batched = parse(named, order.options, noun=f"step {order.step}")
     others = is_of_others(order.step, order.options)
@@ -77,7 +80,7 @@ def apply(order: Order, site: OrderSite, pool: Executor) -> Applied:
         for slot in slots:
             slot.close()
     kept = [(slot.entry, slot.kept) for slot in slots if slot.kept is not None]
-    return Applied([slot.ended() for slot in slots if slot.kept is None], kept)
+    return Applied([slot.ended() for slot in slots if slot.kept is None], kept, silent.asked)
 
 
 def _do_as_planned(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: Executor) -> None:
@@ -124,6 +127,7 @@ class _Slot:
     def __init__(self, entry: Entry, site: OrderSite, *, others: bool = False, dry_run: bool = False) -> None:
         self.entry = entry
         self.site = site
+        self.silent = site.silent or Silent()
         self.others = others
         """Whether the step is of another distribution, which may say anything."""
         self.dry_run = dry_run
@@ -174,9 +178,7 @@ class _Slot:
 
     def is_of_one(self, error: Passing) -> bool:
         """Say whether what keeps this entry keeps it alone, or only those that need the same datastore or root."""
-        if isinstance(error, Occupied):
-            return True
-        return self.site.silent is not None and self.site.silent.is_of_one(error)
+        return isinstance(error, Occupied) or self.silent.is_of_one(error)
 
     def take(self, prepared: Work | Settling | Outcome) -> None:
         if isinstance(prepared, Outcome):
@@ -303,11 +305,12 @@ def _each(pool: Executor, slots: Sequence[_Slot], act: Callable[[_Slot], None]) 
 def _guarded(slot: _Slot, act: Callable[[_Slot], None]) -> Passing | LeaseLost | None:
     """Act on a slot; return what keeps all others from being acted on as well."""
     try:
-        if slot.entry.size > SMALL:
-            act(slot)
-        else:
-            with taken():
+        with slot.silent.dealing(slot.entry.path):
+            if slot.entry.size > SMALL:
                 act(slot)
+            else:
+                with taken():
+                    act(slot)
     except LeaseLost as error:
         return error
     except (Unavailable, Occupied) as error:

@@ -66,7 +66,8 @@ def _applied(order: Order, applied: Applied) -> Report:
     _, error = min(applied.kept, key=lambda kept: (isinstance(kept[1], Refused), isinstance(kept[1], Occupied)))
     others = [(entry, other) for entry, other in applied.kept if _is_own(other, error)]
     met = tuple(Outcome.of_error(entry, other) for entry, other in others)
-    return msgspec.structs.replace(report, met=met, **_told(error))
+    asked = tuple(entry.path for entry, _ in applied.kept if entry.path in applied.asked)
+    return msgspec.structs.replace(report, met=met, asked=asked, **_told(error))
 
 
 def _is_own(other: ArgosyError, error: ArgosyError) -> bool:

@@ -34,6 +34,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     met: tuple[Outcome, ...] = ()
     """Of entries that have no outcome: what kept them from it, where that is something else than `reason`."""
+    asked: tuple[bytes, ...] = ()
+    """Paths of entries that have no outcome and for which a store was asked: in the next attempt others go first."""
     retry: bool = False
     """Whether another attempt may succeed (a store that did not answer, say)."""
     seconds: float = 0.0

@@ -17,8 +17,8 @@ from argosy.hub.jobs import bells, claiming, orphans, record
 from argosy.hub.jobs.clock import Clock, count_anew
 from argosy.hub.jobs.housekeeping import Housekeeping
 from argosy.hub.jobs.ledger import Ledger
-from argosy.hub.jobs.models import Queue
-from argosy.hub.jobs.offer import offer
+from argosy.hub.jobs.models import SUSPECT, Queue
+from argosy.hub.jobs.offer import offer, offer_again
 from argosy.hub.jobs.recorder import Recorder
 from argosy.hub.sites import filesets, presence, probes
 from argosy.hub.sites.models import Site
@@ -138,6 +138,7 @@ def _expire(ledger: Ledger, taskid: str) -> None:
 
 def _offer_all(ledger: Ledger) -> None:
     unanswered = ledger.tasks().filter(state=TaskState.PENDING, rung_at__lt=ledger.now - UNANSWERED)
-    unanswered.update(rung_at=None)
+    unanswered.filter(deaths__lt=SUSPECT).update(rung_at=None)
     ledger.known.forget()
+    offer_again(UNANSWERED, ledger.now)
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)

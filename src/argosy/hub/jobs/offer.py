@@ -5,7 +5,7 @@ to keep them. Later links first, so that a file arrives while the walk still goe
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -43,8 +43,19 @@ def offer(lanes: Iterable[Lane], now: datetime) -> None:
 
 
 def _try_next(known: Sequence[Task], now: datetime) -> None:
-    task = suspects.to_try(known, now)
-    if task and Task.objects.filter(pk=task.pk, attempt=task.attempt, state=task.state).update(rung_at=now):
+    if task := suspects.to_try(known, now):
+        _tell_of(task, now)
+
+
+def offer_again(patience: timedelta, now: datetime) -> None:
+    """Tell sites again of suspects that nobody claimed for so long: the others, who waited once, do not wait again."""
+    for task in suspects.suspects():
+        if suspects.unanswered(task, now, patience):
+            _tell_of(task, now - suspects.ANSWER)
+
+
+def _tell_of(task: Task, told: datetime) -> None:
+    if Task.objects.filter(pk=task.pk, attempt=task.attempt, state=task.state).update(rung_at=told):
         _ring((task.site_id, task.queue), [(task.seq, task.pk, task.taskid, task.attempt)])
 
 

@@ -162,16 +162,22 @@ def again(ledger: Ledger, task: Task, *, reason: str, error: str, failures: int,
 def _retry(ledger: Ledger, task: Task, told: Report) -> None:
     """Record what did end, and have the rest tried again later."""
     delay = PATIENCE * 3**task.failures
-    if told.outcomes and not _walks(task):
+    if (told.outcomes or told.asked) and not _walks(task):
         rest = _dealt_with(ledger, task, _ended(told))
         if not rest:
             _end_as(ledger, task)
             return
-        ledger.keep(task, rest)
+        ledger.keep(task, _asked_last(rest, told))
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
     if outages.is_of_a_place(told) and outages.is_dead(ledger, task, told, within=STANDSTILL, outage=OUTAGE):
         outages.hold_back(ledger, task, told, due=ledger.now + timedelta(seconds=delay), outage=OUTAGE)
+
+
+def _asked_last(rest: Sequence[Carried], told: Report) -> list[Carried]:
+    """Return the entries in the order of the next attempt, which may not come to the last of them."""
+    asked = set(told.asked)
+    return sorted(rest, key=lambda item: item.entry.path in asked)
 
 
 def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:

@@ -17,7 +17,10 @@ MOST = 10
 TRIAL = timedelta(seconds=30)
 """How long nothing begins beside a suspect; twice as long for each death more, for some tasks kill late."""
 ANSWER = timedelta(seconds=10)
-"""How long others wait for a suspect that its site was told of: where the site is not served nobody claims it."""
+"""How long others wait for a suspect that its site was told of: where the site is not served nobody claims it.
+
+They wait for no other suspect of the same queue of that site either, and not again, until it is claimed.
+"""
 DIED = "agent_died"
 """Stands in the place of an error where the agents died while they ran the task."""
 
@@ -34,7 +37,7 @@ def suspects() -> list[Task]:
 
 def hold(known: Sequence[Task], now: datetime) -> bool:
     """Say whether nothing else is to begin, for one of them is on trial or about to be."""
-    return any(on_trial(task, now) or _awaited(task, now) for task in known)
+    return any(on_trial(task, now) for task in known) or bool(awaited(known, now))
 
 
 def may_begin(task: Task, now: datetime) -> bool:
@@ -62,16 +65,22 @@ def to_try(known: Sequence[Task], now: datetime) -> Task | None:
 
     What kills them within its trial was the last to begin when it did, so it is alone the next time.
     """
-    if any(on_trial(task, now) or (_awaited(task, now) and task.rung_at is not None) for task in known):
+    first = awaited(known, now)
+    if any(on_trial(task, now) for task in known) or any(task.rung_at is not None for task in first):
         return None
-    untold = [task for task in known if _awaited(task, now) and task.rung_at is None]
-    return max(untold, key=lambda task: (task.due is not None, task.due, task.pk), default=None)
+    return max(first, key=lambda task: (task.due is not None, task.due, task.pk), default=None)
 
 
-def _awaited(task: Task, now: datetime) -> bool:
-    if task.state != TaskState.PENDING or (task.due is not None and task.due > now):
-        return False
-    return task.rung_at is None or now - task.rung_at < ANSWER
+def awaited(known: Sequence[Task], now: datetime) -> list[Task]:
+    """Return the suspects that are to begin before all else: none of a queue that did not answer for one."""
+    waiting = [task for task in known if task.state == TaskState.PENDING and (task.due is None or task.due <= now)]
+    mute = {(task.site_id, task.queue) for task in waiting if unanswered(task, now, ANSWER)}
+    return [task for task in waiting if (task.site_id, task.queue) not in mute]
+
+
+def unanswered(task: Task, now: datetime, patience: timedelta) -> bool:
+    """Say whether its site was told of it so long ago, and nobody claimed it."""
+    return task.state == TaskState.PENDING and task.rung_at is not None and now - task.rung_at >= patience
 
 
 def is_condemned(task: Task) -> bool:

@@ -163,17 +163,18 @@ def _queued(
     site: Site, nodes: list[Presence], fresh: QuerySet[Task], own: QuerySet[Task], now: datetime
 ) -> Iterator[Trouble]:
     """Yield what the site does first, for each kind of slot that the tasks wait for."""
-    if alone := [task for task in suspects.suspects() if suspects.on_trial(task, now)]:
-        reason = f"a task of job {alone[0].job_id} is tried with nothing beside it, for {alone[0].reason}"
-        yield replace(_all_of(QUEUED, site, fresh, reason), jobs=(alone[0].job_id,))
+    if (held := _held_by(now)) is not None:
+        suspect, does = held
+        reason = f"a task of job {suspect.job_id} is {does}, for {suspect.reason}"
+        yield replace(_all_of(QUEUED, site, fresh, reason), jobs=(suspect.job_id,))
         return
     for queue in Queue.values:
         waiting = fresh.filter(queue=queue)
         first = waiting.order_by("id").first()
         if first is None:
             continue
-        if held := blockage(nodes, queue):
-            yield _all_of(SLOTS_HELD, site, waiting, held)
+        if blocked := blockage(nodes, queue):
+            yield _all_of(SLOTS_HELD, site, waiting, blocked)
             continue
         others = Task.objects.filter(site=site, queue=queue).exclude(job=first.job_id)
         ahead = others.filter(state=TaskState.STARTED) | others.filter(state=TaskState.PENDING, pk__lt=first.pk)
@@ -186,6 +187,15 @@ def _queued(
             yield _all_of(BEHIND, site, waiting, "")
         else:
             yield _all_of(RUNNING, site, waiting, "it is about to begin")
+
+
+def _held_by(now: datetime) -> tuple[Task, str] | None:
+    """Return the suspect for which nothing else begins, and what becomes of it."""
+    known = suspects.suspects()
+    for task in known:
+        if suspects.on_trial(task, now):
+            return task, "tried with nothing beside it"
+    return next(((task, "to begin before all others") for task in suspects.awaited(known, now)), None)
 
 
 def _all_of(cause: Cause, site: Site, tasks: QuerySet[Task], reason: str, since: datetime | None = None) -> Trouble:
