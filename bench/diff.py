@@ -10,14 +10,15 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.measure import alone, show
 
 PER_DIRECTORY, DIRECTORIES = 50, 20
 EPOCH = 1_700_000_000_000_000_000
@@ -46,14 +47,6 @@ WHERE o.inode IS NULL OR n.inode IS NULL OR o.parent_inode <> n.parent_inode OR 
 """
 
 
-class Cost(NamedTuple):
-    """What one run took."""
-
-    cpu: float
-    wall: float
-    memory: float
-
-
 def main() -> None:
     """Make the indexes, measure, and print."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -61,7 +54,7 @@ def main() -> None:
     try:
         make(Path(top, "old"), rows, new=False)
         make(Path(top, "new"), rows, new=True)
-        runs = [(measured(ours, top), measured(plain, top)) for _ in range(2)]
+        runs = [(alone(ours, top), alone(plain, top)) for _ in range(2)]
     finally:
         shutil.rmtree(top)
     print(f"{rows} entries, 1 % of each kind of change; {os.cpu_count()} processors")
@@ -96,24 +89,6 @@ def plain(top: str) -> int:
     con = duckdb.connect()
     row = con.execute(_PLAIN, [f"{top}/old", f"{top}/new"]).fetchone()
     return int(row[0]) if row else 0
-
-
-def measured(act: Callable[[str], int], top: str) -> Cost:
-    """Return what it takes in a child of its own."""
-    began = time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        print(f"{act.__name__}: {act(top)}", file=sys.stderr)
-        os._exit(0)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        sys.exit(f"{act.__name__} failed")
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024)
-
-
-def show(name: str, cost: Cost) -> None:
-    """Print one line."""
-    print(f"{name:14} {cost.cpu:7.2f} CPU s  {cost.wall:7.2f} s  {cost.memory:7.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +57,30 @@ def rclone(settings: dict[str, str], source: str, target: str, transfers: int) -
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Run(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, watch.end())
+
+
+def alone(act: Callable[[str], object], top: str) -> Run:
+    """Do it in a process of its own, and tell what it returns."""
+    began = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            said = act(top)
+            if said is not None:
+                print(f"  {act.__name__}: {said}", file=sys.stderr, flush=True)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - the parent's work is not this process's to go on with
+            traceback.print_exc()
+            os._exit(1)
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        sys.exit(f"{act.__name__} failed")
+    return Run(time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+
+def show(name: str, run: Run) -> None:
+    """Print one line."""
+    print(f"{name:20} {run.cpu:7.2f} CPU s  {run.wall:7.2f} s  {run.memory / 2**20:7.1f} MiB", flush=True)
 
 
 def median(runs: list[Run]) -> Run:

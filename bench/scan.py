@@ -9,20 +9,14 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.measure import alone, show
 
 PER_DIRECTORY = int(sys.argv[3]) if len(sys.argv) > 3 else 100
 FORMAT = r"%p\0%y\0%s\0%T@\0%C@\0%i\0%n\0"
-
-
-class Cost(NamedTuple):
-    """What one run took."""
-
-    cpu: float
-    wall: float
-    memory: float
 
 
 def main() -> None:
@@ -32,8 +26,8 @@ def main() -> None:
     top = f"{home}/tree"
     try:
         make(top, files)
-        measured(find, top)  # warms the caches
-        runs = [{act: measured(act, top) for act in (entries, index, again, find)} for _ in range(3)]
+        alone(find, top)  # warms the caches
+        runs = [{act: alone(act, top) for act in (entries, index, again, find)} for _ in range(3)]
     finally:
         shutil.rmtree(home)
     print(f"{files} files, {PER_DIRECTORY} in a directory; find -printf '{FORMAT}'")
@@ -91,24 +85,6 @@ def find(top: str) -> None:
     """Walk with find, its output thrown away."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.execvp("find", ["find", top, "-printf", FORMAT])
-
-
-def measured(act: Callable[[str], None], top: str) -> Cost:
-    """Return what it takes in a child of its own."""
-    began = time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        act(top)
-        os._exit(0)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        sys.exit(f"{act} failed")
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024)
-
-
-def show(name: str, cost: Cost) -> None:
-    """Print one line."""
-    print(f"{name:14} {cost.cpu:7.2f} CPU s  {cost.wall:7.2f} s  {cost.memory:7.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -10,14 +10,16 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.measure import alone, show
 
 PER_DIRECTORY, DIRECTORIES = 50, 20
 EPOCH = 1_700_000_000_000_000_000
@@ -87,14 +89,6 @@ WHERE o.inode IS NULL OR t.inode IS NULL OR o.hash <> t.hash OR o.mode <> t.mode
 """
 
 
-class Cost(NamedTuple):
-    """What one run took."""
-
-    cpu: float
-    wall: float
-    memory: float
-
-
 def main() -> None:
     """Make the files, measure, and print."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -106,13 +100,13 @@ def main() -> None:
             index(Path(top, name), rows, side, equal=False)
         base(Path(top, "base"), rows)
         for _ in range(times):
-            show("plan, 1 % changed", measured(changed, top))
-            show("plain join of three", measured(plain, top))
+            show("plan, 1 % changed", alone(changed, top))
+            show("plain join of three", alone(plain, top))
         for side, name in ((1, "one"), (2, "two")):
             index(Path(top, name), rows, side, equal=True)
         for _ in range(times):
-            show("first sync, equal", measured(first, top))
-            show("plain join of two", measured(plain_union, top))
+            show("first sync, equal", alone(first, top))
+            show("plain join of two", alone(plain_union, top))
     finally:
         shutil.rmtree(top)
 
@@ -206,27 +200,6 @@ def plain_union(top: str) -> str:
         .fetchall()
     )
     return f"{row[0][0]} differ"
-
-
-def measured(act: Callable[[str], str], top: str) -> Cost:
-    """Return what it takes in a child of its own."""
-    began = time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            print(f"  {act(top)}", flush=True)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        sys.exit(f"{act.__name__} failed")
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024)
-
-
-def show(name: str, cost: Cost) -> None:
-    """Print one line."""
-    print(f"{name:20} {cost.cpu:7.2f} CPU s  {cost.wall:7.2f} s  {cost.memory:7.1f} MiB", flush=True)
 
 
 if __name__ == "__main__":
