@@ -13,9 +13,7 @@ import time
 from pathlib import Path
 
 import duckdb
-import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -50,7 +48,7 @@ SELECT (CASE WHEN lot BETWEEN 8 AND 11 AND NOT is_dir THEN i + 500000000 ELSE i 
        1::UINTEGER AS links, NULL::BLOB AS attributes, NULL::BLOB AS target,
        CASE WHEN NOT is_dir AND ($equal OR lot < 15)
             THEN unhex(sha256(CASE WHEN lot < 6 OR lot BETWEEN 8 AND 11 THEN $side || '-' || i ELSE i::VARCHAR END))
-            END AS hash
+            END AS hash, NULL::BLOB AS pointer
 FROM lots WHERE is_dir AND NOT (dlot = 9 AND d % {DIRECTORIES} > 0)
              OR (NOT is_dir AND lot NOT BETWEEN 15 AND 18 AND ulot <> 9)
 ORDER BY i
@@ -113,16 +111,17 @@ def main() -> None:
 
 def index(path: Path, rows: int, side: int, *, equal: bool) -> None:
     """Write the index of a side."""
-    from argosy.snapshots.schema import METADATA_KEY, SCHEMA, About
+    from argosy.snapshots.index import IndexWriter
+    from argosy.snapshots.schema import SCHEMA, About
 
     about = About(
         fileset=f"{side:032x}", name="f", snapshot="s", filesystem=f"{side:032x}", subvolume=0, host="h", began_ns=1,
-        rows=rows, complete=True,
+        complete=True,
     )  # fmt: skip
-    schema = SCHEMA.with_metadata({METADATA_KEY: msgspec.json.encode(about)})
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+    with IndexWriter(bytes(path)) as writer:
         for batch in _generated(_INDEX, {"rows": rows, "side": side, "equal": equal}):
-            writer.write_table(pa.Table.from_batches([batch]).cast(schema), row_group_size=122_880)
+            writer.add(batch.cast(SCHEMA))
+        writer.finish(about)
 
 
 def base(path: Path, rows: int) -> None:

@@ -65,11 +65,13 @@ class Disk:
         """Trash and version store: inodes that are still taken."""
         self.saved: set[tuple[Kind | None, bytes]] = set()
         """Every content that ever went there."""
-        self.marked = True
+        self.marked = self.whole = True
         self.unlisted: set[int] = set()
         self.unreadable: set[bytes] = set()
-        self.covered: set[bytes] = set()
+        self.covered: set[int] = set()
         """Directories on which something else is mounted."""
+        self.opaque: set[int] = set()
+        """Files that can be seen and not read."""
 
     def copy(self, clock: Clock) -> "Disk":
         """Return another disk that looks the same; nothing is kept or parked on it."""
@@ -231,7 +233,7 @@ class Disk:
                 continue
             for name, node in parent.children.items():
                 path = above + b"/" + name if above else name
-                if path in self.covered:
+                if node.inode in self.covered:
                     boundaries.append(Obstacle(self.binding(parent), name, "a mount point"))
                 elif path in self.unreadable:
                     unknown.append(Obstacle(self.binding(parent), name, "could not be read"))
@@ -246,8 +248,13 @@ class Disk:
             unlisted |= {self.binding(self.top)}
         return Tree(
             top=self.binding(self.top), entries=entries, unsyncable=unsyncable, unknown=unknown, boundaries=boundaries,
-            unlisted=unlisted, marked=self.marked,
+            unlisted=unlisted, marked=self.marked, complete=self.whole,
         )  # fmt: skip
+
+    def show_all(self) -> None:
+        """Have nothing out of sight any more."""
+        for each in (self.unlisted, self.covered, self.opaque, self.unreadable):
+            each.clear()
 
     def tree(self) -> dict[bytes, tuple[object, ...]]:
         """Return all that two sides must have alike."""

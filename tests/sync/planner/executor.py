@@ -6,11 +6,11 @@ from itertools import count
 
 import msgspec
 
-from argosy.sync.planner.agreeing import agree
+from argosy.sync.planner.agreeing import agree, spots
 from argosy.sync.planner.options import Options
 from argosy.sync.planner.planning import plan
 from argosy.sync.planner.plans import Act, Operation, Plan
-from argosy.sync.planner.trees import SIDES, TOP, Entry, Kind, Known, Side, Trees
+from argosy.sync.planner.trees import SIDES, TOP, Binding, Entry, Kind, Known, Side, Spot, Trees
 from tests.sync.planner.disks import Clock, Disk, Node, digest
 
 
@@ -32,6 +32,7 @@ class Pair:
         self.clock = Clock()
         self.disks = (Disk(b"F1", self.clock, fold=folds[0]), Disk(b"F2", self.clock, fold=folds[1]))
         self.base: dict[str, Known] = {}
+        self.spots: tuple[frozenset[Spot], frozenset[Spot]] = (frozenset(), frozenset())
         self.ids = count(1)
         self.rounds = 0
         self.failed: list[Operation] = []
@@ -44,23 +45,30 @@ class Pair:
         made = Pair(self.options)
         made.clock.now = self.clock.now
         made.disks = (self.disks[0].copy(made.clock), self.disks[1].copy(made.clock))
-        made.base = dict(self.base)
+        made.base, made.spots = dict(self.base), self.spots
         made.ids = count(len(self.base) + 100)
         return made
 
     def plan(self, options: Options | None = None) -> Plan:
         """Scan, plan, hash what the planner needs, plan again."""
         sides = (self.disks[0].scan(), self.disks[1].scan())
-        trees = Trees(base=list(self.base.values()), sides=sides)
-        known: dict[tuple[Side, object], bytes] = {}
+        self.trees = Trees(base=list(self.base.values()), sides=sides, spots=self.spots)
+        known: dict[tuple[Side, Binding], bytes] = {}
+        unread: set[tuple[Side, Binding]] = set()
         for self.rounds in range(8):
-            made = plan(msgspec.structs.replace(trees, hashes=known), options or self.options)
+            told = msgspec.structs.replace(self.trees, hashes=known, unread=frozenset(unread))
+            made = plan(told, options or self.options)
             if not made.needs:
                 return made
             assert not made.operations
             for need in made.needs:
-                assert (need.side, need.binding) not in known, "asked twice"
-                known[need.side, need.binding] = self._hash(need.side, need.path, need.binding)
+                key = need.side, need.binding
+                assert key not in known, "asked twice"
+                assert key not in unread, "asked twice"
+                if need.binding.inode in self.disks[need.side].opaque:
+                    unread.add(key)
+                else:
+                    known[key] = self._hash(need.side, need.path, need.binding)
         raise AssertionError("the planner asks for ever")
 
     def _hash(self, side: Side, path: bytes, binding: object) -> bytes:
@@ -123,6 +131,7 @@ class Pair:
         for identity in agreed.drop:
             del self.base[identity]
         self.base.update((known.id, known) for known in agreed.put)
+        self.spots = spots(self.trees, made)
 
 
 class _Run:
@@ -268,7 +277,7 @@ class _Run:
         for _, parent, name, node in disk.walk():
             identity = ids.get((id(parent), name))
             if identity is not None and node.kind is not None:
-                found[identity] = disk.entry(parent, name, node, hashed=True)
+                found[identity] = disk.entry(parent, name, node, hashed=node.inode not in disk.opaque)
         return found
 
 

@@ -183,3 +183,39 @@ def check(agreed: Pair, one: Deed, two: Deed) -> None:
     witness.bytes_cross_once(made)
     witness.the_base_is_what_both_have()
     witness.the_next_run_does_nothing()
+
+
+def hidings(nodes: list[Node]) -> Iterator[Deed]:
+    """Yield every way to move a node into a directory, an old one or a new one, into which then nobody can look."""
+    directories = [node.path for node in nodes if node.directory]
+    for number, node in enumerate(nodes):
+        for above in [*directories, "new"]:
+            if not _within(above, node.path) and node.path.rpartition("/")[0] != above:
+                yield (("unlisted", "covered")[number % 2], node.path, above)
+
+
+def check_hidden(agreed: Pair, hidden: Deed, deed: Deed) -> None:
+    """Hide something on one side, have a deed done on the other, sync, look again, and sync."""
+    pair = agreed.copy()
+    one, two = pair.disks
+    how, path, above = hidden
+    if above == "new":
+        one.mkdir(b"new")
+    one.move(path.encode(), above.encode() + b"/hidden")
+    getattr(one, how).add(one.at(above.encode()).inode)
+    do(two, deed, 2)
+    witness = Witness(pair)
+    for _ in range(2):
+        made = pair.sync()
+        witness.everything_was_done()
+        witness.nothing_is_lost()
+        witness.nothing_hidden_is_touched()
+        witness.nothing_hidden_is_gone(made)
+    one.show_all()
+    witness = Witness(pair)
+    pair.sync()
+    witness.everything_was_done()
+    witness.nothing_is_lost()
+    witness.both_are_equal()
+    witness.the_base_is_what_both_have()
+    witness.the_next_run_does_nothing()

@@ -46,6 +46,23 @@ class Users:
         disk.unlisted.add(disk.at(path).inode)
         self.note(disk, "cannot be listed:", path)
 
+    def cover(self, disk: Disk) -> None:
+        path = self.any(disk, Kind.DIRECTORY)
+        disk.covered.add(disk.at(path).inode)
+        self.note(disk, "is mounted over:", path)
+
+    def veil(self, disk: Disk) -> None:
+        """Move something to where nobody can look."""
+        self.move(disk)
+        path = self.any(disk, Kind.DIRECTORY)
+        self.rng.choice([disk.unlisted, disk.covered]).add(disk.at(path).inode)
+        self.note(disk, "is out of sight:", path)
+
+    def shut(self, disk: Disk) -> None:
+        path = self.any(disk, Kind.FILE)
+        disk.opaque.add(disk.at(path).inode)
+        self.note(disk, "cannot be read:", path)
+
     def _deed(self, disk: Disk, rng: random.Random) -> None:
         before, self.rng, whole = len(self.log), rng, self.rng
         try:
@@ -158,7 +175,7 @@ class History:
     """A story told by a number: trees that agree, deeds on both sides, crashes, a run, and what must hold then."""
 
     def __init__(self, seed: int, left_out: frozenset[int] = frozenset()) -> None:
-        self.rng = random.Random(seed)
+        self.rng, self.more = random.Random(seed), random.Random(seed + 1)
         policy = self.rng.choice(list(Policy)) if self.rng.random() < 0.5 else Policy.NEWEST
         self.folds = self.rng.random() < 0.08
         rules = (Rules(), Rules(case_insensitive=self.folds, hard_links=self.rng.random() < 0.9))
@@ -191,18 +208,31 @@ class History:
                 self.users.act_by(Users.fifo, disk)
             if self.rng.random() < 0.5:
                 self.users.act_by(Users.hide, disk)
+        self.hinder()
         witness = Witness(self.pair)
-        self.pair.sync(order=self.rng)
+        made = self.pair.sync(order=self.rng)
         self.users.note(self.pair.disks[0], "-- sync, obstructed")
         witness.everything_was_done()
         witness.nothing_is_lost()
         witness.nothing_hidden_is_touched()
-        assert self.pair.plan().operations == () or self.options.one_way
+        witness.nothing_hidden_is_gone(made)
+        again = self.pair.plan()
+        assert again.operations == () or self.options.one_way
+        witness.nothing_hidden_is_gone(again)
         for disk in self.pair.disks:
-            disk.unlisted.clear()
+            disk.show_all()
             for path in [path for path, _, _, node in disk.walk() if node.kind is None]:
                 disk.remove(path)
             self.users.note(disk, "obstacles are gone")
+
+    def hinder(self) -> None:
+        """Have more out of sight; chosen by numbers of its own, so that other deeds stay what they were."""
+        whole, self.users.rng = self.users.rng, self.more
+        for disk in self.pair.disks:
+            for deed in (Users.cover, Users.veil, Users.shut, Users.shut):
+                if self.more.random() < 0.3:
+                    self.users.act_by(deed, disk)
+        self.users.rng = whole
 
     def crash(self) -> None:
         """Lose power somewhere in a run; users may go on before the next."""
@@ -255,6 +285,9 @@ class Witness:
         self.untouched = [self._untouched(side) for side in SIDES]
         self.changed = [not self._as_agreed(side) for side in SIDES]
         self.hidden = [self._inside(disk) for disk in pair.disks]
+        self.behind = [self._behind(side) for side in SIDES]
+        self.opaque = [{node.inode: node.data for _, _, _, node in disk.walk() if node.inode in disk.opaque}
+                       for disk in pair.disks]  # fmt: skip
         self.obstacles = [sum(node.kind is None for _, _, _, node in disk.walk()) for disk in pair.disks]
         self.inodes = [{disk.binding(node): len(node.data) for _, _, _, node in disk.walk()} for disk in pair.disks]
 
@@ -322,14 +355,29 @@ class Witness:
         for side in SIDES:
             disk = self.pair.disks[side]
             now = {node.inode for _, _, _, node in disk.walk()}
-            assert disk.unlisted <= now
+            assert disk.unlisted | disk.covered <= now
             assert self.obstacles[side] == sum(node.kind is None for _, _, _, node in disk.walk())
             for inode, inside in self.hidden[side].items():
                 assert inside == self._inside(disk)[inode]
 
+    def nothing_hidden_is_gone(self, made: Plan) -> None:
+        """What lies where a side cannot look is not removed on the other."""
+        for operation in made.operations:
+            if operation.act is Act.TRASH:
+                assert operation.object not in self.behind[operation.side.other], operation.path
+
     def _inside(self, disk: Disk) -> dict[int, dict[bytes, Node]]:
         found = {node.inode: node for _, _, _, node in disk.walk()}
-        return {inode: dict(found[inode].children) for inode in disk.unlisted if inode in found}
+        return {inode: dict(found[inode].children) for inode in disk.unlisted | disk.covered if inode in found}
+
+    def _behind(self, side: Side) -> set[str]:
+        """Return the objects of the base that have a name out of sight and none in sight."""
+        disk, bound = self.pair.disks[side], {}
+        for known in self.pair.base.values():
+            bound.setdefault(known.on[side].binding, set()).add(known.id)
+        seen = {entry.binding for entry in disk.scan().entries}
+        hidden = {disk.binding(node) for _, _, _, node in disk.walk()} - seen
+        return {identity for binding in hidden for identity in bound.get(binding, ())}
 
     def what_was_new_is_visible(self) -> None:
         """What somebody wrote since the last run is under a name on both sides, not only in the trash (I1)."""

@@ -16,11 +16,13 @@ from argosy.sync.planner import (
     matching,
     merging,
     operations,
+    planning,
     surviving,
 )
 from argosy.sync.planner.items import Item, Work
 from argosy.sync.planner.plans import Operation
 from argosy.sync.planner.trees import Binding, Side
+from tests.sync.planner import executor
 from tests.sync.planner import test_situations as cases
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -135,6 +137,18 @@ def unknown_is_gone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(matching, "_freeze", lambda _: None)
 
 
+def nowhere_is_new(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(matching, "_overlooked", lambda *_: "")
+
+
+def new_places_grow_old(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(executor, "spots", lambda trees, _: (trees.sides[0].spots, trees.sides[1].spots))
+
+
+def unread_is_left_open(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planning, "_close", lambda *_: None)
+
+
 def guard_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(guards, "refusals", lambda _: ())
 
@@ -182,6 +196,11 @@ def cycles_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(surviving, "_break_cycles", lambda _: False)
 
 
+def _moved_out_of_sight() -> None:
+    for where in ("listing", "mount", "look"):
+        cases.test_what_was_moved_to_where_nobody_can_look_is_not_gone(where)
+
+
 def _guarded_exactly() -> None:
     cases.test_more_than_half_and_more_than_ten_gone_is_asked_about(22, 11, refused=False)
 
@@ -225,6 +244,14 @@ MUTANTS: list[tuple[Mutation, str, Callable[[], None]]] = [
     (unknown_is_gone, "unlisted is gone", cases.test_what_could_not_be_listed_is_not_gone),
     (unknown_is_gone, "mounted over is gone", cases.test_what_something_is_mounted_over_is_not_gone),
     (unknown_is_gone, "unreadable is gone", cases.test_an_entry_that_could_not_be_read_is_not_gone),
+    (nowhere_is_new, "moved out of sight is gone", _moved_out_of_sight),
+    (nowhere_is_new, "missed by a scan is gone", cases.test_what_a_scan_may_have_missed_is_not_gone),
+    (new_places_grow_old, "moved out of sight is gone in the next run", _moved_out_of_sight),
+    (
+        unread_is_left_open,
+        "an unread content stops everything",
+        cases.test_a_conflict_that_cannot_be_read_waits_and_the_rest_is_done,
+    ),
     (guard_off, "no guard", cases.test_a_tree_without_its_marker_is_asked_about),
     (guard_counts_half, "the guard is off by one", _guarded_exactly),
     (clocks_are_believed, "clocks are believed", cases.test_times_that_clocks_cannot_tell_apart_are_a_tie),

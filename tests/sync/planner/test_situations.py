@@ -7,7 +7,7 @@ import pytest
 from argosy.sync.planner.naming import conflict_name
 from argosy.sync.planner.options import Options, Policy, Rules
 from argosy.sync.planner.plans import Act, Dispute, Plan
-from argosy.sync.planner.trees import Kind
+from argosy.sync.planner.trees import Kind, Side
 from tests.sync.planner.disks import SECOND, Disk
 from tests.sync.planner.executor import Crash, Pair
 
@@ -398,7 +398,7 @@ def test_an_entry_that_could_not_be_read_is_not_gone() -> None:
 
 def test_what_something_is_mounted_over_is_not_gone() -> None:
     pair = agreed(b"d/", b"d/e/", b"d/e/f", b"z")
-    pair.disks[0].covered.add(b"d")
+    pair.disks[0].covered.add(pair.disks[0].at(b"d").inode)
     made = pair.sync()
     assert acts(made) == []
     assert held(pair.disks[1]) == {b"d/e/f": b"d/e/f", b"z": b"z"}
@@ -407,6 +407,104 @@ def test_what_something_is_mounted_over_is_not_gone() -> None:
     pair.disks[0].covered.clear()
     pair.sync()
     assert same(pair) == {b"d/e/f": b"edited", b"z": b"z"}
+
+
+def out_of_sight(where: str, *, seen_before: bool = False) -> tuple[Pair, Plan]:
+    """Move a directory to where nobody can look, on one side, while a file is really removed there."""
+    pair = agreed(b"d/", b"d/f", b"x/", b"z")
+    disk = pair.disks[0]
+    if seen_before:
+        disk.unlisted.add(disk.at(b"x").inode)
+        pair.sync()
+        disk.unlisted.clear()
+    disk.move(b"d", b"x/d")
+    disk.remove(b"z")
+    if where == "listing":
+        disk.unlisted.add(disk.at(b"x").inode)
+    elif where == "mount":
+        disk.covered.add(disk.at(b"x").inode)
+    else:
+        disk.unreadable.add(b"x")
+    return pair, pair.sync()
+
+
+@pytest.mark.parametrize("where", ["listing", "mount", "look"])
+def test_what_was_moved_to_where_nobody_can_look_is_not_gone(where: str) -> None:
+    pair, made = out_of_sight(where)
+    assert acts(made) == []
+    waiting = {each.path for each in made.held if "where nobody could look" in each.why}
+    assert waiting == {b"d", b"d/f", b"z"}
+    assert acts(pair.sync()) == [], "a second look finds no more"
+    pair.disks[0].show_all()
+    pair.sync()
+    assert same(pair) == {b"x/d/f": b"d/f"}
+
+
+def test_what_waits_for_a_look_goes_when_the_other_side_removes_it_as_well() -> None:
+    pair, _ = out_of_sight("listing")
+    pair.disks[1].remove(b"z")
+    pair.disks[1].remove(b"d")
+    assert acts(pair.sync()) == []
+    pair.disks[0].create(b"new", b"new")
+    pair.sync()
+    pair.disks[0].remove(b"new")
+    assert acts(pair.sync()) == [(Act.TRASH, b"new")], "nothing waits any more, and the place is an old one"
+
+
+def test_where_nobody_could_look_when_both_agreed_nothing_is_looked_for() -> None:
+    _, made = out_of_sight("listing", seen_before=True)
+    assert {(Act.TRASH, b"z"), (Act.TRASH, b"d/f")} <= set(acts(made))
+
+
+def test_what_a_scan_may_have_missed_is_not_gone() -> None:
+    pair = agreed(b"a", b"b", b"d/", b"d/e")
+    pair.disks[0].remove(b"d")
+    pair.disks[0].edit(b"a", b"edited")
+    pair.disks[0].whole = False
+    made = pair.sync()
+    assert set(acts(made)) == {(Act.REPLACE, b"a")}
+    assert all("plan again" in each.why for each in made.held)
+    pair.disks[0].whole = True
+    pair.sync()
+    assert same(pair) == {b"a": b"edited", b"b": b"b"}
+
+
+# contents that cannot be read
+
+
+def test_a_conflict_that_cannot_be_read_waits_and_the_rest_is_done() -> None:
+    pair = agreed(b"f", b"other")
+    for number, disk in enumerate(pair.disks):
+        disk.edit(b"f", b"edited by %d" % number)
+    pair.disks[0].create(b"new", b"new")
+    pair.disks[1].remove(b"other")
+    pair.disks[0].opaque.add(pair.disks[0].at(b"f").inode)
+    made = pair.sync()
+    assert {(each.side, each.path) for each in made.held} == {(Side.ONE, b"f")}
+    assert "unread" in made.held[0].why
+    assert set(acts(made)) == {(Act.CREATE, b"new"), (Act.TRASH, b"other")}
+    assert [held(disk)[b"f"] for disk in pair.disks] == [b"edited by 0", b"edited by 1"]
+    pair.disks[0].opaque.clear()
+    pair.sync()
+    assert sorted(same(pair).values()) == [b"edited by 0", b"edited by 1", b"new"]
+
+
+def test_what_hangs_on_an_unread_content_waits_with_it() -> None:
+    pair = agreed(b"d/", b"d/f", b"g")
+    one, two = pair.disks
+    before = one.at(b"d/f").mtime
+    one.edit(b"d/f", b"abc")  # of the same size
+    one.touch(b"d/f", before)
+    one.opaque.add(one.at(b"d/f").inode)
+    two.remove(b"d")
+    two.move(b"g", b"d")
+    made = pair.sync()
+    assert {each.path for each in made.held} == {b"d", b"d/f", b"g"}
+    assert held(one) == {b"d/f": b"abc", b"g": b"g"}
+    one.opaque.clear()
+    pair.sync()
+    assert held(one)[b"d/f"] == b"abc"
+    assert sorted(same(pair).values()) == [b"abc", b"g"]
 
 
 # the guard

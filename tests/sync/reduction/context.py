@@ -53,7 +53,9 @@ def _siblings(told, full, rules):
     parents = {parent for parent, _ in names}
 
     def wanted(parent, name):
-        return parent in parents and (b".conflict-" in name or (fold is not bytes and (parent, fold(name)) in names))
+        return parent in parents and (
+            b".conflict-" in fold(name) or (fold is not bytes and (parent, fold(name)) in names)
+        )
 
     ids = {known.id for known in told.base}
     yield from (("sibling", known) for known in full.base if wanted(known.parent, known.name) and known.id not in ids)

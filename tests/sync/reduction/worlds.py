@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from argosy.snapshots import schema
+from argosy.snapshots.index import IndexWriter
 from argosy.sync.planner.naming import folding
 from argosy.sync.planner.options import Rules
 from argosy.sync.planner.trees import (
@@ -37,7 +37,9 @@ NAMES = [
     "é".encode(),
     "e\u0301".encode(),
     b"a.conflict-site1-0123456789ab",
+    b"a.CONFLICT-site1-0123456789ab",
     b"\xff",
+    b"\xff\n'\"\\x41;--",
 ]
 PLAIN = (Rules(), Rules())
 MODES = [0o644, 0o600, 0o755]
@@ -66,14 +68,17 @@ class Side:
     """The names and inodes of one side, all below one top."""
 
     def __init__(self, first, hashed):
-        self.next, self.clock, self.hashed, self.fold = first, 5_000, hashed, bytes
+        self.next, self.clock, self.hashed, self.fold, self.complete = first, 5_000, hashed, bytes, True
+        self.birth = 7 if first < 2**63 else -7  # below 0: a filesystem without times of birth
         self.top = self.make(DIRECTORY)
         self.names = {}
 
     def make(self, kind, content=0, **more):
         self.next += 1
         self.clock += 10_000_000_000
-        return Inode(self.next, self.next * 7, kind, content, mtime=self.clock, ctime=self.clock, **more)
+        return Inode(
+            self.next, self.next % 2**40 * self.birth, kind, content, mtime=self.clock, ctime=self.clock, **more
+        )
 
     def children(self, directory):
         return {name: inode for (parent, name), inode in self.names.items() if parent == directory.number}
@@ -206,8 +211,9 @@ class World:
         self, seed, *, parts=1, size=8, changes=(3, 3), hashed=0.7, rules=PLAIN, links=True, pair="one two", grow=None
     ):
         rng, self.pair = random.Random(seed), pair
-        self.sides = (Side(1000, hashed), Side(5_000_000, hashed))
+        self.sides = (Side(1000, hashed), Side(2**64 - 10**9, hashed))
         self.known, self.parents = [], []
+        self.spots = (frozenset(), frozenset())
         one = self.sides[0]
         one.fold = folding(rules)
         tops = []
@@ -276,7 +282,17 @@ class World:
 
     def trees(self, *, base=True):
         """Return everything there is to tell."""
-        return Trees(base=self.known if base else (), sides=(self.tree(0), self.tree(1)))
+        spots = self.spots if base else (frozenset(), frozenset())
+        return Trees(base=self.known if base else (), sides=(self.tree(0), self.tree(1)), spots=spots)
+
+    def grow_dim(self, seed):
+        """Have the base record some of the places where nobody can look, and now and then a scan that missed things."""
+        rng = random.Random(seed)
+        share = rng.choice([0, 0.5, 1])
+        one, two = (sorted(self.tree(number).spots) for number in (0, 1))
+        self.spots = tuple(frozenset(each for each in spots if rng.random() < share) for spots in (one, two))
+        for side in self.sides:
+            side.complete = rng.random() < 0.9
 
     def tree(self, number):
         side = self.sides[number]
@@ -315,6 +331,7 @@ class World:
             boundaries=rest[1],
             unknown=rest[2],
             unlisted=frozenset(unlisted),
+            complete=side.complete,
         )
 
     def content(self, number, inode):
@@ -327,9 +344,18 @@ class World:
 
     def write(self, folder: Path, chunks=1):
         """Write base and indexes; return the chunks of the base, and the path of each index."""
-        about = bases.About(pair=self.pair, generation=3, sides=PLACES)
         base = [folder / f"base{number}" for number in range(chunks)]
         for number, path in enumerate(base):
+            dark = tuple(
+                tuple(
+                    bases.Dark(each.directory.inode, each.directory.born_ns, each.name)
+                    for each in sorted(spots)[number::chunks]
+                )
+                for spots in self.spots
+            )
+            about = bases.About(
+                pair=self.pair, generation=3, chunk=number, chunks=chunks, sides=PLACES, dark=(dark[0], dark[1])
+            )
             with bases.BaseWriter(path, about) as writer:
                 known, parents = self.known[number::chunks], self.parents[number::chunks]
                 writer.add(rows_of(known, parents), sum(each.parent == TOP for each in known))
@@ -351,16 +377,18 @@ class World:
                 "ctime_ns": inode.ctime, "mode": inode.mode, "uid": 0, "gid": 0, "attributes": None,
                 "links": 1 if inode.kind == DIRECTORY else links[inode.number],
                 "target": content if inode.kind == SYMLINK else None, "hash": content if inode.kind == FILE else None,
+                "pointer": None,
             }  # fmt: skip
             for each, value in row.items():
                 columns[each].append(value)
         place = PLACES[number]
         said = schema.About(
             fileset="f" * 32, name="f", snapshot="s", filesystem=place.filesystem, subvolume=place.subvolume,
-            host="h", began_ns=1, rows=len(columns["name"]), complete=True,
+            host="h", began_ns=1, complete=side.complete,
         )  # fmt: skip
-        metadata = {schema.METADATA_KEY: msgspec.json.encode(said)}
-        pq.write_table(pa.table(columns, schema=schema.SCHEMA.with_metadata(metadata)), path)
+        with IndexWriter(bytes(path)) as writer:
+            writer.add(pa.RecordBatch.from_pydict(columns, schema.SCHEMA))
+            writer.finish(said)
 
 
 def binding(number, inode):

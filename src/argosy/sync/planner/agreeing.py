@@ -1,12 +1,17 @@
 """What the base says after a run: an object is in it only if both sides were seen to agree on it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from argosy.sync.planner.naming import normal
 from argosy.sync.planner.options import Rules
 from argosy.sync.planner.plans import Plan
-from argosy.sync.planner.trees import SIDES, TOP, Binding, Entry, Found, Kind, Known, Side
+from argosy.sync.planner.trees import SIDES, TOP, Binding, Entry, Found, Kind, Known, Side, Spot, Trees
+
+Given = tuple[Mapping[str, int], Mapping[str, int]]
+"""By side and object, the mtime that a file was given where its filesystem keeps another for it."""
+
+_NOTHING_ELSE: Final[Given] = ({}, {})
 
 
 class Agreed(NamedTuple):
@@ -14,6 +19,18 @@ class Agreed(NamedTuple):
 
     put: tuple[Known, ...]
     drop: tuple[str, ...]
+    minted: Mapping[str, str] = {}
+    """By which ids the base knows objects of the plan that it did not know before."""
+
+
+def spots(trees: Trees, plan: Plan) -> tuple[frozenset[Spot], frozenset[Spot]]:
+    """Return where each side could not look, for the base to record after a run.
+
+    As long as something may be in a place that nobody could look at for the first time, that place stays a new one:
+    else the next run would take what is there for gone.
+    """
+    one, two = (tree.spots for tree in trees.sides)
+    return (one & trees.spots[0], two & trees.spots[1]) if plan.unseen else (one, two)
 
 
 def agree(
@@ -24,6 +41,7 @@ def agree(
     tops: tuple[Binding, Binding],
     mint: Callable[[], str],
     rules: tuple[Rules, Rules] = (Rules(), Rules()),
+    given: Given = _NOTHING_ELSE,
 ) -> Agreed:
     """Return what the base must record of the objects that a plan was made of.
 
@@ -31,8 +49,10 @@ def agree(
     What both sides have alike enters with the inodes they have it by; what is gone from both leaves. Everything else
     keeps what was agreed on, so that it differs from the base until it is done, and gets the inodes that the plan took
     it for: else its old inode, which may be another's by now, would be taken for it in the next run.
+
+    Of `given` times the base records what each side has: neither counts as changed by that.
     """
-    return _Agreement(base, plan, after, mint=mint, tops=tops, rules=rules).changes()
+    return _Agreement(base, plan, after, mint=mint, tops=tops, rules=rules, given=given).changes()
 
 
 class _Agreement:
@@ -45,10 +65,12 @@ class _Agreement:
         tops: tuple[Binding, Binding],
         mint: Callable[[], str],
         rules: tuple[Rules, Rules],
+        given: Given,
     ) -> None:
         self.base = {known.id: known for known in base}
         self.plan = plan
         self.after = after
+        self.given = given
         self.mint = mint
         self.written: Callable[[bytes], bytes] = normal if any(each.normalising for each in rules) else bytes
         self.minted: dict[str, str] = {}
@@ -68,7 +90,8 @@ class _Agreement:
         put = [self._named(row) for row in rows.values() if self._reachable(row, rows)]
         changed = {*gone, *(row.id for row in put)}
         still = {row.parent for row in put} | {known.parent for known in self.base.values() if known.id not in changed}
-        return Agreed(tuple(put), tuple(each for each in gone if each in self.base and each not in still))
+        drop = tuple(each for each in gone if each in self.base and each not in still)
+        return Agreed(tuple(put), drop, self.minted)
 
     def _ids(self, side: Side, top: Binding) -> dict[Binding, str]:
         ids = {known.on[side].binding: known.id for known in self.base.values()}
@@ -91,12 +114,18 @@ class _Agreement:
             return None
         if (one.kind, one.metadata) != (two.kind, two.metadata) or content != self._content(known, two, Side.TWO):
             return None
-        if content is None or (one.kind is Kind.FILE and one.version.mtime_ns != two.version.mtime_ns):
+        if content is None or (one.kind is Kind.FILE and not self._same_time(identity, known, one, two)):
             return None
         found = (Found(one.binding, one.version), Found(two.binding, two.version))
         return Known(
             identity, parent, one.name, one.kind, content, one.version.size, one.version.mtime_ns, one.metadata, found
         )
+
+    def _same_time(self, identity: str, known: Known | None, one: Entry, two: Entry) -> bool:
+        now = one.version.mtime_ns, two.version.mtime_ns
+        given = [side.get(identity, time) for side, time in zip(self.given, now, strict=True)]
+        before = known is not None and now == tuple(found.version.mtime_ns for found in known.on)
+        return now[0] == now[1] or given[0] == given[1] or before
 
     def _content(self, known: Known | None, entry: Entry, side: Side) -> bytes | None:
         if entry.kind is Kind.DIRECTORY:

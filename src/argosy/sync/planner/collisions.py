@@ -26,6 +26,7 @@ class _Resolver:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.key = folding(work.options.rules)
+        self.longest = min(rules.longest for rules in work.options.rules)
         self.children: dict[str, list[Item]] = {}
         for item in work.living():
             self.children.setdefault(item.parent, []).append(item)
@@ -163,7 +164,15 @@ class _Resolver:
         loser.why = loser.why or why
         winner_side = claim.other
         work.conflicts.append(
-            Conflict(dispute=Dispute.NAME, object=loser.id, path=work.shown(winner), winner=winner_side, why=why)
+            Conflict(
+                dispute=Dispute.NAME,
+                object=loser.id,
+                path=work.shown(winner),
+                winner=winner_side,
+                named=winner.id,
+                copy=loser.id,
+                why=why,
+            )
         )
 
     # conflict names
@@ -200,21 +209,30 @@ class _Resolver:
             taken = self._free(names, item.name, options.sites[loser], digits, same)
             self.copies[key] = taken if isinstance(taken, Item) else self._copy(names, item, taken)
         item.copy = self.copies[key]
-        self._disputed(item, item.copy.name)
+        self._disputed(item, item.copy.name, item.copy.id)
 
     def _one_way(self, item: Item) -> None:
-        self._disputed(item, b"")
+        self._disputed(item, b"", "")
         if item.content is Side.TWO:
             why = reason(self.work.options, Side.TWO)
             self.work.skips[item.id] = f"changed on both sides: {why}"
 
-    def _disputed(self, item: Item, kept: bytes) -> None:
+    def _disputed(self, item: Item, kept: bytes, copy: str) -> None:
         work = self.work
         path = work.path(item, item.content)
         beside = b"/".join((*path.split(b"/")[:-1], kept)) if kept else b""
         why = f"changed on both sides: {reason(work.options, item.content)}"
         work.conflicts.append(
-            Conflict(dispute=Dispute.CONTENT, object=item.id, path=path, winner=item.content, kept=beside, why=why)
+            Conflict(
+                dispute=Dispute.CONTENT,
+                object=item.id,
+                path=path,
+                winner=item.content,
+                kept=beside,
+                named=item.id,
+                copy=copy,
+                why=why,
+            )
         )
 
     def _copy(self, names: dict[bytes, Item], item: Item, name: bytes) -> Item:
@@ -234,7 +252,7 @@ class _Resolver:
         """Return the first conflict name that nobody has, or who has it with the same content."""
         attempt = 1
         while True:
-            wanted = conflict_name(name, site, digits, attempt=attempt)
+            wanted = conflict_name(name, site, digits, attempt=attempt, longest=self.longest)
             there = names.get(self.key(wanted))
             if there is None:
                 return wanted

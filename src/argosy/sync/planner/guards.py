@@ -22,7 +22,7 @@ def _unmarked(work: Work, side: Side) -> str:
 
 
 def _emptied(work: Work, side: Side, totals: Totals) -> str:
-    guard, tree = work.options.guard, work.trees.sides[side]
+    guard, tree = work.options.guards[side], work.trees.sides[side]
     if (
         totals.roots < guard.roots
         or totals.entries[side]
@@ -34,7 +34,7 @@ def _emptied(work: Work, side: Side, totals: Totals) -> str:
 
 
 def _gone(work: Work, side: Side, totals: Totals) -> str:
-    guard = work.options.guard
+    guard = work.options.guards[side]
     gone = [item for item in work.items.values() if item.base is not None and item.on[side] is None and not item.frozen]
     if len(gone) <= guard.objects or len(gone) * 100 <= totals.objects * guard.share:
         return ""

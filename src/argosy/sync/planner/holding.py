@@ -1,11 +1,11 @@
-"""What stays as it is in this run: a name is taken by what cannot be synced, a directory holds such a thing.
+"""What stays as it is in this run: a name is taken by what cannot be synced, or is none that the side can have.
 
 One thing that stays keeps others where they are: the directory it is in cannot go, its name is taken, what was to come
 into a directory that does not come has no place. A later run finds the difference again.
 """
 
 from argosy.sync.planner.items import Item, Place, Work
-from argosy.sync.planner.naming import folding
+from argosy.sync.planner.naming import folding, refusal
 from argosy.sync.planner.trees import TOP, Side
 
 
@@ -16,6 +16,7 @@ class Holder:
         self.work = work
         self.side = side
         self.key = folding(work.options.rules)
+        self.rules = work.options.rules[side]
         self.stays = work.stays[side]
         self.taken: dict[Place, str] = {}
         """Names that nobody can have, and why."""
@@ -29,7 +30,7 @@ class Holder:
         for item in self.work.items.values():
             if item.id in self.stays or item.frozen:
                 self._stay(item)
-        if not self.taken and not self.pinned and not self.stays and not self.unlisted:
+        if not (self.taken or self.pinned or self.stays or self.unlisted) and self.rules.takes_all:
             return
         waiting = [item for item in self.work.items.values() if wanted(self.work, item, self.side) and not item.frozen]
         while any([self._round(waiting), self._circles(waiting)]):
@@ -80,6 +81,8 @@ class Holder:
             return self._without_copy(item)
         if item.parent in self.unlisted or (item.parent == TOP and TOP in self.unlisted):
             return "its directory could not be listed"
+        if why := refusal(item.name, self.rules):
+            return why
         above = self.work.items.get(item.parent)
         if above is not None and above.on[self.side] is None and (above.frozen or above.id in self.stays):
             return "its directory is not there"

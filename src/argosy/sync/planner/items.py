@@ -32,7 +32,7 @@ class Item:
         self.changed: list[bool | None] = [False, False]
         """Whether each side changed the content since the base; None: only a hash would tell."""
         self.frozen = False
-        """A side could not be asked about it: nothing is done to it, on either side."""
+        """A side could not be asked about it, or about its content: nothing is done to it, on either side."""
         self.alive = True
         self.parent = TOP
         self.name = b""
@@ -94,6 +94,13 @@ class Item:
         """Return the mtime that it is to have."""
         return self._dresser().entry(self.like.timed).version.mtime_ns
 
+    def timely(self, side: Side) -> bool:
+        """Say whether a file has the mtime there that it is to have, or what that filesystem made of it before."""
+        now, wanted, base = self.entry(side).version.mtime_ns, self.mtime_ns(), self.like.base
+        if now == wanted or base is None:
+            return now == wanted
+        return (now, wanted) == (base.on[side].version.mtime_ns, base.on[self.like.timed].version.mtime_ns)
+
     def _dresser(self) -> "Item":
         return self.like.origin or self.like
 
@@ -122,6 +129,12 @@ class Work:
         self.conflicts: list[Conflict] = []
         self.stays: tuple[dict[str, tuple[str, bool]], dict[str, tuple[str, bool]]] = ({}, {})
         """By side: objects that stay as they are there, why, and whether that was asked for."""
+        self.unknown: set[str] = set()
+        """Objects of the base of which nobody knows whether a side still has them."""
+        self.unseen: dict[str, tuple[Side, str]] = {}
+        """Of these: what that side may have nevertheless, and why."""
+        self.unread: dict[str, Side] = {}
+        """Objects on whose content something hangs, which that side has and nobody could read."""
         self.skips: dict[str, str] = {}
         """One-way: objects whose version the destination keeps, and why."""
         self._paths: dict[tuple[str, int], bytes] = {}

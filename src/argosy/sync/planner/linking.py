@@ -17,7 +17,7 @@ class Links:
         """By an inode of the other side with several names, and what it is to look like: the object here that is it."""
         self.carried: set[tuple[Side, Binding]] = set()
         self.dressed: set[Binding] = set()
-        self.contents: dict[bytes, Entry] = {}
+        self.contents: dict[bytes, Item] = {}
         for item in work.items.values():
             self._note(item)
 
@@ -28,7 +28,7 @@ class Links:
             return
         content = hashed(self.work, item, self.side)
         if content is not None:
-            self.contents.setdefault(content, here)
+            self.contents.setdefault(content, item)
         settled = item.alive and not item.frozen and there is not None and not replaces(item, self.side)
         if settled and there is not None and there.links > 1 and item.same and self.able:
             self.groups.setdefault((there.binding, item.metadata(), item.mtime_ns()), item.id)
@@ -49,18 +49,19 @@ class Links:
         """Return how many bytes must cross for the content, which crosses once."""
         if item.kind is not Kind.FILE or source is self.side or (source, entry.binding) in self.carried:
             return 0
-        if self.nearest(item, source, entry)[0] is self.side:
+        if self.nearest(item, source)[0] is self.side:
             return 0
         self.carried.add((source, entry.binding))
         return entry.version.size
 
-    def nearest(self, item: Item, source: Side, entry: Entry) -> tuple[Side, Entry]:
-        """Return where the content is to be taken from: from here, if the side has the same under another name."""
+    def nearest(self, item: Item, source: Side) -> tuple[Side, Item]:
+        """Return whose content is to be taken: what this side has, if it has the same under another name."""
+        there = item.origin or item
         if item.kind is not Kind.FILE or source is self.side:
-            return source, entry
-        content = hashed(self.work, item.origin or item, source)
+            return source, there
+        content = hashed(self.work, there, source)
         here = self.contents.get(content) if content is not None else None
-        return (source, entry) if here is None else (self.side, here)
+        return (source, there) if here is None else (self.side, here)
 
     def first_dressed(self, entry: Entry) -> bool:
         """Say whether this inode has not been given metadata yet in this plan."""

@@ -146,14 +146,56 @@ def _freeze(work: Work) -> None:
     for side in SIDES:
         tree = work.trees.sides[side]
         covered = (*tree.unknown, *tree.boundaries)
-        if not tree.unlisted and not covered:
+        if not tree.unlisted and not covered and tree.complete:
             continue
         ids = work.ids[side]
         hidden = {Place(ids[each.parent], each.name) for each in covered if each.parent in ids}
         verdicts: dict[str, bool] = {TOP: False}
+        why = _overlooked(work, side)
         for item in work.items.values():
-            if item.base is not None and item.on[side] is None:
-                item.frozen |= _is_hidden(work, side, item, hidden, verdicts)
+            if item.base is None or item.on[side] is not None:
+                continue
+            if _is_hidden(work, side, item, hidden, verdicts):
+                _is_unknown(work, item)
+            elif why and item.on[side.other] is not None:
+                _is_unknown(work, item)
+                work.unseen[item.id] = (side, why)
+
+
+def _is_unknown(work: Work, item: Item) -> None:
+    item.frozen = True
+    work.unknown.add(item.id)
+
+
+def _overlooked(work: Work, side: Side) -> str:
+    """Return why what the side lacks may be there nevertheless; empty: it is gone."""
+    site = work.options.sites[side]
+    if not work.trees.sides[side].complete:
+        return f"{site} changed faster than it could be scanned: plan again"
+    where = _new_spot(work, side)
+    if where is None:
+        return ""
+    return (
+        f"missing on {site}, and may be there in {where!r}, where nobody could look: let that be read, or remove this "
+        "one as well"
+    )
+
+
+def _new_spot(work: Work, side: Side) -> str | None:
+    """Return in words where the side cannot look though it could when both last agreed; None: there is no such place.
+
+    What vanished since may have been moved there. Where nobody could look even then, nothing is looked for: else no
+    removal would ever count in a tree with a mount point.
+    """
+    new = work.trees.sides[side].spots - work.trees.spots[side]
+    ids = work.ids[side]
+    paths = [
+        b"/".join(filter(None, (work.path(above, side) if above is not None else b"", each.name)))
+        for each in new
+        if each.directory in ids
+        for above in [work.items.get(ids[each.directory])]
+    ]
+    return None if not paths else min(paths).decode(errors="replace") or "the top"
 
 
 def _is_hidden(work: Work, side: Side, item: Item, hidden: set[Place], verdicts: dict[str, bool]) -> bool:

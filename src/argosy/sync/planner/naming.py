@@ -20,6 +20,25 @@ def normal(name: bytes) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
+def refusal(name: bytes, rules: Rules) -> str:
+    """Return why a side cannot have the name, "" where it can."""
+    if len(name) > rules.longest:
+        return f"its name has {len(name)} bytes, and the filesystem takes {rules.longest}"
+    if found := sorted(set(name) & set(rules.forbidden)):
+        return f"its name has a {chr(found[0])!r}, which the filesystem does not take"
+    if rules.text_only and not _is_text(name):
+        return "its name is not UTF-8, and the filesystem takes no other"
+    return ""
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def folded(name: bytes, rules: tuple[Rules, Rules]) -> bytes:
     """Return what two names have in common if one of the sides would take them for one."""
     if rules[0].normalising or rules[1].normalising:
@@ -47,16 +66,16 @@ def hexed_text(text: bytes) -> str:
     return hexed(blake3(text).digest())
 
 
-def conflict_name(name: bytes, site: str, digits: str, *, attempt: int = 1) -> bytes:
+def conflict_name(name: bytes, site: str, digits: str, *, attempt: int = 1, longest: int = LONGEST_NAME) -> bytes:
     """Return the name of the loser, the same whenever it is asked for; `attempt` counts names that are taken.
 
-    No more than a filesystem takes: what was before the mark is cut, at a whole character.
+    No more than the filesystems of both sides take: what was before the mark is cut, at a whole character.
     """
     stem, ending = _split(name)
     where = _cut(site.replace("/", "-").replace("\0", "-").encode(), _LONGEST_SITE)
     again = b"" if attempt == 1 else b"-%d" % attempt
     mark = b".conflict-" + where + b"-" + digits.encode() + again
-    return _cut(stem, LONGEST_NAME - len(mark) - len(ending)) + mark + ending
+    return _cut(stem, longest - len(mark) - len(ending)) + mark + ending
 
 
 def _split(name: bytes) -> tuple[bytes, bytes]:

@@ -1,8 +1,8 @@
 """From what is to be to what each side must do, in the order in which no crash can lose anything.
 
 First, from the deepest name upward, everything that goes from its name: parked or trashed. Then from the top downward
-what comes, conflict copies with it. Then other contents, of which each needs its conflict copy to be there. Then
-metadata, and last the times of directories, which all of this has changed.
+what comes, conflict copies with it, and once all that is there further names of files. Then other contents, of which
+each needs its conflict copy to be there. Then metadata, and last the times of directories, which all this has changed.
 """
 
 from argosy.sync.planner.contents import hashed
@@ -79,28 +79,36 @@ class Writer:
             Act.PARK,
             path=path,
             target=self.work.path(item),
-            expects=item.entry(self.side),
+            expects=self._expected(item),
             reason=self._moved(item),
         )
         return self.parked[item.id]
 
     def _trash(self, item: Item, path: bytes) -> int:
         after = tuple(self.emptied.get(item.id, ())) if item.is_directory else ()
-        expects = item.entry(self.side)
+        expects = self._expected(item)
         return self._add(
             item, Act.TRASH, path=path, target=path, expects=expects, shelf=item.shelf, after=after, reason=item.why
         )
 
     def _comings(self, items: list[Item]) -> None:
         coming = [(self.work.path(each), each) for each in items if moves(self.work, each, self.side)]
+        names: list[tuple[bytes, Item]] = []
         for path, item in sorted(coming, key=lambda each: (each[0].count(b"/"), each[0])):
-            self.there[item.id] = self._create(item, path) if item.on[self.side] is None else self._unpark(item, path)
             self.stirred[item.parent] = None
+            if item.on[self.side] is not None:
+                self.there[item.id] = self._unpark(item, path)
+            elif self.links.linked(item):
+                names.append((path, item))
+            else:
+                self.there[item.id] = self._create(item, path)
+        for path, item in names:  # last, for what they are further names of may come, or be moved, to below them
+            self.there[item.id] = self._create(item, path)
 
     def _unpark(self, item: Item, path: bytes) -> int:
         before = (self.parked[item.id], *self._room(item))
         now = self.work.path(item, self.side)
-        expects = item.entry(self.side)
+        expects = self._expected(item)
         return self._add(
             item, Act.UNPARK, path=now, target=path, expects=expects, after=before, reason=self._moved(item)
         )
@@ -111,9 +119,10 @@ class Writer:
         crossing = self.links.bytes(item, source, entry) if not linked else 0
         after = self._room(item) + ((self.there[linked],) if linked in self.there else ())
         return self._add(
-            item, Act.CREATE, path=path, target=path, source=self.links.nearest(item, source, entry), linked=linked,
-            content=self._content(item, source), size=entry.version.size if item.kind is Kind.FILE else 0,
-            metadata=item.metadata(), mtime_ns=self._mtime(item), bytes=crossing, after=after,
+            item, Act.CREATE, path=path, target=path, **self._from(*self.links.nearest(item, source)),
+            **self._linked(linked), shared=self._shared(item, entry), content=self._content(item, source),
+            size=entry.version.size if item.kind is Kind.FILE else 0, metadata=item.metadata(),
+            mtime_ns=self._mtime(item), bytes=crossing, after=after,
             reason=item.why or f"new on {self.work.options.sites[source]}",
         )  # fmt: skip
 
@@ -144,17 +153,17 @@ class Writer:
         crossing = self.links.bytes(item, source, entry) if not linked else 0
         path, target = self.work.path(item, self.side), self.work.path(item)
         return self._add(
-            item, Act.REPLACE, path=path, target=target, expects=item.entry(self.side), linked=linked,
-            source=self.links.nearest(item, source, entry), content=self._content(item, source),
+            item, Act.REPLACE, path=path, target=target, expects=self._expected(item), **self._linked(linked),
+            shared=self._shared(item, entry),
+            **self._from(*self.links.nearest(item, source)), content=self._content(item, source),
             size=entry.version.size, metadata=item.metadata(), mtime_ns=self._mtime(item), shelf=Shelf.VERSIONS,
             bytes=crossing, after=after, reason=f"changed on {self.work.options.sites[source]}",
         )  # fmt: skip
 
     def _differs(self, item: Item) -> bool:
-        entry = item.entry(self.side)
-        if entry.metadata != item.metadata():
+        if item.entry(self.side).metadata != item.metadata():
             return True
-        return item.kind is Kind.FILE and entry.version.mtime_ns != self._mtime(item)
+        return item.kind is Kind.FILE and not item.timely(self.side)
 
     def _dress(self, item: Item) -> None:
         entry = item.entry(self.side)
@@ -162,12 +171,11 @@ class Writer:
             return
         like = item.like
         side = like.dressed if like.dressed is not self.side else like.timed
-        source = side, like.entry(side)
         after = (self.there[item.id],) if item.id in self.there else ()
         path, target = self.work.path(item, self.side), self.work.path(item)
         self._add(
-            item, Act.METADATA, path=path, target=target, expects=entry, source=source, after=after,
-            metadata=item.metadata(), mtime_ns=self._mtime(item),
+            item, Act.METADATA, path=path, target=target, expects=self._expected(item), **self._from(side, like),
+            after=after, metadata=item.metadata(), mtime_ns=self._mtime(item),
             reason=f"metadata changed on {self.work.options.sites[side]}",
         )  # fmt: skip
 
@@ -182,7 +190,8 @@ class Writer:
             )
             after = (self.there[item.id],) if item.id in self.there else ()
             self._add(
-                item, Act.MTIME, path=path, target=path, source=(side, item.entry(side)), after=after,
+                item, Act.MTIME, path=path, target=path, **self._from(side, item), after=after,
+                expects=self._expected(item) if item.on[self.side] is not None else None,
                 mtime_ns=item.entry(side).version.mtime_ns, reason="its time before what was done in it",
             )  # fmt: skip
 
@@ -191,6 +200,32 @@ class Writer:
     def _source(self, item: Item) -> tuple[Side, Entry]:
         origin = item.origin or item
         return item.content, origin.entry(item.content)
+
+    def _from(self, side: Side, item: Item) -> dict[str, object]:
+        """Return what an operation says of what it takes from a side."""
+        return {"source": (side, item.entry(side)), "source_at": self.work.path(item, side)}
+
+    def _expected(self, item: Item) -> Entry:
+        """Return what the scan saw of it, with its content, if that is known: whoever has doubts can compare."""
+        return item.entry(self.side)._replace(content=hashed(self.work, item, self.side))
+
+    def _linked(self, identity: str) -> dict[str, object]:
+        """Return what an operation says of the object of which it makes another name."""
+        if not identity:
+            return {}
+        item = self.work.items[identity]
+        there = item.on[self.side]
+        kept = there is not None and not replaces(item, self.side)
+        return {
+            "linked": identity,
+            "linked_at": self.work.path(item),
+            "linked_to": self._expected(item) if kept else None,
+        }
+
+    @staticmethod
+    def _shared(item: Item, entry: Entry) -> bool:
+        """Say whether the other side has more names of it, whosever bytes it is made of."""
+        return item.kind is Kind.FILE and entry.links > 1
 
     def _content(self, item: Item, source: Side) -> bytes | None:
         return hashed(self.work, item.origin or item, source)

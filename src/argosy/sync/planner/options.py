@@ -25,6 +25,17 @@ class Rules(NamedTuple):
     case_insensitive: bool = False
     normalising: bool = False
     hard_links: bool = True
+    longest: int = LONGEST_NAME
+    """Bytes of the longest name that it takes."""
+    forbidden: bytes = b""
+    """Bytes that no name may have."""
+    text_only: bool = False
+    """Whether names have to be UTF-8."""
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it takes every name that there can be."""
+        return self.longest >= LONGEST_NAME and not self.forbidden and not self.text_only
 
 
 class Guard(NamedTuple):
@@ -51,6 +62,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tie_ns: int = 2 * SECOND_NS
     """Times that differ by no more are equal."""
     rules: tuple[Rules, Rules] = (Rules(), Rules())
-    guard: Guard = Guard()
+    guards: tuple[Guard, Guard] = (Guard(), Guard())
+    """By the side on which something is missing."""
     confirmed: bool = False
     """Whether somebody has seen what the guard says, and wants it all the same."""

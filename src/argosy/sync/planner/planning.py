@@ -1,5 +1,7 @@
 """The planner: from the base and two trees to what must be done."""
 
+import msgspec
+
 from argosy.sync.planner import collisions, guards, matching, merging, surviving
 from argosy.sync.planner.contents import note_changes
 from argosy.sync.planner.holding import Holder, wanted
@@ -8,45 +10,69 @@ from argosy.sync.planner.linking import share_metadata
 from argosy.sync.planner.operations import operations
 from argosy.sync.planner.options import Options
 from argosy.sync.planner.plans import Conflict, Dispute, Held, Left, Plan
-from argosy.sync.planner.trees import SIDES, Entry, Kind, Side, Trees
+from argosy.sync.planner.trees import SIDES, Binding, Entry, Kind, Side, Trees
+
+Content = tuple[Side, Binding]
 
 
 def plan(trees: Trees, options: Options) -> Plan:
     """Return what makes both sides agree, and lose nothing that anybody wrote.
 
-    The same trees give the same plan. Where it has `needs`, hash those and ask again; where it has `refusals`, ask
-    somebody. In both cases nothing is to be done yet.
+    The same trees give the same plan. Where it has `needs`, hash those and ask again, with what could not be hashed as
+    `unread`; where it has `refusals`, ask somebody. In both cases nothing is to be done yet.
 
     Raises:
         Invalid: an entry is told without its directory, or a directory twice.
     """
-    work = Work(trees, options)
-    matching.match(work)
-    refused = guards.refusals(work)
-    if refused and not options.confirmed:
-        return Plan(refusals=refused, left=_left(work), unknown=_unknown(work))
+    closed: frozenset[Content] = frozenset()
+    while True:
+        work = Work(trees, options)
+        matching.match(work)
+        refused = guards.refusals(work)
+        if refused and not options.confirmed:
+            return Plan(refusals=refused, left=_left(work), unknown=frozenset(work.unknown))
+        _close(work, closed)
+        _decide(work)
+        hopeless = trees.unread & work.needs.keys() - closed
+        if not hopeless:
+            return _answer(work)
+        closed |= hopeless  # what was decided meanwhile may have hung on them: begin anew without them
+
+
+def _close(work: Work, closed: frozenset[Content]) -> None:
+    """Have all stay as they are whose contents decide something and cannot be known."""
+    for item in work.items.values() if closed else ():
+        for side in SIDES:
+            entry = item.on[side]
+            if entry is not None and (side, entry.binding) in closed:
+                item.frozen = True
+                work.unread[item.id] = side
+
+
+def _decide(work: Work) -> None:
     note_changes(work)
     merging.settle(work)
     surviving.survive(work)
     collisions.resolve(work)
-    if work.needs:
-        return Plan(needs=tuple(sorted(work.needs.values())), left=_left(work), unknown=_unknown(work))
-    work.forget_paths()
-    share_metadata(work)
-    return _answer(work)
 
 
 def _answer(work: Work) -> Plan:
+    if work.needs:
+        needs = tuple(sorted(work.needs.values()))
+        return Plan(needs=needs, left=_left(work), unknown=frozenset(work.unknown))
+    work.forget_paths()
+    share_metadata(work)
     for side in SIDES:
         Holder(work, side).hold()
     return Plan(
         operations=operations(work),
-        conflicts=tuple(each for each in work.conflicts if not _came_together(work, each)),
-        held=(*_held(work), *_skipped(work)),
+        conflicts=tuple(_placed(work, each) for each in work.conflicts if not _came_together(work, each)),
+        held=(*_held(work), *_skipped(work), *_waiting(work)),
         left=_left(work),
         drift=sum(_drifted(work, item) for item in work.items.values()) if work.options.one_way else 0,
         matched=(_matched(work, Side.ONE), _matched(work, Side.TWO)),
-        unknown=_unknown(work),
+        unknown=frozenset(work.unknown),
+        unseen=frozenset(work.unseen),
     )
 
 
@@ -58,6 +84,17 @@ def _came_together(work: Work, conflict: Conflict) -> bool:
     return work.here(item, Side.ONE) == work.here(item, Side.TWO)
 
 
+def _placed(work: Work, conflict: Conflict) -> Conflict:
+    """Return the conflict with where both versions are in the end, as far as they are in sight."""
+    named, copy = (work.items.get(work.one(each)) for each in (conflict.named, conflict.copy))
+    if named is None:
+        return conflict
+    at, kept = work.path(named), work.path(copy) if copy is not None and copy.alive else b""
+    if copy is None or kept in {b"", at}:
+        return msgspec.structs.replace(conflict, named=named.id, copy="", at=at, kept=b"")
+    return msgspec.structs.replace(conflict, named=named.id, copy=copy.id, at=at, kept=kept)
+
+
 def _held(work: Work) -> list[Held]:
     sides = (Side.TWO,) if work.options.one_way else SIDES
     return [
@@ -65,6 +102,22 @@ def _held(work: Work) -> list[Held]:
         for side in sides
         for identity, (why, skipped) in work.stays[side].items()
     ]
+
+
+def _waiting(work: Work) -> list[Held]:
+    """Return what waits for somebody to look, or to read."""
+    unseen = [
+        Held(side=side.other, object=identity, path=_shown(work, identity, side.other), why=why)
+        for identity, (side, why) in work.unseen.items()
+    ]
+    unread = [
+        Held(
+            side=side, object=identity, path=_shown(work, identity, side), why="what to do hangs on its unread content"
+        )
+        for identity, side in work.unread.items()
+        if identity not in work.unseen
+    ]
+    return [*unseen, *unread]
 
 
 def _skipped(work: Work) -> list[Held]:
@@ -95,7 +148,7 @@ def _drifted(work: Work, item: Item) -> bool:
     entry = item.on[Side.ONE]
     if entry is None or not item.alive:
         return False
-    return entry.metadata != item.metadata() or (item.kind is Kind.FILE and entry.version.mtime_ns != item.mtime_ns())
+    return entry.metadata != item.metadata() or (item.kind is Kind.FILE and not item.timely(Side.ONE))
 
 
 def _left(work: Work) -> tuple[Left, ...]:
@@ -112,7 +165,3 @@ def _left(work: Work) -> tuple[Left, ...]:
 
 def _matched(work: Work, side: Side) -> dict[str, Entry]:
     return {item.id: entry for item in work.items.values() if (entry := item.on[side]) is not None}
-
-
-def _unknown(work: Work) -> frozenset[str]:
-    return frozenset(item.id for item in work.items.values() if item.frozen)

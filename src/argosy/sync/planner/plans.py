@@ -53,11 +53,19 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """That directory's inode, where it is there already."""
     name: bytes = b""
     expects: Entry | None = None
-    """What the scan saw, on this side, of the thing that is changed."""
+    """What the scan saw, on this side, of the thing that is changed; with its content, as far as that is known."""
     source: tuple[Side, Entry] | None = None
     """Whose content, metadata or mtime it gets."""
+    source_at: bytes = b""
+    """Relative to the top of that side: where that is before anything is done."""
     linked: str = ""
     """The object of this side of which it becomes another name, instead of bytes of its own."""
+    linked_at: bytes = b""
+    """Relative to the top: where that object is by then."""
+    linked_to: Entry | None = None
+    """What the scan saw of that object, where it is there already and stays the same."""
+    shared: bool = False
+    """Whether later operations may make more names of what it makes."""
     content: bytes | None = None
     """The hash or target it will have, as far as it is known."""
     size: int = 0
@@ -90,6 +98,12 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     winner: Side
     kept: bytes = b""
     """The path under which the loser stays visible; empty: in the version store, or nothing was lost but a place."""
+    named: str = ""
+    """The object that has the name; empty: it was about no name."""
+    copy: str = ""
+    """The object that the loser is from now on, where it stays visible."""
+    at: bytes = b""
+    """The path of what has the name, once the plan is done."""
     why: str
 
 
@@ -140,6 +154,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     unknown: frozenset[str] = frozenset()
     """Objects of the base of which nobody knows whether they are still there: nothing was decided about them."""
+    unseen: frozenset[str] = frozenset()
+    """Of these: those that a side may have where it could not look for the first time, or was not seen whole."""
 
     @property
     def bytes(self) -> int:

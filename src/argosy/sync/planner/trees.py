@@ -5,7 +5,8 @@ Whoever makes them may leave out what is the same in the base and on both sides,
 * the directories above whatever is told, up to the top, as objects of the base and as entries of the sides they are on;
 * of a directory that is gone on a side, every object that the base has below it;
 * in a directory of which a child is told, every child whose name has `.conflict-` in it, and, where a side does not
-  tell names apart that differ in case or normalisation, every child whose name is the same to it as one that is told;
+  tell names apart that differ in case or normalisation, every child whose name is the same to it as such a one, or as
+  one that is told;
 * all names of an inode of which one is told (hard links).
 
 Then the totals must be given, since guards compare with the whole.
@@ -123,6 +124,14 @@ class Obstacle(NamedTuple):
     """In words: "a fifo", "a mount point", "could not be read: input/output error"."""
 
 
+class Spot(NamedTuple):
+    """Where one side could not look."""
+
+    directory: Binding
+    name: bytes = b""
+    """A mount point or a name that could not be looked at; empty: the directory itself could not be listed."""
+
+
 class Totals(NamedTuple):
     """How many there are in all, where not everything is told."""
 
@@ -148,8 +157,16 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     """Names that could not be looked at: nobody knows which object each is."""
     unlisted: frozenset[Binding] = frozenset()
     """Directories whose listing could not be read, or not without a gap: what is missing from them is not gone."""
+    complete: bool = True
+    """Whether all that was there has an entry; else, what has none is not gone: it may have been moved meanwhile."""
     marked: bool = True
     """Whether the fileset's marker was found at the top: else this may be another tree."""
+
+    @property
+    def spots(self) -> frozenset[Spot]:
+        """Where anything may lie that the scan did not see."""
+        covered = (Spot(each.parent, each.name) for each in (*self.boundaries, *self.unknown))
+        return frozenset((*covered, *map(Spot, self.unlisted)))
 
 
 class Trees(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,3 +179,7 @@ class Trees(msgspec.Struct, frozen=True, kw_only=True):
     """None: everything is told."""
     hashes: Mapping[tuple[Side, Binding], bytes] = msgspec.field(default_factory=dict)
     """Contents that were hashed because an earlier call needed them."""
+    unread: frozenset[tuple[Side, Binding]] = frozenset()
+    """Contents that an earlier call needed and that cannot be hashed now: what hangs on one stays as it is."""
+    spots: tuple[frozenset[Spot], frozenset[Spot]] = (frozenset(), frozenset())
+    """Where each side could not look when both last agreed, and missed nothing: see `agreeing.spots`."""

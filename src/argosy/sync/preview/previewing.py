@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from argosy.core.errors import ArgosyError, Invalid
+from argosy.snapshots.schema import About
 from argosy.sync.planner.options import Options
 from argosy.sync.planner.planning import plan
 from argosy.sync.planner.plans import Need, Plan
@@ -19,7 +20,7 @@ from argosy.sync.preview.trees import Place, check_apart, is_marked, opened, sca
 from argosy.sync.reduction.base import Base
 from argosy.sync.reduction.hashes import with_hashes
 from argosy.sync.reduction.reducing import reduce
-from argosy.sync.reduction.sides import Scanned
+from argosy.sync.reduction.sides import Scanned, place_of
 from argosy.sync.reduction.union import Union, unite
 
 _BATCH: Final = 4096
@@ -33,17 +34,27 @@ class Reading(NamedTuple):
     bytes: int
 
 
+class Unread(NamedTuple):
+    """A file whose content decides something, and that was not to be read."""
+
+    side: Side
+    path: bytes
+    size: int
+
+
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a sync would do."""
 
     plan: Plan
-    rows: tuple[int, int]
+    rows: tuple[int, int] = (0, 0)
     """How many names each side has."""
     alike: int | None = None
     """Of a first sync: how many names both sides have alike already."""
     maybe: Path | None = None
     """Of a first sync: files that may be alike and were not read, see `reduction.union.OPEN`."""
-    unread: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    """What else would have had to be read."""
+    unreadable: tuple[str, ...] = ()
     """Why files that had to be read could not be."""
 
 
@@ -66,9 +77,9 @@ class Previewing:
         self._options = options
         self._base = base
         self._read = read
-        self._unread: list[str] = []
+        self._unread: list[Unread] = []
+        self._unreadable: list[str] = []
         self._tops: list[int] = []
-        self._tried: set[tuple[Side, Binding]] = set()
 
     def preview(self) -> Preview:
         """Return what a sync would do.
@@ -79,23 +90,20 @@ class Previewing:
         """
         with ExitStack() as held:
             self._tops = [held.enter_context(opened(place)) for place in self._places]
-            rows = tuple(
-                scan(place, self._folder / name).rows for place, name in zip(self._places, _INDEXES, strict=True)
-            )
-            return self._first_sync(rows) if self._base is None else self._later_sync(self._base, rows)
+            one, two = (scan(place, self._folder / name) for place, name in zip(self._places, _INDEXES, strict=True))
+            found = self._first_sync() if self._base is None else self._later_sync(self._base, (one, two))
+        return msgspec.structs.replace(
+            found, rows=(one.rows, two.rows), unread=tuple(self._unread), unreadable=tuple(self._unreadable)
+        )
 
-    def _later_sync(self, base: Base, rows: tuple[int, ...]) -> Preview:
-        sides = self._sides(_INDEXES)
-        if base.sides != (sides[0].place, sides[1].place):
-            raise Invalid("the base is of two other trees, or of these in another order: name theirs, in their order")
-        made = self._planned(reduce(base, sides, rules=self._options.rules))
-        return Preview(plan=made, rows=(rows[0], rows[1]), unread=tuple(self._unread))
+    def _later_sync(self, base: Base, scanned: tuple[About, About]) -> Preview:
+        _check_of(base, scanned)
+        return Preview(plan=self._planned(reduce(base, self._sides(_INDEXES), rules=self._options.rules)))
 
-    def _first_sync(self, rows: tuple[int, ...]) -> Preview:
+    def _first_sync(self) -> Preview:
         found = self._united()
         made = self._planned(reduce(found.base, found.sides, rules=self._options.rules))
-        maybe = found.open if found.files else None
-        return Preview(plan=made, rows=(rows[0], rows[1]), alike=found.alike, maybe=maybe, unread=tuple(self._unread))
+        return Preview(plan=made, alike=found.alike, maybe=found.open if found.files else None)
 
     def _united(self) -> Union:
         """Return what both sides have alike, with files read where that is allowed."""
@@ -120,27 +128,26 @@ class Previewing:
                     yield each[row], content
 
     def _planned(self, trees: Trees) -> Plan:
-        """Return the plan, after what it needs was read where that is allowed."""
+        """Return the plan, after what it needs was read; what cannot or may not be read is left out of it."""
         hashes: dict[tuple[Side, Binding], bytes] = {}
+        unread: set[tuple[Side, Binding]] = set()
         while True:
-            made = plan(msgspec.structs.replace(trees, hashes=hashes), self._options)
+            told = msgspec.structs.replace(trees, hashes=hashes, unread=frozenset(unread))
+            made = plan(told, self._options)
             if not made.needs:
                 return made
-            found = self._needed(trees, made.needs)
-            if not found:
-                return made
-            hashes |= found
+            hashes |= self._needed(trees, made.needs)
+            unread |= {(need.side, need.binding) for need in made.needs} - hashes.keys()
 
     def _needed(self, trees: Trees, needs: tuple[Need, ...]) -> dict[tuple[Side, Binding], bytes]:
         """Return the contents that a plan needs, as far as they can and may be read."""
         versions = {(side, entry.binding): entry.version for side in SIDES for entry in trees.sides[side].entries}
-        wanted = [need for need in needs if (need.side, need.binding) not in self._tried]
-        size = sum(versions[need.side, need.binding].size for need in wanted)
-        if not wanted or not self._read(Reading(len(wanted), size)):
+        sizes = [versions[need.side, need.binding].size for need in needs]
+        if not self._read(Reading(len(needs), sum(sizes))):
+            self._unread += [Unread(need.side, need.path, size) for need, size in zip(needs, sizes, strict=True)]
             return {}
-        self._tried.update((need.side, need.binding) for need in wanted)
         found = {}
-        for need in wanted:
+        for need in needs:
             key = need.side, need.binding
             content = self._content(need.side, need.path, need.binding.inode, versions[key])
             if content is not None:
@@ -151,7 +158,7 @@ class Previewing:
         try:
             return hash_of(self._tops[side], path, inode, version)
         except ArgosyError as error:
-            self._unread.append(f"{self._places[side].name}: {error.message}")
+            self._unreadable.append(f"{self._places[side].name}: {error.message}")
             return None
 
     def _sides(self, names: Sequence[str]) -> tuple[Scanned, Scanned]:
@@ -164,3 +171,21 @@ class Previewing:
     def _is_marked(self, place: Place) -> bool:
         """Say whether the guards may take the tree for the one of the base; without one nothing can be lost."""
         return self._base is None or not place.registered or is_marked(place)
+
+
+def _check_of(base: Base, scanned: tuple[About, About]) -> None:
+    """Return if the base is of these two trees, in this order.
+
+    Raises:
+        Invalid: it is not.
+    """
+    name = base.chunks[0]
+    pairs = [" ".join(each.fileset for each in order) for order in (scanned, scanned[::-1])]
+    if base.pair == pairs[0] and base.sides == tuple(map(place_of, scanned)):
+        return
+    if base.pair == pairs[1] != pairs[0]:
+        raise Invalid(f"{name}: is the base of these two trees in the other order: name them the other way round")
+    raise Invalid(
+        f"{name}: is the base of two other trees, or one of these was put in the place of another since: name the base "
+        "of these, or none, as for a first sync"
+    )

@@ -11,6 +11,7 @@ import msgspec
 from argosy.core.errors import Invalid
 from argosy.core.fileset import Fileset
 from argosy.core.paths import below, display
+from argosy.core.pointer import Binding
 from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.fileset import top_at
@@ -58,7 +59,7 @@ def scan(place: Place, index: Path) -> About:
     with opened(place) as top, translated(place.path):
         binding = binding_of(top)
         about = About(
-            fileset=_identity(place, binding.filesystem + binding.inode.to_bytes(8)),
+            fileset=_identity(place, binding),
             name=place.name,
             snapshot="preview",
             filesystem=binding.filesystem.hex(),
@@ -87,7 +88,10 @@ def opened(place: Place) -> Iterator[int]:
 
     Raises:
         NotFound, Denied: there is none, or none that may be read.
+        Invalid: it is no directory.
     """
+    if os.path.exists(place.path) and not os.path.isdir(place.path):
+        raise Invalid(f"{display(place.path)}: is not a directory: name two directories, or filesets as SITE:NAME")
     with translated(place.path):
         top = os.open(place.path, DIRECTORY | os.O_CLOEXEC)
     try:
@@ -96,13 +100,13 @@ def opened(place: Place) -> Iterator[int]:
         os.close(top)
 
 
-def _identity(place: Place, otherwise: bytes) -> str:
-    """Return the id of the fileset, or something that says which directory a plain one is."""
+def _identity(place: Place, binding: Binding) -> str:
+    """Return the id of the fileset, or something that says which directory a plain one is, and no later one."""
     if place.registered:
         found = top_at(Root(place.root), Seal(), place.path)
         if found.mark is not None:
             return found.mark.id
-    return otherwise.hex()
+    return f"{binding.filesystem.hex()}{binding.inode:016x}{binding.born_ns & (1 << 64) - 1:016x}"
 
 
 def _nested(place: Place) -> list[tuple[int, int]]:

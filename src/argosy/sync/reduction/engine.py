@@ -1,7 +1,6 @@
 """DuckDB with bounds: so much memory, the rest in temporary files."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +8,9 @@ from typing import Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
+
+from argosy.core.errors import Exhausted, Unavailable
+from argosy.linux.scratch import scratch
 
 MEMORY: Final = "1GB"
 _BATCH: Final = 122_880
@@ -30,9 +32,8 @@ USUAL: Final = Room()
 class Engine:
     """A connection with the files that are open in it."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, held: ExitStack, scratch: Path) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, held: ExitStack) -> None:
         self.con = con
-        self.scratch = scratch
         self._held = held
 
     def view(self, name: str, files: Sequence[Path], without: Path | None = None) -> None:
@@ -81,23 +82,38 @@ class Engine:
         """Have queries within the block find these rows, where they are, by name."""
         for name, rows in tables.items():
             self.con.register(name, rows)
-        yield
-        for name in tables:
-            self.con.unregister(name)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self.con.unregister(name)
 
 
 @contextmanager
 def engine(room: Room) -> Iterator[Engine]:
-    """Yield a connection that keeps to its room; its temporary files are gone afterwards."""
+    """Yield a connection that keeps to its room; its temporary files are gone afterwards.
+
+    Raises:
+        Exhausted: neither memory nor the disk with temporary files are enough.
+        Unavailable: files could not be read, or temporary ones not written.
+    """
     with ExitStack() as held:
-        scratch = held.enter_context(tempfile.TemporaryDirectory(prefix="argosy-sync-", dir=room.temporary))
+        folder = held.enter_context(scratch(room.temporary))
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": room.memory,
-            "temp_directory": scratch,
+            "temp_directory": str(folder),
             "preserve_insertion_order": False,
             "arrow_lossless_conversion": True,  # ids stay ids
         }
         if room.threads:
             settings["threads"] = room.threads
         con = held.enter_context(duckdb.connect(config=settings))
-        yield Engine(con, held, Path(scratch))
+        try:
+            yield Engine(con, held)
+        except duckdb.OutOfMemoryException as error:
+            raise Exhausted(
+                f"{folder}: neither {room.memory} of memory nor this disk are enough to compare the trees: "
+                "have TMPDIR name a directory with more room"
+            ) from error
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise Unavailable(f"{folder}: the trees could not be compared there: {error}: try again") from error

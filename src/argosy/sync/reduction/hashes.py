@@ -43,6 +43,8 @@ def _filled(batch: pa.RecordBatch, given: Iterator[tuple[int, bytes]], first: in
     if not known:
         return batch
     column = batch["hash"].to_pylist()
+    if min(known) < first:
+        raise ValueError("hashes are told out of order")  # else another file would get them
     for row, value in known.items():
         column[row - first] = value
     place = SCHEMA.get_field_index("hash")

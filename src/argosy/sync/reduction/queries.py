@@ -11,7 +11,8 @@ from typing import Final
 
 SIDES: Final = ("one", "two")
 _ENTRY: Final = "kind <= 3 AND unknown <> 1 AND row > 0"
-_CONFLICT: Final = "contains(name::VARCHAR, '.conflict-')"
+CONFLICT: Final = b".conflict-"
+_CONFLICT: Final = f"contains(name::VARCHAR, '{CONFLICT.decode()}')"
 _NIL: Final = "'00000000-0000-0000-0000-000000000000'::UUID"
 
 

@@ -1,12 +1,13 @@
 """What changed on either side since the base, with what a plan needs beside it, as the planner's trees."""
 
+from argosy.snapshots.schema import About
 from argosy.sync.planner.options import Rules
 from argosy.sync.planner.trees import Binding, Totals, Tree, Trees
 from argosy.sync.reduction import objects, queries
 from argosy.sync.reduction.base import Base, Place
 from argosy.sync.reduction.engine import USUAL, Engine, Room, engine
 from argosy.sync.reduction.siblings import tell_equal_names
-from argosy.sync.reduction.sides import Scanned, binding
+from argosy.sync.reduction.sides import Scanned, place_of
 
 PLAIN = (Rules(), Rules())
 
@@ -22,17 +23,19 @@ def reduce(
     Raises:
         NotFound, Corrupt, Unsupported: an index file is missing, broken or of a newer Argosy.
     """
-    places = (sides[0].place, sides[1].place)
+    abouts = (sides[0].about, sides[1].about)
+    places = (place_of(abouts[0]), place_of(abouts[1]))
     with engine(room) as db:
         db.view("base", base.chunks)
         for name, side in zip(queries.SIDES, sides, strict=True):
             db.view(name, [side.index], side.without)
         _pick(db, base, places, rules)
-        trees = [_tree(db, *each) for each in zip(queries.SIDES, sides, places, strict=True)]
+        trees = [_tree(db, *each) for each in zip(queries.SIDES, sides, abouts, strict=True)]
         return Trees(
             base=objects.known(db.table(queries.KNOWN), base.sides),
             sides=(trees[0][0], trees[1][0]),
             totals=Totals(base.rows, base.roots, (trees[0][1], trees[1][1])),
+            spots=base.spots(),
         )
 
 
@@ -54,8 +57,9 @@ def _pick(db: Engine, base: Base, places: tuple[Place, Place], rules: tuple[Rule
             return
 
 
-def _tree(db: Engine, name: str, side: Scanned, place: Place) -> tuple[Tree, int]:
+def _tree(db: Engine, name: str, side: Scanned, about: About) -> tuple[Tree, int]:
     """Return what is told of a side, and how many names lie at its top."""
+    place = place_of(about)
     top, names, unlisted = _top(db, name, place)
     told = db.table(queries.entries(name))
     rest = objects.Rest(db.table(queries.rest(name)), place)
@@ -66,6 +70,7 @@ def _tree(db: Engine, name: str, side: Scanned, place: Place) -> tuple[Tree, int
         boundaries=rest.boundaries,
         unknown=rest.unknown,
         unlisted=objects.unlisted(told, place) | ({top} if unlisted else set()),
+        complete=about.complete,
         marked=side.marked,
     )
     return tree, names
@@ -73,4 +78,4 @@ def _tree(db: Engine, name: str, side: Scanned, place: Place) -> tuple[Tree, int
 
 def _top(db: Engine, name: str, place: Place) -> tuple[Binding, int, bool]:
     [(inode, born_ns, unknown, names)] = db.con.execute(queries.top(name)).fetchall()
-    return binding(place, inode, born_ns), names, unknown == 2
+    return place.binding(inode, born_ns), names, unknown == 2

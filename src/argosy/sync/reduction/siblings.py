@@ -1,4 +1,7 @@
-"""Names in one directory that a side would take for one: a side that does not tell case or normalisation apart."""
+"""Names in one directory that a side would take for one: a side that does not tell case or normalisation apart.
+
+Conflict names as well, however that side writes them: a new one may be taken for an old one.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,7 +11,7 @@ import pyarrow as pa
 from argosy.sync.planner.naming import folding
 from argosy.sync.planner.options import Rules
 from argosy.sync.reduction.engine import Engine
-from argosy.sync.reduction.queries import SIDES
+from argosy.sync.reduction.queries import CONFLICT, SIDES
 
 _OF: Final = {
     "base": "n.id = e.parent",
@@ -32,7 +35,7 @@ def tell_equal_names(db: Engine, rules: tuple[Rules, Rules]) -> None:
             row
             for batch in db.stream(_children(tree))
             for row, key in zip(batch["row"].to_pylist(), _pairs(batch, "node", "name"), strict=True)
-            if (key[0], fold(key[1])) in told
+            if (key[0], fold(key[1])) in told or CONFLICT in fold(key[1])
         ]
         db.take("equal", pa.table({"row": pa.array(found, pa.int64())}))
         db.run(*_equal(tree))

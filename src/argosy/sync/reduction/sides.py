@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from argosy.snapshots.index import IndexFile
-from argosy.sync.planner.trees import Binding
+from argosy.snapshots.schema import About
 from argosy.sync.reduction.base import Place
 
 
@@ -19,16 +19,15 @@ class Scanned(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the fileset's marker was found at the top."""
 
     @property
-    def place(self) -> Place:
-        """The filesystem that it lies on.
+    def about(self) -> About:
+        """What the index file says of itself; all of it is read for that.
 
         Raises:
             NotFound, Corrupt, Unsupported: as `IndexFile`.
         """
-        about = IndexFile(bytes(self.index)).about
-        return Place(about.filesystem, about.subvolume)
+        return IndexFile(bytes(self.index)).about
 
 
-def binding(place: Place, inode: int, born_ns: int) -> Binding:
-    """Return which inode that is."""
-    return Binding(bytes.fromhex(place.filesystem), place.subvolume, inode, born_ns)
+def place_of(about: About) -> Place:
+    """Return the filesystem that a side lies on."""
+    return Place(about.filesystem, about.subvolume)

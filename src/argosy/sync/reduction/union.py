@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from argosy.snapshots.index import IndexFile
 from argosy.sync.planner.options import Policy
 from argosy.sync.reduction import pieces
 from argosy.sync.reduction.base import SCHEMA, About, Base, BaseWriter, mint
 from argosy.sync.reduction.engine import USUAL, Engine, Room, engine
-from argosy.sync.reduction.sides import Scanned
+from argosy.sync.reduction.sides import Scanned, place_of
 
 _TYPES: Final = {"inode": pa.uint64(), "known": pa.uint8()}
 OPEN: Final = pa.schema(
@@ -64,7 +63,8 @@ def unite(sides: tuple[Scanned, Scanned], folder: Path, *, policy: Policy = Poli
     Raises:
         NotFound, Corrupt, Unsupported: an index file is missing, broken or of a newer Argosy.
     """
-    about = About(pair=_pair(sides), generation=1, sides=(sides[0].place, sides[1].place))
+    one, two = (side.about for side in sides)
+    about = About(pair=f"{one.fileset} {two.fileset}", generation=1, sides=(place_of(one), place_of(two)))
     names, files, size = folder / "open", 0, 0
     with engine(room) as db, BaseWriter(folder / "alike", about) as alike, _opened(names) as maybe:
         db.view("one", [sides[0].index])
@@ -75,16 +75,14 @@ def unite(sides: tuple[Scanned, Scanned], folder: Path, *, policy: Policy = Poli
             files, size = files + more[0], size + more[1]
         alike.finish()
     count = pq.read_metadata(names).num_rows
-    one, two = (msgspec.structs.replace(side, without=names if count else None) for side in sides)
-    return Union(base=Base.open([folder / "alike"]), sides=(one, two), open=names, files=count, unread=(files, size))
+    left = [msgspec.structs.replace(side, without=names if count else None) for side in sides]
+    return Union(
+        base=Base.open([folder / "alike"]), sides=(left[0], left[1]), open=names, files=count, unread=(files, size)
+    )
 
 
 def _opened(path: Path) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, OPEN, compression="zstd", compression_level=1)
-
-
-def _pair(sides: tuple[Scanned, Scanned]) -> str:
-    return " ".join(IndexFile(bytes(side.index)).about.fileset for side in sides)
 
 
 def _directories(db: Engine, alike: BaseWriter, *, loser: str) -> None:
@@ -103,7 +101,8 @@ def _piece(db: Engine, piece: pieces.Piece, alike: BaseWriter, maybe: pq.Parquet
     _add(alike, known.append_column(SCHEMA.field("id"), mint(known.num_rows)))
     maybe.write_table(unsure.select(OPEN.names).cast(OPEN))
     files = pc.subtract(2, pc.add(unsure["one_known"], unsure["two_known"]))
-    return _sum(files), _sum(pc.multiply(files, unsure["size"]))
+    sizes = unsure["size"].cast(pa.float64())  # a few sparse files have more bytes than an integer counts
+    return _sum(files), _sum(pc.multiply(files, sizes))
 
 
 def _sum(numbers: pa.ChunkedArray) -> int:
