@@ -5,7 +5,6 @@ system's directory for temporary files unless told) and removed in the end. Of e
 created, deleted, written, renamed; and one directory in a hundred moved to another.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -13,8 +12,6 @@ import tempfile
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -36,7 +33,8 @@ SELECT (CASE WHEN new AND NOT is_top AND lot BETWEEN 10 AND 19 THEN i + 10000000
        CASE WHEN is_top THEN 0 ELSE (hash(i, 1) % 1048576)::BIGINT END AS size,
        (EPOCH + i * 7 + CASE WHEN new AND lot < 10 THEN 1000000 ELSE 0 END) AS mtime_ns,
        mtime_ns + 5 AS ctime_ns, 420::USMALLINT AS mode, 1000::UINTEGER AS uid, 1000::UINTEGER AS gid,
-       1::UINTEGER AS links, NULL::BLOB AS attributes, NULL::BLOB AS target, NULL::BLOB AS hash
+       1::UINTEGER AS links, NULL::BLOB AS attributes, NULL::BLOB AS target, NULL::BLOB AS hash,
+       NULL::BLOB AS pointer
 FROM placed, (SELECT ? AS new, {EPOCH}::BIGINT AS EPOCH) WHERE NOT (new AND NOT is_top AND lot BETWEEN 30 AND 39)
 """
 _PLAIN = """
@@ -65,16 +63,15 @@ def main() -> None:
 
 def make(path: Path, rows: int, *, new: bool) -> None:
     """Write an index of so many entries."""
-    from argosy.snapshots.schema import SCHEMA
+    from argosy.snapshots.index import IndexWriter
+    from argosy.snapshots.schema import SCHEMA, About
 
     con = duckdb.connect()
     none = dict.fromkeys(("fileset", "name", "snapshot", "filesystem", "host"), "")
-    told = none | {"v": 1, "subvolume": 0, "began_ns": EPOCH + new, "rows": 0, "complete": True}
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=1) as writer:
+    with IndexWriter(bytes(path)) as writer:
         for batch in con.sql(_TREE, params=[rows, new]).to_arrow_reader(122_880):
-            writer.write_table(pa.Table.from_batches([batch]).cast(SCHEMA), row_group_size=122_880)
-            told["rows"] += batch.num_rows
-        writer.add_key_value_metadata({b"argosy": json.dumps(told).encode()})
+            writer.add(batch.cast(SCHEMA))
+        writer.finish(About(**none, subvolume=0, began_ns=EPOCH + new, complete=True))
 
 
 def ours(top: str) -> int:

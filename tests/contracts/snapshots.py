@@ -23,6 +23,10 @@ class SnapshotsContract:
             with open(os.open("a", os.O_RDONLY, dir_fd=top)) as file:
                 assert file.read() == "before"
 
+    def test_what_can_be_held_still_is_known_before_it_is(self, snapshots: Snapshots) -> None:
+        snapshots.check()
+        assert list(snapshots.names()) == []
+
     def test_each_is_listed_until_it_is_deleted(self, snapshots: Snapshots) -> None:
         assert list(snapshots.names()) == []
         for name in ("b", "a"):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,10 @@ class TestBtrfs(SnapshotsContract):
         for kind in ("btrfs", "ext4"):
             root = loop_mount(kind) / "plain"
             (root / "projects").mkdir(parents=True)
-            with pytest.raises(Unsupported, match="btrfs subvolume create"):
-                Btrfs(fileset=fileset_at(root / "projects", root)).create("one")
+            plain = Btrfs(fileset=fileset_at(root / "projects", root))
+            for refused in (plain.check, partial(plain.create, "one")):
+                with pytest.raises(Unsupported, match="btrfs subvolume create"):
+                    refused()
 
 
 class TestGpfs(SnapshotsContract):
@@ -138,3 +141,5 @@ class TestGpfs(SnapshotsContract):
         monkeypatch.setenv("PATH", "/nowhere")
         with pytest.raises(Unsupported, match="mmlsfileset is not installed"):
             snapshots.create("one")
+        with pytest.raises(Unsupported, match="mmcrsnapshot is not installed"):
+            snapshots.check()

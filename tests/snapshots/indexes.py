@@ -60,7 +60,15 @@ def about(snapshot: str, *, complete: bool) -> About:
 def _row(path: bytes, told: dict[str, Any], rows: dict[bytes, dict[str, Any]]) -> dict[str, Any]:
     above, _, name = path.rpartition(b"/")
     row = {"unknown": 0, "size": 0, "mtime_ns": 1, "ctime_ns": 1, "mode": 0o644, "uid": 0, "gid": 0, "links": 1}
-    row |= {"born_ns": told["inode"] * 10, "name": name, "attributes": None, "target": None, "hash": None, **told}
+    row |= {
+        "born_ns": told["inode"] * 10,
+        "name": name,
+        "attributes": None,
+        "target": None,
+        "hash": None,
+        "pointer": None,
+    }
+    row |= told
     parent = rows[above] if path else row
     return row | {"parent_inode": parent["inode"], "parent_born_ns": parent["born_ns"]}
 

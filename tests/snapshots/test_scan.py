@@ -10,9 +10,10 @@ import pytest
 from argosy.core.errors import Corrupt, NotFound, Unsupported
 from argosy.core.pointer import Binding, Pointer, StubState
 from argosy.linux import tree
+from argosy.snapshots import index
 from argosy.snapshots.attributes import digest
 from argosy.snapshots.index import IndexFile, IndexWriter
-from argosy.snapshots.schema import ROW_GROUP, SCHEMA
+from argosy.snapshots.schema import ROW_GROUP, SCHEMA, VERSION
 from tests.snapshots.trees import ABOUT, by_path, rows_of, scanned
 
 
@@ -190,6 +191,11 @@ class TestAnIndexFile:
         (tmp_path / "index").write_bytes(whole[:-10])
         with pytest.raises(Corrupt):
             IndexFile(os.fsencode(tmp_path / "index"))
-        (tmp_path / "index").write_bytes(whole.replace(b'{"v":1,', b'{"v":2,'))
-        with pytest.raises(Unsupported):
-            IndexFile(os.fsencode(tmp_path / "index"))
+
+    def test_one_of_another_version_is_told_as_such(self, top, tmp_path, monkeypatch):
+        for version, remedy in ((VERSION + 1, "update Argosy"), (VERSION - 1, "begins anew")):
+            with monkeypatch.context() as patch:
+                patch.setattr(index, "VERSION", version)
+                scanned(top, tmp_path / "index")
+            with pytest.raises(Unsupported, match=remedy):
+                IndexFile(os.fsencode(tmp_path / "index"))

@@ -7,6 +7,8 @@ import time
 import pytest
 
 from argosy.linux import tree
+from argosy.snapshots import clock
+from tests.filesystems.nobody import as_nobody, let_all_in
 from tests.snapshots.trees import at, by_path, rows_of, scanned
 
 AGO = time.time() - 3600
@@ -282,3 +284,25 @@ class TestWhileProcessesRename:
             about = scanned(top, tmp_path / "index", rows_at_once=60)
             complete += about.complete
             assert once_each(rows_of(tmp_path / "index")) or not about.complete
+
+
+def test_a_directory_that_may_not_be_read_and_changed_just_before_keeps_no_index_from_being_complete(
+    tmp_path, monkeypatch
+):
+    """By an agent that is not root: there is no reading it again."""
+    monkeypatch.setattr(clock, "_SLACK", 10**9)  # so that it surely is one that changed just before
+    top = tmp_path / "top"
+    (top / "shut/inner").mkdir(parents=True)
+    (top / "open").mkdir()
+    let_all_in(tmp_path)
+    (tmp_path / "scratch").mkdir(mode=0o777)
+    (tmp_path / "scratch").chmod(0o777)
+    (top / "shut").chmod(0)
+
+    def scan() -> None:
+        assert scanned(top, tmp_path / "scratch/index").complete
+
+    as_nobody(scan)
+    rows = by_path(tmp_path / "scratch/index")
+    assert {path: row["unknown"] for path, row in rows.items()}[b"shut"] != 0
+    assert b"shut/inner" not in rows

@@ -11,10 +11,12 @@ from argosy.core.errors import ArgosyError
 from argosy.core.pointer import Binding, Pointer, StubState
 
 SIZE: Final = 16
+_LEFT: Final = 0x80
 _HEAD: Final = struct.Struct("=HI")
 _LENGTHS: Final = struct.Struct(">II")
 _OURS: Final = b"trusted.argosy"
 """The one of Argosy's that nobody but root can have written."""
+_POINTERS: Final = frozenset({_OURS, b"user.argosy"})
 
 Xattr = tuple[bytes, bytes]
 
@@ -32,7 +34,26 @@ def digest(xattrs: Iterable[Xattr]) -> bytes | None:
 
     Of each: length of name and value (4 bytes each, big-endian), name, value.
     """
-    counted = sorted(each for each in xattrs if each[0] in ACLS or each[0].startswith(b"user."))
+    return _digest_of(each for each in xattrs if each[0] in ACLS or _is_users(each[0]))
+
+
+def pointer(xattrs: Iterable[Xattr]) -> bytes | None:
+    """Return BLAKE3, as `digest` does, of what Argosy attached to point to a copy; None where that is nothing."""
+    return _digest_of(each for each in xattrs if each[0] in _POINTERS)
+
+
+def marked(pointer: bytes, *, left: bool) -> bytes:
+    """Return what an index has for a pointer: its first bit says that the file has the ctime that this left."""
+    first = pointer[0] | _LEFT if left else pointer[0] & ~_LEFT
+    return bytes([first]) + pointer[1:]
+
+
+def _is_users(name: bytes) -> bool:
+    return name.startswith(b"user.") and name not in _POINTERS
+
+
+def _digest_of(xattrs: Iterable[Xattr]) -> bytes | None:
+    counted = sorted(xattrs)
     if not counted:
         return None
     whole = blake3.blake3()

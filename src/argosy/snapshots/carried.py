@@ -66,9 +66,9 @@ class Carried:
             "temp_directory": os.fsdecode(scratch),
         }
         self._database = database = duckdb.connect(config=settings)
-        database.read_parquet(os.fsdecode(earlier.path)).create_view("earlier")
+        database.read_parquet(earlier.place).create_view("earlier")
         database.register("here", _numbered(pieces))
-        reader: pa.RecordBatchReader = database.sql(_CARRIED, params={"sure": _sure_ns(earlier)}).to_arrow_reader(_MANY)
+        reader: pa.RecordBatchReader = database.sql(_CARRIED, params={"sure": sure_ns(earlier)}).to_arrow_reader(_MANY)
         for batch in reader:
             yield from zip(batch["row"].to_pylist(), batch["hash"].to_pylist(), strict=True)
 
@@ -79,9 +79,10 @@ def known_bare(earlier: IndexFile) -> Known:
     Raises:
         OSError: there is no memory.
     """
-    known, sure = Known(earlier.about.rows), pa.scalar(_sure_ns(earlier), pa.int64())
-    for rows in earlier.batches([*_INODE, "kind", "unknown", "attributes"]):
+    known, sure = Known(earlier.about.rows), pa.scalar(sure_ns(earlier), pa.int64())
+    for rows in earlier.batches([*_INODE, "kind", "unknown", "attributes", "pointer"]):
         told = pc.and_(pc.equal(rows["unknown"], int(Unknown.NOTHING)), pc.is_null(rows["attributes"]))
+        told = pc.and_(told, pc.is_null(rows["pointer"]))
         told = pc.and_(told, pc.less(rows["kind"], int(RowKind.BOUNDARY)))
         told = pc.and_(told, pc.not_equal(rows["kind"], int(RowKind.SYMLINK)))
         these = rows.select(_INODE).filter(pc.and_(told, pc.less(rows["ctime_ns"], sure)))
@@ -91,7 +92,8 @@ def known_bare(earlier: IndexFile) -> Known:
     return known
 
 
-def _sure_ns(earlier: IndexFile) -> int:
+def sure_ns(earlier: IndexFile) -> int:
+    """Return from which ctime on an entry may have changed since the earlier index was begun."""
     return earlier.about.began_ns - slack_of(earlier.about.began_ns)
 
 

@@ -7,14 +7,17 @@ continuity); the same object under another name (moved; of several names, each n
 of the newer file was created, and of the older deleted, unless its directory could not be seen.
 """
 
-import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
 import duckdb
+import pyarrow as pa
 
+from argosy.core.errors import Exhausted
+from argosy.core.renames import Rename, arranged
+from argosy.linux.scratch import scratch
 from argosy.snapshots import queries
 from argosy.snapshots.index import IndexFile
 
@@ -26,48 +29,56 @@ class Comparison:
     """Both files, opened; a context manager."""
 
     def __init__(self, old: Path, new: Path) -> None:
+        self._files = {"o": IndexFile(bytes(old)), "n": IndexFile(bytes(new))}
         self._held = ExitStack()
-        scratch = self._held.enter_context(tempfile.TemporaryDirectory(prefix="argosy-diff-"))
+        folder = self._held.enter_context(scratch(None))
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": _MEMORY,
-            "temp_directory": scratch,
+            "temp_directory": str(folder),
             "preserve_insertion_order": False,
         }
         self._con = self._held.enter_context(duckdb.connect(config=settings))
-        self._open("o", old)
-        self._open("n", new)
-        told = {"o": IndexFile(bytes(old)).about, "n": IndexFile(bytes(new)).about}
-        self._rows = {name: about.rows for name, about in told.items()}
-        self._is_complete = told["n"].complete
-
-    def _open(self, name: str, index: Path) -> None:
-        """Make the rows of a file known; by its descriptor, since names that hold * would mean several files."""
-        file = self._held.enter_context(index.open("rb"))
-        fd = file.fileno()
-        self._con.read_parquet(f"/proc/{os.getpid()}/fd/{fd}", file_row_number=True).create_view(name)
+        for name, file in self._files.items():
+            self._con.read_parquet(file.place, file_row_number=True).create_view(name)
 
     def rows(self, *, condense_moves: bool, since_ns: int | None) -> duckdb.DuckDBPyConnection:
         """Return a cursor over state, path, source and what is known of each entry that differs."""
         self._drop_alike()
         for statement in queries.MATCH:
             self._con.execute(statement)
-        if not self._is_complete:
-            self._con.execute(queries.NONE_GONE)
+        if not self._files["n"].about.complete:
+            for statement in queries.NONE_GONE:
+                self._con.execute(statement)
         for statement in () if condense_moves else queries.SPELL_OUT:
             self._con.execute(statement)
-        for statement in queries.LOCATE:
+        for statement in (*queries.LOCATE, *queries.WITHHOLD, *queries.RENAMES, queries.ARRANGED):
             self._con.execute(statement)
+        self._arrange()
         return self._con.execute(queries.TOLD, {"since": since_ns})
+
+    def _arrange(self) -> None:
+        """Settle in which order renames come that have to do with each other, and which are told otherwise."""
+        rows = self._con.execute(queries.RELATED).fetchall()
+        order = arranged([Rename(source, path) for _, source, path in rows])
+        places = [(rows[number][0], at, False) for at, level in enumerate(order.levels) for number in level]
+        places += [(rows[number][0], len(order.levels), True) for number in sorted(order.stuck)]
+        if places:
+            row, level, stuck = zip(*places, strict=True)
+            told = pa.table({"row": row, "level": level, "place": range(len(places)), "stuck": stuck})
+            self._con.from_arrow(told).insert_into("arranged")
+        for statement in (*queries.TAKE_APART, *queries.LET_OUT):
+            self._con.execute(statement)
 
     def _drop_alike(self) -> None:
         """Leave rows that are not alike in the same part of both files: window by window, as far into each."""
         for statement in queries.BEGIN:
             self._con.execute(statement)
-        windows = max(1, max(self._rows.values()) // queries.WINDOW)
+        counts = {name: file.about.rows for name, file in self._files.items()}
+        windows = max(1, max(counts.values()) // queries.WINDOW)
         for number in range(windows):
             edges = {
                 f"{name}_{edge}": rows * (number + step) // windows
-                for name, rows in self._rows.items()
+                for name, rows in counts.items()
                 for edge, step in (("from", 0), ("to", 1))
             }
             self._con.execute(queries.NEAR, edges)
@@ -81,5 +92,14 @@ class Comparison:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Let go of all.
+
+        Raises:
+            Exhausted: there was no room for it; both files are whole, so that it is nothing else.
+        """
         self._held.close()
+        if isinstance(error, duckdb.Error):
+            where, said = self._files["n"].name, str(error).partition("\n")[0]
+            remedy = f"make room in memory, or below {tempfile.gettempdir()}"
+            raise Exhausted(f"{where}: could not be compared with the snapshot before: {said}: {remedy}") from error

@@ -1,8 +1,9 @@
 """What differs between two index files: created, updated, moved and deleted entries, always in the same order.
 
-Deleted entries come first, what a directory held before it; then moved ones, then created and updated ones, both in
-walk order. A new inode under the name of an old one is the same file, saved by rename: it was updated. An entry that
-was moved and changed comes twice. What could not be looked at is neither created nor deleted: see `unseen`.
+What may have been moved to where nobody can look comes first; then deleted entries, what a directory held before it;
+then moved ones, then created and updated ones, both in walk order. A new inode under the name of an old one is the same
+file, saved by rename: it was updated. An entry that was moved and changed comes twice. What could not be looked at is
+neither created nor deleted: see `unseen`.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from argosy.core.entry import Kind
+from argosy.core.phases import REST
 from argosy.snapshots import everything
 from argosy.snapshots.comparison import Comparison
 
@@ -21,13 +23,16 @@ _KINDS = {1: Kind.FILE, 2: Kind.DIRECTORY, 3: Kind.SYMLINK}
 
 
 class Change(StrEnum):
-    """What became of an entry: the documented states of discovery."""
+    """What became of an entry: the documented states of discovery, and one more."""
 
     CREATED = "created"
     UPDATED = "updated"
-    """Content, metadata or inode; not a changed ctime alone, and not the mtime of a directory."""
+    """Content, metadata or inode; not the mtime of a directory. Of a file with another ctime that nothing else explains
+    the content counts as changed, unless its hash is known to be what it was."""
     MOVED = "moved"
     DELETED = "deleted"
+    UNSEEN = "unseen"
+    """It is seen nowhere any more, and may have been moved to where nobody can look: neither moved nor deleted."""
 
 
 _CHANGES = {change.value: change for change in Change}
@@ -49,6 +54,12 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
     uid: int
     gid: int
     links: int
+    phase: int = REST
+    """When it is to be dealt with: see `argosy.core.phases`."""
+    was_size: int | None = None
+    """Of a moved entry: as the older index has it; so is what comes next."""
+    was_mtime_ns: int | None = None
+    born_ns: int | None = None
 
 
 def differences(

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from argosy.core.errors import Corrupt
+from argosy.snapshots.index import IndexFile
 
 COLUMNS = ("kind", "inode", "size", "mtime_ns", "ctime_ns", "mode", "uid", "gid", "links")
 _PLACE = ("born_ns", "parent_inode", "parent_born_ns", "name", "unknown")
@@ -24,27 +23,24 @@ def below_top(index: Path) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
         Corrupt: they do not.
     """
     above: list[tuple[int, int, bytes]] = []
-    with pq.ParquetFile(index) as file:
-        for batch in file.iter_batches(_ROWS, columns=[*COLUMNS, *_PLACE]):
-            columns = [batch.column(name).to_pylist() for name in (*COLUMNS, *_PLACE)]
-            for *row, born, parent, parent_born, name, unknown in zip(*columns, strict=True):
+    file = IndexFile(bytes(index))
+    for batch in file.batches([*COLUMNS, *_PLACE], _ROWS):
+        columns = [batch.column(name).to_pylist() for name in (*COLUMNS, *_PLACE)]
+        for *row, born, parent, parent_born, name, unknown in zip(*columns, strict=True):
+            if not above:
+                above.append((row[1], born, b""))
+                continue
+            while above[-1][:2] != (parent, parent_born):
+                above.pop()
                 if not above:
-                    above.append((row[1], born, b""))
-                    continue
-                while above[-1][:2] != (parent, parent_born):
-                    above.pop()
-                    if not above:
-                        raise Corrupt(f"{index}: rows are not in the order of a walk: take the snapshot anew")
-                path = above[-1][2] + name
-                if row[0] == _DIRECTORY:
-                    above.append((row[1], born, path + b"/"))
-                if unknown != _UNSEEN and row[0] != _BOUNDARY:
-                    yield path, tuple(row)
+                    raise Corrupt(f"{file.name}: rows are not in the order of a walk: take the snapshot anew")
+            path = above[-1][2] + name
+            if row[0] == _DIRECTORY:
+                above.append((row[1], born, path + b"/"))
+            if unknown != _UNSEEN and row[0] != _BOUNDARY:
+                yield path, tuple(row)
 
 
 def has_unknown(index: Path) -> bool:
     """Say whether the index may have rows of what could not be looked at or listed; only its footer is read."""
-    with pq.ParquetFile(index) as file:
-        at = file.schema_arrow.get_field_index(_UNKNOWN)
-        groups = [file.metadata.row_group(number).column(at).statistics for number in range(file.num_row_groups)]
-    return any(said is None or not said.has_min_max or said.max for said in groups)
+    return IndexFile(bytes(index)).has_above(_UNKNOWN, 0)

@@ -59,6 +59,18 @@ class Holdings:
         """Return the names of the snapshots that have an index, sorted."""
         return sorted(self._names(_INDEX))
 
+    def held(self) -> Sequence[str]:
+        """Return the names of the snapshots of which there is anything: an index, a note, a frozen tree beside them."""
+        with translated(shelf_path(self._fileset, "")), os.scandir(self._directory) as entries:
+            frozen = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+        return sorted(frozen.union(self._names(_INDEX), self._names(_INDEX + _PART), self._names(_ROTATES)))
+
+    def size(self, name: str) -> int:
+        """Return the bytes of the index of a snapshot; 0 where it has none."""
+        with translated(shelf_path(self._fileset, name)), contextlib.suppress(FileNotFoundError):
+            return os.stat(name + _INDEX, dir_fd=self._directory, follow_symlinks=False).st_size
+        return 0
+
     def rotating(self) -> Sequence[str]:
         """Return the names of the snapshots that discoveries made, whole or not."""
         return sorted(self._names(_ROTATES))
@@ -116,8 +128,8 @@ class Holdings:
         self._remove(name + _ROTATES)
 
     def _names(self, ending: str) -> list[str]:
-        with translated(shelf_path(self._fileset, "")):
-            names = os.listdir(self._directory)
+        with translated(shelf_path(self._fileset, "")), os.scandir(self._directory) as entries:
+            names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
         return [name.removesuffix(ending) for name in names if name.endswith(ending)]
 
     def _write(self, name: str, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """Index files: written beside and renamed, read whole or by columns."""
 
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -11,9 +12,15 @@ import pyarrow.parquet as pq
 
 from argosy.core.errors import Corrupt, NotFound, Unsupported
 from argosy.core.paths import display
+from argosy.filesystems._posix.errors import ours
 from argosy.linux.syncing import fsync
-from argosy.snapshots.schema import METADATA_KEY, ROW_GROUP, SCHEMA, VERSION, About
+from argosy.snapshots.prints import prints
+from argosy.snapshots.schema import FILE, METADATA_KEY, ROW_GROUP, SCHEMA, VERSION, WRITTEN, About
+from argosy.snapshots.wholeness import UNWRITTEN, is_whole, stamp
 
+_REMEDY: Final = (
+    "remove it, and the last-snap file below .rotate where that names it: then the next run begins anew with everything"
+)
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -31,11 +38,9 @@ class IndexWriter:
 
     def __enter__(self) -> Self:
         """Begin the file."""
-        self._file = open(self._part, "wb")
+        self._file = open(self._part, "w+b")
         os.fchmod(self._file.fileno(), 0o600)
-        self._writer = pq.ParquetWriter(
-            self._file, SCHEMA, compression="zstd", compression_level=1, use_dictionary=["uid", "gid", "mode", "links"]
-        )
+        self._writer = pq.ParquetWriter(self._file, FILE, **WRITTEN)
         return self
 
     def __exit__(
@@ -62,10 +67,11 @@ class IndexWriter:
     def finish(self, about: About) -> About:
         """Complete the file and put it in its place; return what it says of itself."""
         self._write(self._held)
-        about = msgspec.structs.replace(about, rows=self._rows)
+        about = msgspec.structs.replace(about, v=VERSION, rows=self._rows, digest=UNWRITTEN)
         self._writer.add_key_value_metadata({METADATA_KEY: msgspec.json.encode(about)})
         self._writer.close()
         self._file.flush()
+        about = msgspec.structs.replace(about, digest=stamp(self._file.fileno()))
         fsync(self._file.fileno())
         self._file.close()
         os.rename(self._part, self._path)
@@ -74,55 +80,80 @@ class IndexWriter:
 
     def _write(self, rows: int) -> None:
         table = pa.Table.from_batches(self._waiting, SCHEMA)
-        self._writer.write_table(table.slice(0, rows), row_group_size=ROW_GROUP)
+        for batch in table.slice(0, rows).combine_chunks().to_batches():
+            columns = [*batch.columns, prints(batch)]
+            self._writer.write_table(pa.Table.from_arrays(columns, schema=FILE), row_group_size=ROW_GROUP)
         self._waiting = table.slice(rows).to_batches()
         self._rows += rows
         self._held -= rows
 
 
 class IndexFile:
-    """An index file that is there."""
+    """An index file that is there, held open: who removes or replaces it meanwhile changes nothing about this."""
 
     def __init__(self, path: bytes) -> None:
-        """Read what it says of itself.
+        """Open it and make sure that its bytes are those that were written; they are read once for that.
 
         Raises:
             NotFound: there is none.
             Corrupt: it is none, or not whole.
-            Unsupported: a newer Argosy wrote it.
+            Unsupported: another version of Argosy wrote it.
         """
-        self.path = path
+        self._path = path
         try:
-            self._parquet = pq.ParquetFile(os.fsdecode(path), memory_map=True)
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise NotFound(f"{display(path)}: there is no such index file: take a snapshot first") from error
-        except (pa.ArrowInvalid, OSError) as error:
-            raise Corrupt(
-                f"{display(path)}: is not a whole index file: remove it and take the snapshot anew"
-            ) from error
-        self.about = self._about()
+            raise NotFound(f"{self.name}: there is no such index file: take a snapshot first") from error
+        except OSError as error:
+            raise ours(os.path.realpath(path), error) from error
+        self.place = f"/proc/{os.getpid()}/fd/{file}"
+        """Where others may open it as long as this is held: its name may hold what they take for a pattern."""
+        weakref.finalize(self, os.close, file)
+        self._parquet, self.about = self._opened(file)
+
+    @property
+    def name(self) -> str:
+        """Return where it lies, for people."""
+        return display(os.path.realpath(self._path))
 
     def batches(self, columns: Sequence[str] | None = None, rows: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order, so many at a time; of all columns unless some are named."""
-        yield from self._parquet.iter_batches(batch_size=rows, columns=None if columns is None else list(columns))
+        yield from self._parquet.iter_batches(batch_size=rows, columns=list(columns or SCHEMA.names))
 
     def has_any(self, column: str) -> bool:
         """Say whether any row has a value in the column; nothing is read for that but the footer."""
-        metadata = self._parquet.metadata
-        at = SCHEMA.get_field_index(column)
-        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-        told = [(group.num_rows, group.column(at).statistics) for group in groups]
-        return any(said is None or said.null_count < rows for rows, said in told)
+        return any(said is None or said.null_count < rows for rows, said in self._statistics(column))
 
-    def _about(self) -> About:
-        said = (self._parquet.metadata.metadata or {}).get(METADATA_KEY)
+    def has_above(self, column: str, value: int) -> bool:
+        """Say whether any row may have more than that in the column; nothing is read for that but the footer."""
+        told = [said for _, said in self._statistics(column)]
+        return any(said is None or not said.has_min_max or said.max > value for said in told)
+
+    def _statistics(self, column: str) -> list[tuple[int, pq.Statistics | None]]:
+        """Return of each row group how many rows it has, and what it says of the column."""
+        metadata, at = self._parquet.metadata, SCHEMA.get_field_index(column)
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        return [(group.num_rows, group.column(at).statistics) for group in groups]
+
+    def _opened(self, file: int) -> tuple[pq.ParquetFile, About]:
         try:
-            version = msgspec.json.decode(said or b"", type=_Version).v
-            if version > VERSION:
-                raise Unsupported(f"{display(self.path)}: is of version {version}: this Argosy reads {VERSION}")
-            return msgspec.json.decode(said or b"", type=About)
-        except msgspec.DecodeError as error:
-            raise Corrupt(f"{display(self.path)}: is not an index file of Argosy") from error
+            whole = is_whole(file)
+            if whole is False:
+                raise Corrupt(f"{self.name}: is damaged, its digest is not what it was: {_REMEDY}")
+            parquet = pq.ParquetFile(pa.OSFile(self.place))
+            said = (parquet.metadata.metadata or {}).get(METADATA_KEY, b"")
+            self._refuse_others(msgspec.json.decode(said, type=_Version).v)
+            if not whole:
+                raise Corrupt(f"{self.name}: says no digest: {_REMEDY}")
+            return parquet, msgspec.json.decode(said, type=About)
+        except (pa.ArrowException, OSError, MemoryError, msgspec.DecodeError) as error:
+            raise Corrupt(f"{self.name}: is not a whole index file: {_REMEDY}") from error
+
+    def _refuse_others(self, version: int) -> None:
+        if version > VERSION:
+            raise Unsupported(f"{self.name}: is of version {version}, and this Argosy reads {VERSION}: update Argosy")
+        if version < VERSION:
+            raise Unsupported(f"{self.name}: is of version {version}, and this Argosy reads {VERSION}: {_REMEDY}")
 
 
 class _Version(msgspec.Struct):

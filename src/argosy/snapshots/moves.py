@@ -35,6 +35,8 @@ class Moves:
         """Watch nothing yet; `since_ns`: what was made later is new."""
         self._top, self._since_ns = top, since_ns
         self._watch = Watch() if are_lasting(top) else None
+        self.watches_all = self._watch is not None
+        """Whether every directory that was to be watched is."""
         self._places: dict[int, _Place] = {}
         self._restless: set[Identity] = set()
         self._ahead: list[Event] = []
@@ -56,7 +58,7 @@ class Moves:
         try:
             self._places[self._watch.add(directory)] = _Place(identity, path)
         except OSError:
-            return  # there are as many as a user may have: it is as restless as it looks
+            self.watches_all = False  # there are as many as a user may have: it is as restless as it looks
 
     def forget(self, identity: Identity) -> None:
         """Take it that the directory is not watched: another one was."""

@@ -8,6 +8,8 @@ from typing import Final
 from argosy.core.errors import Invalid
 
 PREFIX: Final = "ngenea-worker.snapdiff."
+OURS: Final = (".parquet", ".rotates", ".found", ".part")
+"""How what lies beside snapshots ends; see `holdings`."""
 _NAMES: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 
@@ -28,4 +30,6 @@ def checked_name(name: str) -> str:
     """
     if not _NAMES.fullmatch(name):
         raise Invalid(f"a snapshot cannot be called {name!r}: letters, digits, . _ and -, up to 200, and no . first")
+    if name.endswith(OURS):
+        raise Invalid(f"a snapshot cannot be called {name!r}: files of Argosy end so ({', '.join(OURS)})")
     return name

@@ -9,18 +9,20 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable
-from typing import Final, Self
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, Self
 
 from argosy.core.errors import Busy, Denied
 from argosy.core.fileset import Fileset
 from argosy.core.paths import ROTATE, display, join
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import Root, closing, make_private
-from argosy.linux.openat2 import DIRECTORY
+from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.syncing import fsync
 
 _LONGEST: Final = 4096
+_AHEAD: Final = 60.0
+"""Seconds by which clocks may differ."""
 _LAST: Final = "ngenea-worker.lastsnap.name."
 _LOCKED: Final = "SnapdiffLockError: Could not perform snapdiff as one is currently running for provided fileset"
 
@@ -31,10 +33,19 @@ class SnapdiffLockError(Busy):
     code = "snapdiff_locked"
 
 
+class Held(NamedTuple):
+    """Who holds the lock of a fileset."""
+
+    by: str
+    """What the file says: a task, mostly."""
+    since_ns: int
+
+
 class Rotate:
     """The files of one fileset there, and the directory, held open: a context manager."""
 
     def __init__(self, fileset: Fileset) -> None:
+        self._name = fileset.name
         self._where = join(fileset.root, ROTATE)
         self._root = Root(fileset.root)
         self._numbered = f".id.{fileset.number}"
@@ -53,6 +64,20 @@ class Rotate:
 
     def __exit__(self, *error: object) -> None:
         os.close(self._directory)
+
+    def peek(self) -> Held | None:
+        """Return who holds the lock, without `with`; None for nobody. Nothing is made for that."""
+        with (
+            translated(self._where),
+            contextlib.suppress(FileNotFoundError),
+            self._root.top(DIRECTORY) as top,
+            closing(open_beneath(top, ROTATE, DIRECTORY)) as self._directory,
+        ):
+            said = self._read(self._lock)
+            if said is not None:
+                since = os.stat(self._lock, dir_fd=self._directory, follow_symlinks=False).st_mtime_ns
+                return Held(said.strip(), since)
+        return None
 
     @property
     def last_file(self) -> str:
@@ -98,8 +123,9 @@ class Rotate:
             other = self._held_by(threshold)
             if other is not None and other != holder:
                 raise SnapdiffLockError(
-                    f"{_LOCKED}: wait until it has ended; if none is, remove {self.lock_file}, or wait until the "
-                    f"lock is older than the site's lock_threshold ({threshold:.0f} seconds)"
+                    f"{_LOCKED}: wait until it has ended; if none is, `argosy sync unlock {self._name}`, remove "
+                    f"{self.lock_file}, or wait until the lock is older than the site's lock_threshold "
+                    f"({threshold:.0f} seconds)"
                 )
             self._write(self._lock, holder)
 
@@ -119,7 +145,29 @@ class Rotate:
             return None
         with translated(self._where):
             since = os.stat(self._lock, dir_fd=self._directory, follow_symlinks=False).st_mtime
+            if since > time.time() + _AHEAD:  # by a clock that was wrong: it would never grow old
+                os.utime(self._lock, dir_fd=self._directory, follow_symlinks=False)
         return None if time.time() - since > threshold else said.strip()
+
+    @contextlib.contextmanager
+    def idle(self, threshold: float) -> Iterator[None]:
+        """Let no discovery begin meanwhile.
+
+        Raises:
+            SnapdiffLockError: one is under way.
+        """
+        with self._alone():
+            if self._held_by(threshold) is not None:
+                raise SnapdiffLockError(f"{_LOCKED}: wait until it has ended")
+            yield
+
+    def forget(self) -> None:
+        """Remove the last-snap file, and what a discovery that is no more left here."""
+        for name in (self._last, self._lock, f"{self._last}.part", f"{self._lock}.part"):
+            with translated(self._where), contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._directory)
+        with translated(self._where):
+            fsync(self._directory)
 
     def _alone(self) -> "_Alone":
         return _Alone(self._directory)

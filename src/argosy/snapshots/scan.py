@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from argosy.core.pointer import Binding
 from argosy.linux import tree
 from argosy.linux.tree import Asked, Identity
-from argosy.snapshots.attributes import Held, content, digest, unpacked
-from argosy.snapshots.carried import Carried, known_bare
+from argosy.snapshots.attributes import Held, Xattr, content, digest, marked, pointer, unpacked
+from argosy.snapshots.carried import Carried, known_bare, sure_ns
 from argosy.snapshots.clock import Clock
 from argosy.snapshots.index import IndexFile, IndexWriter
 from argosy.snapshots.moves import Moves
@@ -41,6 +41,8 @@ class Scan:
     """An index of the same fileset, for what it knows of files that have not changed."""
     frozen: bool = False
     """Whether nothing can change below the top: a read-only snapshot."""
+    left_at: Callable[[Binding], int] = lambda _binding: 0
+    """Returns with which ctime Argosy left a file that it pointed to a copy; 0 where that is not known."""
     told: Callable[[int], None] = lambda _rows: None
     """Called now and then with how many rows there are."""
     rows_at_once: int = tree.ROWS
@@ -91,27 +93,39 @@ class Scan:
         made = {"target": _targets(rows)}
         extras = pc.indices_nonzero(pc.binary_length(rows["extra"])).to_pylist()
         if extras:
-            made["attributes"], hashes = self._attached(rows, extras, hashes)
+            made["attributes"], made["pointer"], hashes = self._attached(rows, extras, hashes)
         made["hash"] = None if hashes is None else pa.array(hashes, SCHEMA.field("hash").type)
         return pa.RecordBatch.from_arrays([_column(rows, made, field) for field in SCHEMA], schema=SCHEMA)
 
     def _attached(
         self, rows: pa.RecordBatch, places: list[int], hashes: list[bytes | None] | None
-    ) -> tuple[pa.Array, list[bytes | None]]:
-        digests: list[bytes | None] = [None] * rows.num_rows
-        known = hashes or [None] * rows.num_rows
+    ) -> tuple[pa.Array, pa.Array, list[bytes | None]]:
+        digests, pointers = _nothing(rows), _nothing(rows)
+        known = hashes or _nothing(rows)
         for place in places:
             xattrs = list(unpacked(rows["extra"][place].as_py()))
-            digests[place] = digest(xattrs)
+            digests[place], pointers[place] = digest(xattrs), self._pointer(xattrs, rows, place)
             if known[place] is None and rows["kind"][place].as_py() == RowKind.FILE:
                 known[place] = content(xattrs, self._held(rows, place))
-        return pa.array(digests, SCHEMA.field("attributes").type), known
+        kind = SCHEMA.field("attributes").type
+        return pa.array(digests, kind), pa.array(pointers, kind), known
+
+    def _pointer(self, xattrs: list[Xattr], rows: pa.RecordBatch, place: int) -> bytes | None:
+        """Return what stands for the pointer; how it was left is asked of what changed since the earlier index only."""
+        ctime_ns, told = rows["ctime_ns"][place].as_py(), pointer(xattrs)
+        recent = self.earlier is not None and ctime_ns >= sure_ns(self.earlier)
+        left = told is not None and recent and self.left_at(self._held(rows, place).binding) == ctime_ns
+        return None if told is None else marked(told, left=left)
 
     def _held(self, rows: pa.RecordBatch, place: int) -> Held:
         inode, born, size, mtime = (rows[name][place].as_py() for name in ("inode", "born_ns", "size", "mtime_ns"))
         filesystem = bytes.fromhex(self.about.filesystem)
         binding = Binding(filesystem=filesystem, subvolume=self.about.subvolume, inode=inode, born_ns=born)
         return Held(binding, size, mtime)
+
+
+def _nothing(rows: pa.RecordBatch) -> list[bytes | None]:
+    return [None] * rows.num_rows
 
 
 def _column(rows: pa.RecordBatch, made: dict[str, pa.Array | None], field: pa.Field) -> pa.Array:

@@ -11,7 +11,10 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-VERSION: Final = 1
+from argosy.snapshots.wholeness import UNWRITTEN, told_columns
+
+VERSION: Final = 2
+"""2 added `pointer`, prints and the digest."""
 ROW_GROUP: Final = 122_880
 """Rows in one; DuckDB's own size, so that each is a whole one to it."""
 METADATA_KEY: Final = b"argosy"
@@ -58,10 +61,29 @@ SCHEMA: Final = pa.schema(
         pa.field("attributes", pa.binary(16)),
         pa.field("target", pa.binary()),
         pa.field("hash", pa.binary(32)),
+        pa.field("pointer", pa.binary(16)),
     ]
 )
 """`size` is 0 but for files and symlinks. `attributes`: BLAKE3 of the user's xattrs and ACLs, null where there are none
-(see `attributes`). `target`: of a symlink. `hash`: BLAKE3 of a file's content, where that is known."""
+(see `attributes`). `target`: of a symlink. `hash`: BLAKE3 of a file's content, where that is known. `pointer`: BLAKE3
+of what Argosy itself attached to say where a copy is, null where it attached nothing: to write that is no change of the
+file's, and gives it another ctime. Its first bit says instead whether the file has that very ctime; it is told of files
+that changed since the index before."""
+
+
+FILE: Final = SCHEMA.append(pa.field("print", pa.uint64(), nullable=False))
+"""What a file has: the rows with their prints; see `prints`."""
+WRITTEN: Final = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["uid", "gid", "mode", "links"],
+    "column_encoding": dict.fromkeys(
+        ("inode", "born_ns", "parent_inode", "parent_born_ns", "size", "mtime_ns", "ctime_ns"), "DELTA_BINARY_PACKED"
+    ),
+    "write_statistics": told_columns(FILE, also=["hash"]),
+}
+"""How it is written: neighbours have inodes and times near each other, and small differences are read quickly. Of
+hashes it is asked whether there are any."""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +103,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     began_ns: int
     ended_ns: int = 0
     rows: int = 0
+    digest: str = UNWRITTEN
+    """BLAKE3 of the whole file, in hex, with this in its place; see `wholeness`."""
     complete: bool = False
     """Whether all that was there from the beginning to the end of the scan, and could be looked at, has a row: only
     then does it mean anything that an entry has none."""

@@ -12,6 +12,7 @@ Otherwise those that changed are read again, what is new in them is walked, and 
 """
 
 import dataclasses
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from argosy.snapshots.spill import ROWS, Piece, Spill
 
 PASSES: Final = 10
 """How often what changed is read again, at most."""
+_ELSEWHERE: Final = {errno.ENOENT, errno.ESTALE, errno.ENOTDIR, errno.ELOOP, errno.EXDEV}
 _CHECKED: Final = ("inode", "born_ns", "ctime_ns", "depth", "name")
 
 
@@ -60,8 +62,10 @@ class Settling:
         for number in range(PASSES):
             if still:
                 return pieces, True
-            time.sleep(self._clock.slack_ns / 1e9)
-            pieces = self._renewed(pieces, changed, watch=number > 0)
+            watch = number > 0
+            if not (watch and self._moves.watches_all):  # the ctimes of those that are watched need not be sure
+                time.sleep(self._clock.slack_ns / 1e9)
+            pieces = self._renewed(pieces, changed, watch=watch)
             changed, still = self._look(pieces)
         return (pieces, True) if still else (_marked(pieces, changed), False)
 
@@ -113,8 +117,9 @@ class _Renewal:
         """Return the rows of the directory and of all below it; where it went meanwhile, those that there were."""
         try:
             directory = open_beneath(self._top, one.path, DIRECTORY, same_mount=True)
-        except OSError:
-            return old  # another look finds why: what holds it changed, or its mode
+        except OSError as error:
+            # of what went elsewhere another look finds what holds it changed
+            return old if error.errno in _ELSEWHERE else self._unopened(one, old)
         try:
             if self._moves is not None:
                 self._moves.watch(directory, one.identity, one.path)
@@ -126,6 +131,25 @@ class _Renewal:
             return list(self._merged(directory, fresh, _Subtree(old, self._depth)))
         finally:
             os.close(directory)
+
+    def _unopened(self, one: Changed, old: list[Piece]) -> list[Piece]:
+        """Return the row of a directory that we may not open, as it is now: what it holds is unknown."""
+        above, _, name = one.path.rpartition(b"/")
+        try:
+            holder = open_beneath(self._top, above, DIRECTORY, same_mount=True)
+        except OSError:
+            return old
+        try:
+            beside = self._spill.read(holder, dataclasses.replace(self._asked, descend=False, depth=self._depth - 1))
+        finally:
+            os.close(holder)
+        for piece in beside:
+            for place in _places(piece.rows, RowKind.DIRECTORY, self._depth):
+                if piece.rows["name"][place].as_py() == name and _identity(piece.rows, place) == one.identity:
+                    row = piece.rows.slice(place, 1)
+                    known = row["unknown"][0].as_py() != Unknown.NOTHING
+                    return [Piece(row if known else with_unknown(row, Unknown.CHILDREN), piece.sure_ns)]
+        return old
 
     def _at(self, rows: pa.RecordBatch, row: int, *, descend: bool) -> Asked:
         """Return what to ask for about the directory of that row."""

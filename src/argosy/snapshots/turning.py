@@ -10,8 +10,10 @@ from pathlib import Path
 import structlog
 
 from argosy.core.errors import Changed, Corrupt, LeaseLost, NotFound, Unsupported
+from argosy.core.faults import LastSnapshotGone
 from argosy.core.fileset import Fileset
 from argosy.core.paths import display
+from argosy.core.pointer import Binding
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.snapshots import own_directories
 from argosy.filesystems.base import SNAPSHOTS, Snapshots
@@ -30,27 +32,40 @@ class Turning:
     """A fileset with its snapshots, indexes and files in `.rotate`."""
 
     def __init__(
-        self, fileset: Fileset, rotate: Rotate, holdings: Holdings, *, seconds: float, check: Callable[[], None]
+        self,
+        fileset: Fileset,
+        rotate: Rotate,
+        holdings: Holdings,
+        *,
+        seconds: float,
+        check: Callable[[], None],
+        left_at: Callable[[Binding], int] = lambda _binding: 0,
     ) -> None:
-        """`seconds`: how long is tried what fails; `check`: raises `LeaseLost` where the work is no longer ours."""
+        """`seconds`: how long is tried what fails; `check`: raises `LeaseLost` where the work is no longer ours.
+
+        `left_at`: see `Scan`.
+        """
         self._fileset = fileset
         self._rotate = rotate
         self._holdings = holdings
         self._seconds = seconds
         self._check = check
+        self._left_at = left_at
         self._snapshots: Snapshots = SNAPSHOTS.get(fileset.snapshots)(fileset=fileset)  # type: ignore[call-arg]
         rotate.inherit(self.is_there)
 
-    def indexes(self, task: str) -> tuple[Path | None, Path, int]:
+    def indexes(self, task: str, *, going_on: bool = False) -> tuple[Path | None, Path, int]:
         """Return the index to compare with, that of a new snapshot, and when the older was begun (ns since 1970).
 
-        The same for every attempt at a task, which holds the lock.
+        The same for every attempt at a task, which holds the lock. `going_on`: an earlier one told of what differs,
+        and it has to be those that it had.
 
         Raises:
-            NotFound: the last-snap file names a snapshot that is not there.
+            LastSnapshotGone: the last-snap file names a snapshot that is not there.
+            Changed: it is to go on, and what it had is not there any more; nothing was begun.
         """
+        found = self._held(task) if going_on else self._holdings.found(task) or self._begun()
         self._holdings.end_others(task)
-        found = self._holdings.found(task) or self._begun()
         self._holdings.begin(task, found)
         until = self._indexed(found.until)
         if self._holdings.found(task) is None:
@@ -58,6 +73,8 @@ class Turning:
             raise LeaseLost("the job ended while its snapshot was taken")
         if found.since is None:
             return None, until, 0
+        if not self.is_there(found.since):  # never listed anew: it would be what is there now
+            raise self._missing(found.since)
         since = self._indexed(found.since)
         return since, until, IndexFile(bytes(since)).about.began_ns
 
@@ -97,15 +114,34 @@ class Turning:
         self._holdings.forget(name)
         log.info("snapshot deleted", fileset=self._fileset.name, snapshot=name)
 
+    def _held(self, task: str) -> Found:
+        """Return between which snapshots an earlier attempt began to find what changed."""
+        found = self._holdings.found(task)
+        if found is None:
+            raise self._lost("another discovery, which took the lock, or somebody, let go of its snapshots")
+        for name in (found.since, found.until):
+            if name is not None and not self._holdings.has_index(name):
+                raise self._lost(f"somebody removed the index of snapshot {name}")
+        return found
+
+    def _lost(self, why: str) -> Changed:
+        return Changed(
+            f"{display(self._fileset.path)}: the discovery cannot go on where it was, for {why}: run it again, which "
+            "finds all that changed since the snapshot that the last-snap file names"
+        )
+
     def _begun(self) -> Found:
         since = self._rotate.last()
         if since is not None and not self.is_there(since):
-            raise NotFound(
-                f"{self._rotate.last_file} names snapshot {since}, which is not there: remove that file to begin anew "
-                "with everything, or have it name a snapshot that is there: "
-                + (", ".join(self._holdings.indexed()) or "there is none")
-            )
+            raise self._missing(since)
         return Found(since=since, until=fresh_name({*self._holdings.indexed(), *self._holdings.rotating()}))
+
+    def _missing(self, since: str) -> LastSnapshotGone:
+        return LastSnapshotGone(
+            f"{self._rotate.last_file} names snapshot {since}, which is not there: remove that file to begin anew "
+            "with everything, or have it name a snapshot that is there: "
+            + (", ".join(self._holdings.indexed()) or "there is none")
+        )
 
     def is_there(self, name: str) -> bool:
         """Say whether there is such a snapshot."""
@@ -124,6 +160,7 @@ class Turning:
             nested=[(top.inode, top.born_ns) for top in self._fileset.others],
             earlier=self._earlier(),
             frozen=name in self._snapshots.names(),
+            left_at=self._left_at,
             told=lambda _rows: self._check(),
         )
         with self._snapshots.opened(name) as top, translated(self._fileset.path):
@@ -168,12 +205,26 @@ def _about(fileset: Fileset, name: str) -> About:
 
 
 @contextmanager
-def turning(fileset: Fileset, *, seconds: float, check: Callable[[], None]) -> Iterator[Turning]:
+def turning(
+    fileset: Fileset,
+    *,
+    seconds: float,
+    check: Callable[[], None],
+    left_at: Callable[[Binding], int] = lambda _binding: 0,
+) -> Iterator[Turning]:
     """Hold the snapshots of the fileset; see `Turning`."""
     with Rotate(fileset) as rotate, Holdings(fileset) as holdings:
-        yield Turning(fileset, rotate, holdings, seconds=seconds, check=check)
+        yield Turning(fileset, rotate, holdings, seconds=seconds, check=check, left_at=left_at)
 
 
 def not_seen(path: bytes) -> Changed:
     """Return what is said of a path that could not be looked at."""
     return Changed(f"{display(path)}: could not be looked at, or listed: whether it changed is not known")
+
+
+def not_found(path: bytes) -> Changed:
+    """Return what is said of a path that nothing has any more, while there is something that nobody can look into."""
+    return Changed(
+        f"{display(path)}: is not there any more, and may have been moved into a mount point, or a directory that "
+        "cannot be listed: it is not taken for deleted; if it was, remove it elsewhere by hand"
+    )
