@@ -1,5 +1,6 @@
 """What every filesystem plugin promises."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,10 +12,10 @@ import msgspec
 import pytest
 
 from argosy.core.entry import Attributes, Entry, Kind
-from argosy.core.errors import ArgosyError, Changed, Denied, Exists, Invalid, NotFound
+from argosy.core.errors import ArgosyError, Changed, Denied, Exhausted, Exists, Invalid, NotFound
 from argosy.core.paths import walk_key
 from argosy.core.pointer import Binding, Pointer, StubState
-from argosy.filesystems.base import Filesystem, Origin, Shelf
+from argosy.filesystems.base import Filesystem, Origin, Shelf, Stands
 from tests.trees import ACCESS, ACL, DEFAULT, DIRECTORY_ACL, MiB, acl, compare, nasty_tree
 
 OWN = Attributes(
@@ -318,23 +319,6 @@ class FilesystemContract:
         with tree.open(path) as file:
             assert file.attributes().xattrs == ()
 
-    def test_dress_changes_what_differs_and_says_whether_anything_did(self, tree: Filesystem) -> None:
-        path = tree.root + b"/f"
-        publish(tree, path)
-        assert tree.dress(path, tree.stat(path), OWN)
-        assert not tree.dress(path, tree.stat(path), OWN)
-        with tree.open(path) as file:
-            assert unnamed(file.attributes()) == unnamed(OWN)
-
-    def test_dress_leaves_alone_what_was_not_seen(self, tree: Filesystem) -> None:
-        path = tree.root + b"/f"
-        publish(tree, path)
-        seen = tree.stat(path)
-        os.truncate(path, 3)
-        with pytest.raises(Changed):
-            tree.dress(path, seen, OWN)
-        assert os.stat(path).st_uid == 0
-
     # the pointer
 
     def test_a_pointer_is_read_as_written_and_can_be_forgotten(self, tree: Filesystem) -> None:
@@ -439,6 +423,24 @@ class FilesystemContract:
                 tree.stat(path)
         assert staging(tree) == []
         staged.discard()
+
+    def test_what_is_passed_on_is_no_longer_in_staging_and_keeps_its_inode(self, tree: Filesystem) -> None:
+        path = tree.root + b"/f"
+        with tree.stage(path) as staged:
+            staged.write(0, b"content")
+            inode = staged.binding().inode
+            staged.pass_on(lambda directory, name: os.rename(name, path, src_dir_fd=directory))
+        assert content_of(path) == b"content"
+        assert os.stat(path).st_ino == inode
+        assert staging(tree) == []
+
+    def test_what_cannot_be_passed_on_is_discarded(self, tree: Filesystem) -> None:
+        def refuse(_directory: int, _name: bytes) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with pytest.raises(Exhausted), tree.stage(tree.root + b"/f") as staged:
+            staged.pass_on(refuse)
+        assert staging(tree) == []
 
     def test_what_is_never_written_stays_a_hole(self, tree: Filesystem) -> None:
         path = tree.root + b"/f"
@@ -658,6 +660,19 @@ class FilesystemContract:
         assert content_of(path + b"/f") == b"content"
         assert staging(tree) == []
 
+    def test_a_directory_knows_for_which_it_stands_under_any_name(self, tree: Filesystem) -> None:
+        path, other = tree.root + b"/d", tree.root + b"/e"
+        os.mkdir(path)
+        assert tree.stands_for(path) is None
+        stands, seen = Stands(object=b"1", since_ns=2), tree.stat(path)
+        tree.stand_for(path, seen, stands)
+        tree.move(path, seen, other)
+        os.mkdir(path)
+        assert (tree.stands_for(other), tree.stands_for(path)) == (stands, None)
+        assert tree.attributes(other).xattrs == ()
+        with pytest.raises(Changed):
+            tree.stand_for(path, seen, stands)
+
     @pytest.mark.parametrize("make", ["make_directory", "make_symlink", "make_link", "receive_directory"])
     def test_what_holds_the_name_is_left_as_it_is(self, tree: Filesystem, make: str) -> None:
         path, other = tree.root + b"/f", tree.root + b"/other"
@@ -693,6 +708,29 @@ class FilesystemContract:
         assert (found.uid, found.gid, found.mtime_ns, found.xattrs) == (OWN.uid, OWN.gid, OWN.mtime_ns, ())
         with pytest.raises(Invalid):
             tree.readlink(tree.root)
+
+    def test_a_symlink_that_is_there_gets_another_owner_and_mtime(self, tree: Filesystem) -> None:
+        path = tree.root + b"/l"
+        publish(tree, tree.root + b"/f")
+        before = tree.stat(tree.root + b"/f")
+        tree.make_symlink(path, b"f", PLAIN)
+        seen = tree.stat(path)
+        assert tree.dress_symlink(path, seen, OWN)
+        found = tree.attributes(path)
+        assert (found.uid, found.gid, found.mtime_ns) == (OWN.uid, OWN.gid, OWN.mtime_ns)
+        assert (tree.stat(path).inode, tree.readlink(path)) == (seen.inode, b"f")
+        assert not tree.dress_symlink(path, tree.stat(path), OWN)
+        assert tree.stat(tree.root + b"/f") == before
+
+    def test_a_symlink_that_is_not_what_was_seen_keeps_owner_and_mtime(self, tree: Filesystem) -> None:
+        path = tree.root + b"/l"
+        tree.make_symlink(path, b"one", PLAIN)
+        seen = tree.stat(path)
+        os.unlink(path)
+        tree.make_symlink(path, b"another", PLAIN)
+        with pytest.raises(Changed):
+            tree.dress_symlink(path, seen, OWN)
+        assert tree.attributes(path).uid == PLAIN.uid
 
     def test_a_link_is_a_further_name_of_the_same_file(self, tree: Filesystem) -> None:
         publish(tree, tree.root + b"/f")

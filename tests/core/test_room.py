@@ -11,7 +11,7 @@ from argosy.core import others
 from argosy.core.errors import Invalid
 from argosy.core.options import misfits, parse
 from argosy.core.room import Room
-from argosy.steps.base import CUSTOM, Batched, Step
+from argosy.steps.base import CUSTOM, STEPS, Batched, Step
 from tests.installed import install
 
 HEAD = """
@@ -84,6 +84,23 @@ def test_those_that_are_never_loaded_are_waited_for_together_and_once(
     assert sum(thread.name.startswith("load-hangs") for thread in threading.enumerate()) == len(names)
 
 
+def test_those_that_are_still_being_loaded_keep_nobody_who_asks_for_all_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room[Any]
+) -> None:
+    monkeypatch.setattr(others, "GLANCE", 0.2)
+    gate = tmp_path / "gate"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)\n"
+    installed(tmp_path, monkeypatch, "late-steps", late=wait + step(), ready=step())
+    began = time.monotonic()
+    assert [name for name in room.names() if name.startswith(CUSTOM)] == [CUSTOM + "ready"]
+    assert "is still being loaded" in room.broken()[CUSTOM + "late"]
+    with pytest.raises(Invalid, match="unknown step"):
+        room.get("dynamo.tasks.nothing")
+    assert time.monotonic() - began < others.PATIENCE / 4
+    threading.Timer(0.2, gate.touch).start()
+    assert room.get(CUSTOM + "late").__name__ == "S", "who asks for it by name waits for it"
+
+
 def test_one_that_was_slow_to_load_can_be_used_once_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Room[Any]
 ) -> None:
@@ -139,3 +156,22 @@ def test_a_class_that_breaks_on_its_options_refuses_them(
     def apply(self, entry, site): ...""")})  # fmt: skip
     with pytest.raises(Invalid, match=f"step it: {said}"):
         parse(room.get(CUSTOM + name), {}, noun="step it")
+
+
+def test_a_name_that_was_meant_comes_first() -> None:
+    with pytest.raises(
+        Invalid, match=r"unknown step 'dynamo.tasks.migarte': did you mean dynamo.tasks.migrate\? known"
+    ):
+        STEPS.get("dynamo.tasks.migarte")
+    with pytest.raises(Invalid, match="unknown step 'nothing-like-it': known are"):
+        STEPS.get("nothing-like-it")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("dynamo.tasks.stat", "stat_paths"), ("migrate", "migrate"), ("reverse_stub", "reverse_stub")]
+)
+def test_a_name_cut_short_or_without_what_stands_before_it_is_known_for_what_was_meant(given: str, meant: str) -> None:
+    from argosy.steps.base import STEPS
+
+    with pytest.raises(Invalid, match=rf"did you mean dynamo\.tasks\.{meant}\?"):
+        STEPS.get(given)

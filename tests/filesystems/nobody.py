@@ -1,8 +1,10 @@
 """Doing something as a user without rights."""
 
 import os
+import tempfile
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 NOBODY = 65534
 
@@ -17,6 +19,14 @@ def as_nobody(function: Callable[[], object]) -> None:
     with os.fdopen(reading) as pipe:
         said = pipe.read()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+
+
+def let_all_in(directory: Path) -> None:
+    """Have everybody come to the directory, which lies somewhere below that for temporary files."""
+    for each in (directory, *directory.parents):
+        if each == Path(tempfile.gettempdir()):
+            break
+        each.chmod(each.stat().st_mode | 0o055)
 
 
 def _child(function: Callable[[], object], writing: int) -> None:

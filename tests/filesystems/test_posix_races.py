@@ -45,6 +45,7 @@ def outside(tmp_path: Path) -> Path:
     (outside / "secret").write_bytes(b"outside")
     (outside / "only-outside").write_bytes(b"outside")
     (outside / "sub/secret").write_bytes(b"outside")
+    (outside / "link").symlink_to("secret")
     return outside
 
 
@@ -55,6 +56,7 @@ def tree(tmp_path: Path, outside: Path) -> Iterator[Posix]:
     (root / "d/sub").mkdir(parents=True)
     (root / "d/secret").write_bytes(b"inside")
     (root / "d/sub/secret").write_bytes(b"inside")
+    (root / "d/link").symlink_to("secret")
     (root / "evil").symlink_to(outside)
     with subprocess.Popen([sys.executable, "-c", SWAP, root], stdout=subprocess.PIPE) as swapper:
         assert swapper.stdout is not None
@@ -124,7 +126,7 @@ def test_nothing_outside_is_ever_written(tree: Posix, outside: Path) -> None:
             inode=tree.stat(tree.root + b"/d/secret").inode,
         ),
         lambda _: replace(tree, path, b"inside", tree.stat(path)),
-        lambda _: tree.dress(path, tree.stat(path), PLAIN),
+        lambda _: tree.dress_symlink(tree.root + b"/d/link", tree.stat(tree.root + b"/d/link"), PLAIN),
         lambda _: tree.sync_directory(path),
     )
     assert worked
@@ -269,7 +271,7 @@ def _remove_directory(tree: Posix, path: bytes) -> None:
         (_move_over, moving, "bring"),
         (_move_over, moving, "failpoint"),
         (_remove_directory, version_store, "failpoint"),
-        (_remove_directory, removing, "_shelve"),
+        (_remove_directory, removing, "shelve_directory"),
     ],
 )
 def test_what_another_agent_sweeps_away_meanwhile_is_not_said_to_be_where_nothing_is(

@@ -98,3 +98,10 @@ def test_paths_may_be_longer_than_the_kernel_takes(top: int) -> None:
     os.symlink("/etc", names[0] + b"/link", dir_fd=top)
     with pytest.raises(OSError, match="symbolic links"):
         open_beneath(top, names[0] + b"/link/" + b"/".join(names[1:]), DIRECTORY)
+
+
+@pytest.mark.parametrize("path", [b"n" * 5000, b"a/" + b"n" * 5000, b"a/" * 1999 + b"n" * 5000])
+def test_a_name_that_is_too_long_is_told_as_such_wherever_it_stands(top: int, path: bytes) -> None:
+    with pytest.raises(OSError, match=r"too long|No such file") as caught:
+        open_beneath(top, path, DIRECTORY)
+    assert caught.value.errno in {errno.ENAMETOOLONG, errno.ENOENT}

@@ -1,6 +1,8 @@
 import os
+import resource
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 
@@ -10,6 +12,8 @@ from argosy.linux import tree
 from argosy.linux.openat2 import DIRECTORY
 from argosy.linux.tree import CHANGED, ELSEWHERE, SAME, Asked, Block, Directories
 from argosy.linux.watching import CREATE, MOVED_FROM, MOVED_TO, Watch
+from argosy.snapshots.settling import _directories
+from argosy.snapshots.spill import Spill
 
 LATER = (1 << 63) - 1
 FILE, FOLDER, SYMLINK, OTHER, BOUNDARY = range(1, 6)
@@ -54,6 +58,37 @@ def row_of(block, at):
 def part(block, each, at):
     ends = block.views[each + "_ends"]
     return bytes(block.memory[each + "s"][ends[at] : ends[at + 1]])
+
+
+@contextmanager
+def mounted_memory(path):
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+@contextmanager
+def few_descriptors():
+    """Have no descriptor left."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def became(top):
+    """Return what became of each directory below the open one since just now."""
+    with tempfile.TemporaryDirectory() as scratch, Spill(os.fsencode(scratch), lambda _: None) as spill:
+        pieces, check = spill.read(top, Asked(sure_ns=LATER)), tree.check(top)
+        try:
+            return b"".join(check.compare(_directories(piece.rows)[0], LATER)[0] for piece in pieces)
+        finally:
+            check.close()
 
 
 def identity(path):
@@ -223,7 +258,7 @@ def as_nobody(top):
             return eval(told.read())
 
 
-def test_xattrs_of_users_acls_and_argosys_own_are_shown_and_no_others(tmp_path):
+def test_xattrs_of_users_acls_and_the_pointer_are_shown_and_no_others(tmp_path):
     path = tmp_path / "file"
     path.touch()
     for name, value in (
@@ -231,17 +266,18 @@ def test_xattrs_of_users_acls_and_argosys_own_are_shown_and_no_others(tmp_path):
         (b"trusted.other", b"2"),
         (b"trusted.argosy", b"3"),
         (b"user.argosy", b"4"),
+        (b"user.argosy.made", b"5"),
     ):
         os.setxattr(path, name, value)
-    os.setxattr(path, b"user.argosy.made", b"5")
     subprocess.run(["setfacl", "-m", "u:1234:r", str(path)], check=True)
     with opened(tmp_path) as top:
         walk, block = tree.walk(top, Asked(sure_ns=LATER)), Block()
         walk.fill(block)
         walk.close()
     extra = part(block, "extra", 1)
-    assert all(each in extra for each in (b"user.one1", b"trusted.argosy3", b"system.posix_acl_access"))
-    assert b"user.argosy" not in extra
+    shown = (b"user.one1", b"trusted.argosy3", b"user.argosy4", b"system.posix_acl_access")
+    assert all(each in extra for each in shown)
+    assert b"user.argosy.made" not in extra
     assert b"trusted.other" not in extra
 
 
@@ -333,3 +369,37 @@ def test_a_name_that_stands_for_one_thing_and_another_in_turn_is_shown_as_one_of
             exchanger.kill()
     assert seen == set(expected)
     assert known > 300
+
+
+def test_a_time_that_64_bits_have_no_nanoseconds_for_is_the_last_or_first_that_they_do(tmp_path):
+    with mounted_memory(tmp_path / "memory") as top:
+        for name, seconds in (("a", 1 << 62), ("b", -(1 << 62)), ("c", -1)):
+            (top / name).touch()
+            os.utime(top / name, (seconds, seconds))
+        with opened(top) as descriptor:
+            walk, block = tree.walk(descriptor, Asked(sure_ns=LATER)), Block()
+            walk.fill(block)
+            walk.close()
+        assert list(block.views["mtime_ns"][1:4]) == [LATER, -LATER - 1, -(10**9)]
+
+
+def test_a_tree_with_something_beside_each_of_many_levels_is_shown_and_compared_in_order(tmp_path):
+    """Deeper than descriptors are held: what lies beside is reached from below, not from the top each time."""
+    levels, at = 300, os.open(tmp_path, DIRECTORY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=at)
+        os.mkdir("z", dir_fd=at)
+        below = os.open("d", DIRECTORY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    found = [(depth, name) for depth, name, *_ in walked(tmp_path)]
+    down = [(depth, b"d") for depth in range(1, levels + 1)]
+    assert found == [(0, b""), *down, *((depth, b"z") for depth in range(levels, 0, -1))]
+    with opened(tmp_path) as top:
+        assert set(became(top)) == {SAME}
+
+
+def test_what_keeps_a_walk_from_beginning_is_told(tmp_path):
+    with opened(tmp_path) as top, few_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        tree.walk(top, Asked(sure_ns=LATER))

@@ -19,9 +19,9 @@ from tests.servers import ACCESS_KEY, SECRET_KEY
 
 Fault = str
 """`503`, `507`, `404`, `busy` (503, and to come back in a second), `hang` (no reply), `lost` (done, but the reply is
-lost), `truncate` (half of the body), `yes` (success, but nothing was done), `flip` (one bit of the request's body is
-turned), `forge` (one bit of the body is turned, on its way there or else back, and all checksums and signatures are
-made anew), `slow` (piece by piece)."""
+lost), `page` (a page in the place of whatever was asked for), `truncate` (half of the body), `yes` (success, but
+nothing was done), `flip` (one bit of the request's body is turned), `forge` (one bit of the body is turned, on its way
+there or else back, and all checksums and signatures are made anew), `slow` (piece by piece)."""
 PIECES = 20
 PAUSE = 0.02
 SUMS: dict[str, Callable[[bytes], bytes]] = {
@@ -77,6 +77,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if fault == "busy":
             self.answer(503, [("Retry-After", "1")], b"")
+            return
+        if fault == "page":
+            self.answer(200, [("Content-Type", "text/html")], b"<html>Who are you?</html>")
             return
         if fault == "yes":
             self.answer(200, [("ETag", '"0"')], b"")

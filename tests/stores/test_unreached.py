@@ -75,3 +75,13 @@ def test_a_page_that_takes_whatever_is_put_is_no_store(ports: dict[str, int]) ->
     with pytest.raises(Unavailable, match="is no such store") as raised:
         s3_put(f"http://127.0.0.1:{ports['plain']}")
     assert raised.value.code == "store_stranger"
+
+
+@pytest.mark.parametrize("status", [200, 404, 405, 407, 501, 511])
+def test_what_answers_without_a_word_of_its_own_is_no_store_and_says_nothing_of_an_object(status: int) -> None:
+    with listening(status=status) as port:
+        store = s3(f"http://127.0.0.1:{port}")
+        for ask in (s3_put, lambda _: store.head("key"), lambda _: list(store.get("key"))):
+            with pytest.raises(Unavailable, match="is no such store") as raised:
+                ask(store.endpoint)
+            assert raised.value.code == "store_stranger"

@@ -41,14 +41,15 @@ class Page(BaseHTTPRequestHandler):
     """Answers whatever it is asked with a page, as what is no store does."""
 
     protocol_version = "HTTP/1.1"
+    status = 200
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(200)
+        self.send_response(self.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_GET = do_PUT = do_HEAD = answer  # noqa: N815 - names of http.server
+    do_GET = do_PUT = do_POST = do_HEAD = answer  # noqa: N815 - names of http.server
 
     def log_message(self, *args: object) -> None:
         pass
@@ -60,9 +61,9 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def listening(certificate: Path | None = None) -> Iterator[int]:
+def listening(certificate: Path | None = None, *, status: int = 200) -> Iterator[int]:
     """Serve the page, by TLS where there is a certificate; yield the port."""
-    server = _Quiet(("127.0.0.1", 0), Page)
+    server = _Quiet(("127.0.0.1", 0), type("Bound", (Page,), {"status": status}))
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

@@ -38,6 +38,8 @@ SECRETS = ("secretaccesskey", "accesskey", "credentialsfile")
 """Keys whose values are secrets."""
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Threads = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Retention = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
@@ -167,6 +169,13 @@ class FilesetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     snapshots: SnapshotKind = "index"
     """How it is held fast what the fileset looked like. index: by a list of what is in it, on any filesystem. btrfs: by
     a read-only snapshot as well, of the subvolume that its top is. gpfs: by one of an independent fileset of GPFS."""
+    mass_change_percent: Percent = 50
+    """A sync waits until somebody confirms it where more than so many per cent of what both filesets had alike are gone
+    in this one, and more than `mass_change_count`. 100: it does not, however many are."""
+    mass_change_count: Number = 10
+    """See `mass_change_percent`."""
+    mass_change_top: Count = 2
+    """It waits as well where nothing is left at the top of this one, and so many or more were there."""
 
     @property
     def registered(self) -> Registered:
@@ -182,7 +191,7 @@ class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     roots: tuple[str, ...]
     """Directories, absolute, that agents may touch. Nothing outside of them is read, written or deleted."""
     threads: Threads = 10
-    """Entries that are worked on at once; each task of a step of another distribution has as many for itself."""
+    """Entries that are worked on at once; of others' steps each task has as many to itself, 16 at most."""
     unguarded_stubs: bool = False
     """Let there be stubs where nothing keeps programs that read them from reading zeros. A risk."""
     min_stub_size: Bytes = 65536

@@ -87,6 +87,46 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a plan that is being done: names this time of doing it."""
 
 
+class Was(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an entry that moved was like under its old name, at the site where that was found."""
+
+    size: Size
+    mtime_ns: int
+    object: bytes
+    """The same for as long as it lives, whatever its name is, and never that of another."""
+    since_ns: int
+    """When that was looked at."""
+
+
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What another site has where the entry's path is there. `kind` None: nothing."""
+
+    site: str
+    kind: Kind | None = None
+    size: Size = 0
+    mtime_ns: int = 0
+    attributes: Attributes | None = None
+    target: bytes | None = None
+    digest: bytes = b""
+    """BLAKE3 of the content, where it is known without reading the file."""
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a sync left under a name of which it took something, by which it is known again."""
+
+    kind: Kind
+    inode: int
+    size: Size = 0
+    mtime_ns: int
+    ctime_ns: int
+    """With another, it is the same only if the rest of this is."""
+    mode: int
+    uid: int
+    gid: int
+    content: bytes = b""
+    """BLAKE3 of what a file holds, the target of a symlink; b"" where that is not known."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the links of a chain have learned of an entry; each link adds, none forgets."""
 
@@ -98,10 +138,22 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """(offset, length) of the data of a sparse file, in order; None: all of it is data."""
     links: int = 1
     """How many names the file has at the site it was found."""
+    along: bool = False
+    """Whether it moved because a directory did that it lies in: whoever moved that has moved it, too."""
+    was: Was | None = None
+    """Of an entry that moved: what it is known by where it is to be moved as well."""
     expected: Expected | None = None
     """Of an entry that is planned, or done as planned."""
     foreseen: tuple[Foretold, ...] = ()
     """Of an entry that is planned: what each link of its chain so far would do with it, in their order."""
+    operation: int = -1
+    """For which operation of its sync the entry is brought to another site."""
+    digest: bytes = b""
+    """BLAKE3 of the content, where somebody read the file to know it."""
+    left: Left | None = None
+    """Of what a sync took from its name and is to have it again: what the sync left there. None: nothing."""
+    elsewhere: Elsewhere | None = None
+    """What was seen at another site, for the link that compares with that."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -121,6 +121,12 @@ class Drifted(Changed):
     code = "drifted"
 
 
+class NotMoved(Changed):
+    """What was to be moved before could not be, and would be in the way, or be taken along."""
+
+    code = "not_moved"
+
+
 class ObjectGone(NotFound):
     """An object is not in its store, or is not the one that was meant."""
 
@@ -181,6 +187,12 @@ class NoFileset(Invalid):
     code = "no_fileset"
 
 
+class LastSnapshotGone(NotFound):
+    """The last-snap file of a fileset names a snapshot that is not there."""
+
+    code = "last_snapshot_gone"
+
+
 class FilesetRefused(Refused):
     """What lies at the top of a fileset is not known to be that fileset."""
 
@@ -191,6 +203,12 @@ class StoreDown(Unavailable):
     """The store does not answer, or cannot be used as it is."""
 
     code = "store_down"
+
+
+class StoreStranger(StoreDown):
+    """What answers in the place of the store is no such store: a proxy or a login page, say."""
+
+    code = "store_stranger"
 
 
 class HubFull(Unavailable):

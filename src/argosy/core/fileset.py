@@ -1,22 +1,27 @@
 """A fileset as the agents of its site know it: a registered tree, and what tells it from every other."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from argosy.core.errors import Invalid
-from argosy.core.paths import PRIVATE, ROTATE, below, display, relative
+from argosy.core.paths import PRIVATE, ROTATE, below, display, quoted, relative
 from argosy.core.pointer import Binding
+
+_LONGEST: Final = 4095
+"""Bytes of a path that the kernel takes."""
+_LONGEST_NAME: Final = 255
 
 SnapshotKind = Literal["index", "btrfs", "gpfs"]
 
-State = Literal["ok", "unmarked", "copy", "other", "missing", "unmounted", "nested", "unreadable"]
+State = Literal["ok", "unmarked", "copy", "other", "missing", "unmounted", "nested", "unfit", "unreadable"]
 """What lies at the top of a fileset.
 
 ok: the directory that was registered. unmarked: one without a marker. copy: one whose marker was written for another
 directory. other: another fileset. missing: nothing. unmounted: nothing of the filesystem that it lay on. nested: the
-directory, in another fileset. unreadable: something that cannot be told.
+directory, in another fileset. unfit: one that cannot be held still as it is registered. unreadable: something that
+cannot be told.
 """
 
 
@@ -60,23 +65,38 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong, and what to do; "" where nothing is."""
     id: str = ""
     number: int = 0
+    locked_ns: int = 0
+    """Since when its lock is held, ns since 1970; 0: nobody holds it."""
+    locked_by: str = ""
+    """The task that holds it, as the lock says."""
 
 
 def check_filesets(site: str, roots: Sequence[bytes], registered: Sequence[Registered]) -> None:
-    """Return if the site can have these filesets: each below one of the roots, none in another.
+    """Return if the site can have these filesets: each below one of the roots, if those are known; none in another.
 
     Raises:
         Invalid: it cannot; the message names the key, as the configuration has it.
     """
     for number, one in enumerate(registered):
         key = f"sites.{site}.filesets.{one.name}.path"
-        _check_below(key, one.path, roots)
+        _check_length(key, one.path)
+        if roots:
+            _check_below(key, one.path, roots)
         for other in registered[:number]:
             if below(one.path, other.path) or below(other.path, one.path):
                 raise Invalid(
                     f"{key}: {display(one.path)} is, holds or lies in {display(other.path)}, fileset {other.name}: "
                     "filesets do not nest"
                 )
+
+
+def _check_length(key: str, path: bytes) -> None:
+    """Refuse what no directory can be called: who looks for it would meet an error and no answer."""
+    name = max(path.split(b"/"), key=len)
+    if len(name) > _LONGEST_NAME:
+        raise Invalid(f"{key}: a name in it has {len(name)} bytes, {quoted(name)}: no filesystem allows more than 255")
+    if len(path) > _LONGEST:
+        raise Invalid(f"{key}: has {len(path)} bytes: Linux allows no more than {_LONGEST}")
 
 
 def _check_below(key: str, path: bytes, roots: Sequence[bytes]) -> None:

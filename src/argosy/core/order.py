@@ -77,3 +77,5 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the hub began the job for itself: only then may objects be removed."""
     after: bytes | None = None
     """Last path of the last recorded batch: a discovery goes on behind it."""
+    phase: int = 0
+    """Phase of that batch or, where `after` is None, the one to begin with: what is of lower ones is done."""

@@ -15,6 +15,8 @@ from argosy.core.paths import sayable
 
 PATIENCE = 10.0
 """Seconds that it may take to load a class."""
+GLANCE = 1.0
+"""Seconds of them for which whoever asks for all classes waits for one."""
 
 
 def words_of(error: BaseException) -> str:
@@ -49,14 +51,14 @@ class Others:
             if not _misnamed(name, points):
                 self._load(points[0])
 
-    def get(self, name: str, points: list[EntryPoint]) -> type[Any]:
-        """Return the class that the entry points of a name stand for.
+    def get(self, name: str, points: list[EntryPoint], *, among_all: bool = False) -> type[Any]:
+        """Return the class that the entry points of a name stand for; `among_all`: it was not asked for by name.
 
         Raises:
             Invalid: it cannot be used; the message says whose it is, and why.
         """
         trouble = _misnamed(name, points)
-        plugin, trouble = (None, trouble) if trouble else self._load(points[0]).outcome()
+        plugin, trouble = (None, trouble) if trouble else self._load(points[0]).outcome(among_all=among_all)
         if trouble:
             raise Invalid(f"of {' and '.join(sorted(map(_owner, points)))} cannot be used: {trouble}")
         assert plugin is not None
@@ -77,7 +79,7 @@ class _Load(threading.Thread):
         super().__init__(name=f"load-{point.name}", daemon=True)
         self._point = point
         self._check = check
-        self._until = time.monotonic() + PATIENCE
+        self._began = time.monotonic()
         self._plugin: type[Any] | None = None
         self._trouble = ""
 
@@ -90,9 +92,12 @@ class _Load(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - code of others may raise anything, and takes nothing with it
             self._trouble = words_of(error)
 
-    def outcome(self) -> tuple[type[Any] | None, str]:
+    def outcome(self, *, among_all: bool) -> tuple[type[Any] | None, str]:
         """Return the class, or why there is none."""
-        self.join(max(0.0, self._until - time.monotonic()))
+        patience = min(GLANCE, PATIENCE) if among_all else PATIENCE
+        self.join(max(0.0, self._began + patience - time.monotonic()))
+        if self.is_alive() and time.monotonic() < self._began + PATIENCE:
+            return None, "it is still being loaded: look again in some seconds"
         if self.is_alive():
             return None, f"it was not loaded within {PATIENCE:g} s: what it does when it is imported takes too long"
         return self._plugin, self._trouble

@@ -19,6 +19,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     says: str
     """What it would do, or why nothing: the same words for all entries alike, so that they can be counted."""
     acts: bool = True
+    ends: bool = False
+    """Whether no later link would get the entry, which needs nothing."""
     cost: Cost = Cost()
     leaves: Leaves = Leaves.CHANGED
     """What the links after this one would meet, where it acts."""
@@ -49,11 +51,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Objects the entry needs no more; the hub has them deleted once it knows that nothing else refers to them."""
     cost: Cost | None = None
     """Of an outcome that was only planned: what it would take."""
+    ends: bool = False
+    """Whether no later link gets the entry although nothing is wrong with it: it needs nothing."""
 
     def __post_init__(self) -> None:
         """Make the reason one that can be told: it may have been made of the bytes of a name."""
         if not self.reason.isascii() or len(self.reason) > SAID:
             msgspec.structs.force_setattr(self, "reason", sayable(self.reason))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the entry is handed to the next link of its chain."""
+        return self.state.goes_on and not self.ends
 
     @classmethod
     def processed(cls, entry: Entry, *, moved: int = 0) -> "Outcome":
@@ -66,10 +75,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(entry=entry, state=FileState.SKIPPED, reason=reason)
 
     @classmethod
+    def needless(cls, entry: Entry, reason: str) -> "Outcome":
+        """The entry needs nothing of what the chain would do: it is skipped, and ends here."""
+        return cls(entry=entry, state=FileState.SKIPPED, reason=reason, ends=True)
+
+    @classmethod
     def planned(cls, planned: Planned) -> "Outcome":
         """The step said what it would do; nothing was done."""
         state = FileState.PROCESSED if planned.acts else FileState.SKIPPED
-        return cls(entry=planned.entry, state=state, reason=planned.says, cost=planned.cost)
+        return cls(entry=planned.entry, state=state, reason=planned.says, cost=planned.cost, ends=planned.ends)
 
     @classmethod
     def of_error(cls, entry: Entry, error: ArgosyError) -> "Outcome":

@@ -1,6 +1,7 @@
 """Paths are bytes: how they are shown, written in JSON, and compared."""
 
 import base64
+from collections.abc import Iterator
 
 from argosy.core.errors import Invalid
 
@@ -81,6 +82,13 @@ def absolute(path: bytes) -> bytes:
 def below(path: bytes, top: bytes) -> bool:
     """Say whether `path` is `top` or lies beneath it, compared name by name."""
     return path == top or path.startswith(top.rstrip(b"/") + b"/")
+
+
+def above(path: bytes) -> Iterator[bytes]:
+    """Yield the directories that `path` lies in, the nearest first, but for `/`."""
+    while (cut := path.rfind(b"/")) > 0:
+        path = path[:cut]
+        yield path
 
 
 def relative(path: bytes, top: bytes) -> bytes:

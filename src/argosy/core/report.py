@@ -20,6 +20,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entries: tuple[Entry, ...]
     failed: tuple[Outcome, ...] = ()
     """Paths the discovery could not look at."""
+    phase: int = 0
+    """Of which phase the entries are: none is dealt with before those of lower ones are done."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,8 +70,8 @@ class Present(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is to be done at the site, although its roots are served."""
     blocked: dict[str, str] = {}
     """Kinds of slots of which none is free, for tasks that were taken back hold them all; and which tasks."""
-    silent: dict[str, str] = {}
-    """Datastores in use that do not answer, and since when."""
+    unwell: dict[str, tuple[str, str]] = {}
+    """Datastores in use that do not answer, or not as they should: the code of the error that is, and how."""
     filesets: tuple[Seen, ...] = ()
     """What lies at the tops of its filesets."""
 

@@ -5,6 +5,8 @@ import importlib
 import inspect
 import json
 import pkgutil
+from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +17,9 @@ from argosy.core.options import described
 from argosy.core.others import Others
 
 T = TypeVar("T")
+
+_NEAR = 0.8
+"""How much alike a name is to one that may have been meant."""
 
 
 class Room(Generic[T]):
@@ -62,15 +67,17 @@ class Room(Generic[T]):
         if name not in self._known:
             self._import(name)
         if name not in self._known:
-            raise Invalid(f"unknown {self._noun} {name!r}: known are {', '.join(self.names())}")
+            near = _near(name, self.names())
+            meant = f"did you mean {near}? " if near else ""
+            raise Invalid(f"unknown {self._noun} {name!r}: {meant}known are {', '.join(self.names())}")
         return self._known[name]
 
     def names(self) -> list[str]:
-        """Return the names of all plugins that can be used here, sorted."""
+        """Return the names of all plugins that can be used here now, sorted: some may still be being loaded."""
         self.begin()
         for name in {*map(self._prefix.__add__, self._files()), *self._points()}:
             try:
-                self._import(name)
+                self._import(name, among_all=True)
             except (ModuleNotFoundError, Invalid):
                 continue
         return sorted(self._known)
@@ -86,7 +93,7 @@ class Room(Generic[T]):
         found: dict[str, str] = {}
         for name in self._points():
             try:
-                self._import(name)
+                self._import(name, among_all=True)
             except Invalid as error:
                 found[name] = error.message
         return found
@@ -105,12 +112,12 @@ class Room(Generic[T]):
             return {}
         return {self._custom + name: points for name, points in self._others.points().items()}
 
-    def _import(self, name: str) -> None:
+    def _import(self, name: str, *, among_all: bool = False) -> None:
         if name.startswith(self._prefix) and name.removeprefix(self._prefix) in self._files():
             importlib.import_module(f"{self._package}.{name.removeprefix(self._prefix)}")
         elif name not in self._known and (points := self._points().get(name)) is not None:
             try:
-                self._known[name] = self._others.get(points[0].name, points)
+                self._known[name] = self._others.get(points[0].name, points, among_all=among_all)
             except Invalid as error:
                 raise Invalid(f"{self._noun} {name} {error.message}") from error
 
@@ -134,3 +141,11 @@ def _keeps(plugin: type[Any], kind: type[Any]) -> bool:
     """Say whether a class has all methods of a protocol."""
     promised = [name for name in vars(kind) if not name.startswith("_") and inspect.isfunction(vars(kind)[name])]
     return all(callable(getattr(plugin, name, None)) for name in promised)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """Return the name that was likely meant, "" where none is near: what comes behind the last dot says most."""
+    end = name.rpartition(".")[2]
+    ends = {each: each.rpartition(".")[2] for each in known}
+    longer = [each for each in known if end and ends[each].startswith(end)]
+    return next(iter(sorted(longer, key=len) or get_close_matches(name, known, n=1, cutoff=_NEAR)), "")

@@ -19,7 +19,7 @@ class JobState(StrEnum):
     FAILURE = "FAILURE"
     """All is done that could be; at least one file failed, or a task broke."""
     SKIPPED = "SKIPPED"
-    """There was nothing to do: no file was found, or none matched a rule."""
+    """There was nothing to do: no file was found, none matched a rule, or a sync found only what it leaves alone."""
     CANCELLED = "CANCELLED"
     """Somebody cancelled it; what had been done stays."""
 

@@ -78,6 +78,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     binding: Binding
 
 
+class Stands(msgspec.Struct, frozen=True, kw_only=True):
+    """For which directory of another site one stands, since something was moved there and so here."""
+
+    object: bytes
+    """Whatever has the same is the same directory."""
+    since_ns: int
+    """Of when it was found what moved."""
+
+
 class File(Protocol):
     """A regular file of the tree held open, whatever becomes of its name. Close it; it is a context manager."""
 
@@ -304,6 +313,12 @@ class Staged(Protocol):
             Changed: what is there is not what was seen; it is left as it is.
         """
 
+    def pass_on(self, take: Callable[[int, bytes], None]) -> None:
+        """Leave it to somebody who gives it a name elsewhere on this filesystem, where it is Argosy's own still.
+
+        `take`: called with an open directory and the name there, which it has no more when that returns.
+        """
+
     def discard(self) -> None:
         """Remove it if it was not published; harmless when repeated."""
 
@@ -491,15 +506,18 @@ class Filesystem(Protocol):
     def origin(self, path: bytes) -> Origin | None:
         """Return what the directory at the path was told when it was made anew; nobody else can have told it."""
 
-    def binding(self, path: bytes) -> Binding:
-        """Return which inode the directory at the path is."""
-
-    def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
-        """Give the file that `seen` describes these attributes; say whether any differed.
+    def stand_for(self, path: bytes, seen: Entry, stands: Stands) -> None:
+        """Have the directory that `seen` describes know for which it stands, wherever it goes, where it can.
 
         Raises:
-            Changed: what is there is not what was seen; it is left as it is.
+            Changed: what is there is not what was seen.
         """
+
+    def stands_for(self, path: bytes) -> Stands | None:
+        """Return for which directory the one at the path stands, if it was told that; nobody else can have told it."""
+
+    def binding(self, path: bytes) -> Binding:
+        """Return which inode the directory at the path is."""
 
     def make_symlink(
         self, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
@@ -509,6 +527,15 @@ class Filesystem(Protocol):
         Raises:
             Exists: the name is taken.
             Changed: what is there is not what `replacing` describes; it is left as it is.
+        """
+
+    def dress_symlink(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
+        """Give the symlink that `seen` describes this owner and mtime; say whether any differed.
+
+        Where we may not change owners, it keeps its own.
+
+        Raises:
+            Changed: what is there is not what was seen; it is left as it is.
         """
 
     def make_link(self, existing: bytes, path: bytes, *, inode: int, replacing: Entry | None = None) -> None:
@@ -601,6 +628,20 @@ class Filesystem(Protocol):
             NotFound: it is no longer on its shelf.
         """
 
+    def lying(self, kept: Kept) -> Entry | None:
+        """Return what lies under that id now where it did, with the path that it had; None where nothing does."""
+
+    def give_back(self, kept: Kept, path: bytes, *, replacing: Entry) -> None:
+        """Give it, no directory, the name of what `replacing` describes, in one step, durably.
+
+        That goes to the version store, under an id of its own; where a kill kept it from that, a repetition sees to it.
+
+        Raises:
+            Changed: what is there is not what `replacing` describes; it is left as it is.
+            NotFound: it is no longer on its shelf.
+            Protected: what is there may not be displaced.
+        """
+
     def purge(self, kept: Kept) -> None:
         """Remove it from its shelf for good; that it is gone is no error."""
 
@@ -636,6 +677,13 @@ class Snapshots(Protocol):
 
     Each call does all or nothing, and is harmless when repeated; whoever calls tries again what failed.
     """
+
+    def check(self) -> None:
+        """Return, soon, where the fileset seems to be one that can be held still so.
+
+        Raises:
+            Unsupported: it is none; the message says what it would have to be.
+        """
 
     def create(self, name: str) -> None:
         """Hold still, under the name, what is in the fileset now; what has the name already stays as it is.

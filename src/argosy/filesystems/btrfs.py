@@ -27,6 +27,15 @@ class Btrfs:
 
     fileset: Fileset
 
+    def check(self) -> None:
+        """Return where the top is a subvolume.
+
+        Raises:
+            Unsupported: it is none.
+        """
+        with translated(self.fileset.path), opened_top(self.fileset) as top:
+            self._refuse_plain(top)
+
     def create(self, name: str) -> None:
         """Make a read-only snapshot, durably.
 
@@ -34,11 +43,7 @@ class Btrfs:
             Unsupported: the fileset is no subvolume, or its root lies on another filesystem.
         """
         with translated(self.fileset.path), opened_top(self.fileset) as top:
-            if not is_subvolume(top):
-                raise Unsupported(
-                    f"{display(self.fileset.path)} is no subvolume of btrfs: make it one (`btrfs subvolume create`, "
-                    'and move what is in it), or have the fileset say snapshots = "index"'
-                )
+            self._refuse_plain(top)
             with closing(shelf(self.fileset)) as beside, contextlib.suppress(FileExistsError):
                 snapshot(top, beside, name.encode())
 
@@ -59,6 +64,13 @@ class Btrfs:
         """Remove the snapshot."""
         with self._translated(name), closing(shelf(self.fileset)) as beside, contextlib.suppress(FileNotFoundError):
             destroy(beside, name.encode())
+
+    def _refuse_plain(self, top: int) -> None:
+        if not is_subvolume(top):
+            raise Unsupported(
+                f"{display(self.fileset.path)} is no subvolume of btrfs: make it one (`btrfs subvolume create`, and "
+                'move what is in it), or have the fileset say snapshots = "index"'
+            )
 
     def _translated(self, name: str = "") -> contextlib.AbstractContextManager[None]:
         return translated(shelf_path(self.fileset, name))

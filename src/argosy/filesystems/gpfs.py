@@ -40,6 +40,14 @@ class Gpfs:
 
     fileset: Fileset
 
+    def check(self) -> None:
+        """Return where the commands of GPFS are installed; what they say of the fileset they are asked by a run only.
+
+        Raises:
+            Unsupported: they are not.
+        """
+        _command("mmcrsnapshot")
+
     def create(self, name: str) -> None:
         """Have GPFS make a snapshot of the fileset.
 
@@ -105,9 +113,7 @@ class Gpfs:
             NotFound: the fileset is gone.
             Unavailable: it failed, or took too long.
         """
-        found = shutil.which(command) or shutil.which(command, path=_COMMANDS)
-        if found is None:
-            raise Unsupported(f"{command} is not installed on this machine: GPFS keeps it in {_COMMANDS}")
+        found = _command(command)
         with translated(self.fileset.path), opened_top(self.fileset) as top:
             device = source_of(top)
         if device is None:
@@ -123,3 +129,15 @@ class Gpfs:
             said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
             raise Unavailable(f"{command} {device} {' '.join(words)}: {said[-500:]}")
         return done.stdout
+
+
+def _command(name: str) -> str:
+    """Return where a command of GPFS is.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    found = shutil.which(name) or shutil.which(name, path=_COMMANDS)
+    if found is None:
+        raise Unsupported(f"{name} is not installed on this machine: GPFS keeps it in {_COMMANDS}")
+    return found

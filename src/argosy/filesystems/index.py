@@ -16,6 +16,9 @@ class Index:
 
     fileset: Fileset
 
+    def check(self) -> None:
+        """Do nothing: any tree can be listed."""
+
     def create(self, name: str) -> None:
         """Do nothing: the tree is listed as it is."""
 

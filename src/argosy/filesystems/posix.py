@@ -29,6 +29,7 @@ from argosy.filesystems._posix import (
     scan,
     shelves,
     staged,
+    undoing,
     versions,
 )
 from argosy.filesystems._posix.entry import binding_of, entry_of
@@ -38,7 +39,8 @@ from argosy.filesystems._posix.identity import Identity, read_identity, write_id
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
-from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Pointed, Shelf
+from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Pointed, Shelf, Stands
+from argosy.filesystems.undoing import Record
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.syncing import fsync
 
@@ -131,22 +133,20 @@ class Posix:
         with translated(path):
             return naming.origin_of(self._root, path)
 
+    def stand_for(self, path: bytes, seen: Entry, stands: Stands) -> None:
+        """Note it in an extended attribute; without those, or the right to have one, the directory knows nothing."""
+        with translated(path):
+            naming.stand_for(self._root, path, seen.inode, stands)
+
+    def stands_for(self, path: bytes) -> Stands | None:
+        """Return what it was told, if it is no copy of the one that was."""
+        with translated(path):
+            return naming.stands_for(self._root, path)
+
     def binding(self, path: bytes) -> Binding:
         """Return which inode the directory at the path is."""
         with translated(path), self._root.opened(path, DIRECTORY) as directory:
             return binding_of(directory)
-
-    def dress(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
-        """Give the file that `seen` describes these attributes; say whether any differed."""
-        with translated(path), self._root.spot(path) as spot:
-            versions.expect(spot, seen)
-            with closing(open_beneath(spot.directory, spot.name, os.O_RDONLY | os.O_NONBLOCK)) as descriptor:
-                if os.fstat(descriptor).st_ino != seen.inode:
-                    raise Changed(f"{display(path)}: is not what was seen before; it was left as it is")
-                if inode.same(inode.read(descriptor), attributes):
-                    return False
-                inode.dress(descriptor, attributes)
-                return True
 
     def make_symlink(
         self, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
@@ -154,6 +154,19 @@ class Posix:
         """Make the symlink, atomically."""
         with translated(path):
             naming.make_symlink(self._root, path, target, attributes, replacing=replacing)
+
+    def dress_symlink(self, path: bytes, seen: Entry, attributes: Attributes) -> bool:
+        """Give it this owner and mtime; say whether any differed."""
+        with translated(path), self._root.spot(path) as spot:
+            versions.expect(spot, seen)
+            with closing(os.open(spot.name, os.O_PATH | os.O_NOFOLLOW, dir_fd=spot.directory)) as opened:
+                found = os.fstat(opened)
+                if not stat.S_ISLNK(found.st_mode) or found.st_ino != seen.inode:
+                    raise Changed(f"{display(path)}: is not what was seen before; it was left as it is")
+                if inode.same_symlink(inode.of_stat(found), attributes):
+                    return False
+                inode.dress_symlink(opened, attributes)
+                return True
 
     def make_link(self, existing: bytes, path: bytes, *, inode: int, replacing: Entry | None = None) -> None:
         """Give the file at `existing` a further name."""
@@ -211,6 +224,20 @@ class Posix:
         name = kept.entry.path if path is None else path
         restoring.restore(self._root, kept, name)
         return name
+
+    def lying(self, kept: Kept) -> Entry | None:
+        """Return what lies under that id now; None where only a room for something else does."""
+        with translated(kept.entry.path):
+            return shelves.lying(self._root, kept)
+
+    def give_back(self, kept: Kept, path: bytes, *, replacing: Entry) -> None:
+        """Swap it with what is at the path, which is looked at again then, and is in the version store afterwards."""
+        restoring.give_back(self._root, kept, path, replacing)
+
+    def undoable(self, fileset: str, run: str) -> Iterator[Record]:
+        """Yield what a round of a sync noted of what it took from names in a fileset, by the ids of both."""
+        with translated(self.root):
+            yield from undoing.noted(self._root, fileset, run)
 
     def purge(self, kept: Kept) -> None:
         """Remove it from its shelf for good; a directory that still holds something stays for that, unlisted."""
@@ -306,6 +333,16 @@ class Posix:
         except OSError:
             return False
         return self._only in {None, (found.st_dev, found.st_ino)}
+
+    @property
+    def beneath(self) -> Root:
+        """How paths of the tree are reached, for what works in it by descriptors."""
+        return self._root
+
+    @property
+    def seal(self) -> Seal:
+        """How attributes of Argosy are written and read in it."""
+        return self._seal
 
     @property
     def _root(self) -> Root:

@@ -18,12 +18,29 @@ SYS_RESOURCE: Final = 24
 
 _HEADER: Final = struct.pack("=Ii", 0x20080522, 0)
 _DATA: Final = struct.Struct("=6I")
+_AMBIENT: Final = 47
+_AMBIENT_RAISE: Final = 2
 _FIRST_USER_NAMESPACE: Final = 0xEFFFFFFD
 
 
 def effective(capability: int) -> bool:
     """Say whether the capability holds on the whole machine, not just within a user namespace."""
     return _holds(_sets(), capability) and _whole_machine()
+
+
+def make_heritable(capability: int) -> None:
+    """Have this thread be able to hand a capability that it has to programs which it runs: see `hand_down`."""
+    sets = list(_sets())
+    sets[2 + 3 * (capability // 32)] |= 1 << capability % 32
+    _give(tuple(sets))
+
+
+def hand_down(capability: int) -> None:
+    """Have the programs that this thread runs from now on keep a capability, if it has it and may hand it down."""
+    sets = _sets()
+    heritable = sets[2] | sets[5] << 32
+    if _holds(sets, capability) and heritable >> capability & 1:
+        checked(LIBC.prctl(_AMBIENT, *map(ctypes.c_ulong, (_AMBIENT_RAISE, capability, 0, 0))))
 
 
 class within_limits_of:  # noqa: N801 - used as a statement; a class, because a generator costs three times as much

@@ -10,6 +10,7 @@ import functools
 import os
 import stat
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from argosy.linux.libc import LIBC, checked
@@ -36,12 +37,25 @@ def open_beneath(directory: int, path: bytes, flags: int, *, same_mount: bool = 
     """
     if len(path) <= _LONGEST:
         return _open(directory, path or b".", flags, same_mount=same_mount)
-    cut = path.rindex(b"/", 0, _LONGEST)
-    middle = _open(directory, path[:cut], LOOKUP, same_mount=same_mount)
+    *middle, last = _pieces(path)
+    at = os.dup(directory)
     try:
-        return open_beneath(middle, path[cut + 1 :], flags, same_mount=same_mount)
+        for piece in middle:
+            at = _replaced(at, _open(at, piece, LOOKUP, same_mount=same_mount))
+        return _open(at, last, flags, same_mount=same_mount)
     finally:
-        os.close(middle)
+        os.close(at)
+
+
+def _pieces(path: bytes) -> Iterator[bytes]:
+    begin = 0
+    while len(path) - begin > _LONGEST:
+        cut = path.rfind(b"/", begin, begin + _LONGEST)
+        if cut < 0:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        yield path[begin:cut]
+        begin = cut + 1
+    yield path[begin:]
 
 
 def _open(directory: int, path: bytes, flags: int, *, same_mount: bool) -> int:

@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define VERSION 1 /* as in tree.py; both go up with any change of what is asked or answered */
+#define VERSION 2 /* as in tree.py; both go up with any change of what is asked or answered */
 #define OPENAT2 437
 #define GETXATTRAT 464
 #define LISTXATTRAT 465
@@ -26,8 +27,11 @@
 #define HELD_OPEN 64
 #define TRIES 5
 #define LIST_ROOM 65536
+#define NAME_ROOM 4096 /* FUSE knows names of more than 255 bytes; the kernel shows none longer than this */
+#define PROC_ROOM (NAME_ROOM + 32)
 #define TARGET_ROOM 4096
 #define TORN_ROOM 64
+#define MOST_KNOWN ((int64_t)1 << 40)
 
 enum { FILE_ = 1, DIRECTORY = 2, SYMLINK = 3, OTHER = 4, BOUNDARY = 5 };
 enum { NOTHING = 0, ENTRY = 1, CHILDREN = 2 };
@@ -58,7 +62,7 @@ struct asked {
 };
 
 /* Fingerprints of inodes, with their ctimes; 0 is a free slot. */
-struct known { uint64_t *slots, mask; };
+struct known { uint64_t *slots, mask; int64_t room; };
 
 struct entry { const char *name; uint64_t inode; uint8_t type; };
 
@@ -84,7 +88,14 @@ struct look {
 
 struct how { uint64_t flags, mode, resolve; };
 
-static int64_t nanoseconds(struct statx_timestamp time) { return time.tv_sec * 1000000000LL + time.tv_nsec; }
+/* Anybody may give a file a time that 64 bits have no nanoseconds for: it counts as the last, or the first, that has. */
+static int64_t nanoseconds(struct statx_timestamp time)
+{
+    int64_t whole;
+    if (__builtin_mul_overflow((int64_t)time.tv_sec, (int64_t)1000000000, &whole) ||
+        __builtin_add_overflow(whole, (int64_t)time.tv_nsec, &whole)) return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return whole;
+}
 
 static int same_identity(struct identity one, struct identity other)
 {
@@ -120,17 +131,31 @@ static int stat_at(int at, const char *name, struct statx *into, int64_t *born_n
     return 0;
 }
 
+#define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+
+/* Say whether kernel (5.6) and container let us: asked of "/", for of a directory of others EPERM may mean anything. */
+static int has_openat2(void)
+{
+    static volatile int known; /* 1 yes, -1 no; whoever asks at the same time finds the same */
+    if (!known) {
+        struct how how = {O_PATH | O_CLOEXEC, 0, 0};
+        int opened = (int)syscall(OPENAT2, AT_FDCWD, "/", &how, sizeof how);
+        if (opened < 0 && errno != ENOSYS && errno != EPERM) return 1; /* that tells nothing: next time */
+        if (opened >= 0) close(opened);
+        known = opened >= 0 ? 1 : -1;
+    }
+    return known > 0;
+}
+
 static int open_directory(int at, const char *name)
 {
-    static volatile int lacking; /* the kernel (before 5.6) or the container does not let us */
-    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    if (!lacking) {
-        struct how how = {(uint64_t)flags, 0, RESOLVE};
-        int opened = (int)syscall(OPENAT2, at, name, &how, sizeof how);
-        if (opened >= 0 || (errno != ENOSYS && errno != EPERM)) return opened < 0 ? -errno : opened;
-        lacking = 1;
+    int opened;
+    if (has_openat2()) {
+        struct how how = {DIRECTORY_FLAGS, 0, RESOLVE};
+        opened = (int)syscall(OPENAT2, at, name, &how, sizeof how);
+    } else {
+        opened = openat(at, name, DIRECTORY_FLAGS); /* of one name, it is beneath; who calls compares the mounts */
     }
-    int opened = openat(at, name, flags); /* of one name, it is beneath; who calls compares the mounts */
     return opened < 0 ? -errno : opened;
 }
 
@@ -168,6 +193,24 @@ static void pop(struct chain *chain)
     free(level->entries);
 }
 
+/* Leave the deepest level. The one above it, if it was let go of, is reached from here: from the top it would be as many
+   steps as it is deep, and a tree of n levels would take n * n. Where another lies above by now, `hold` finds out. */
+static void climb(struct chain *chain)
+{
+    struct level *level = &chain->levels[chain->depth - 1], *above = level - 1;
+    if (chain->depth > 1 && above->descriptor < 0 && level->descriptor >= 0) {
+        struct statx found;
+        struct identity self;
+        int opened = openat(level->descriptor, "..", DIRECTORY_FLAGS);
+        if (opened >= 0 && !stat_at(opened, "", &found, &self.born_ns)) {
+            self.inode = found.stx_ino;
+            if (same_identity(self, above->self)) above->descriptor = opened, opened = -1;
+        }
+        if (opened >= 0) close(opened);
+    }
+    pop(chain);
+}
+
 static void clear(struct chain *chain)
 {
     while (chain->depth) pop(chain);
@@ -186,10 +229,13 @@ static int hold(struct chain *chain, size_t which)
         int opened = open_directory(chain->levels[i - 1].descriptor, level->name);
         if (opened < 0) return opened;
         int error = stat_at(opened, "", &found, &self.born_ns);
-        self.inode = found.stx_ino;
-        if (error || !same_identity(self, level->self)) {
+        if (!error) {
+            self.inode = found.stx_ino;
+            if (!same_identity(self, level->self)) error = -ESTALE;
+        }
+        if (error) {
             close(opened);
-            return error ? error : -ESTALE;
+            return error;
         }
         level->descriptor = opened;
         if (i > HELD_OPEN) forget(&chain->levels[i - HELD_OPEN]);
@@ -209,7 +255,7 @@ static ssize_t list_attributes(int at, const char *name, char *list, size_t room
         if (size >= 0 || (errno != ENOSYS && errno != EPERM)) return size;
         no_xattrat = 1; /* before Linux 6.13 */
     }
-    char path[300];
+    char path[PROC_ROOM];
     snprintf(path, sizeof path, "/proc/self/fd/%d/%s", at, name);
     return llistxattr(path, list, room);
 }
@@ -221,15 +267,14 @@ static ssize_t get_attribute(int at, const char *name, const char *attribute, vo
         struct { uint64_t value; uint32_t size, flags; } into = {(uint64_t)(uintptr_t)value, (uint32_t)room, 0};
         return syscall(GETXATTRAT, at, name, AT_SYMLINK_NOFOLLOW, attribute, &into, sizeof into);
     }
-    char path[300];
+    char path[PROC_ROOM];
     snprintf(path, sizeof path, "/proc/self/fd/%d/%s", at, name);
     return lgetxattr(path, attribute, value, room);
 }
 
 static int is_wanted(const char *attribute)
 {
-    if (!strncmp(attribute, "user.", 5))
-        return strncmp(attribute + 5, "argosy", 6) || (attribute[11] && attribute[11] != '.');
+    if (!strncmp(attribute, "user.", 5)) return strncmp(attribute + 5, "argosy.", 7);
     return !strcmp(attribute, "trusted.argosy") || !strcmp(attribute, "system.posix_acl_access") ||
            !strcmp(attribute, "system.posix_acl_default");
 }
@@ -242,6 +287,7 @@ static int64_t read_attributes(int at, const char *name, char *list, uint8_t *in
     if (size > 0) size = list_attributes(at, name, list, LIST_ROOM);
     int64_t used = 0;
     if (size < 0) return errno == EOPNOTSUPP ? 0 : -errno;
+    list[size] = 0; /* what the last name ends with, whatever the filesystem says */
     for (char *attribute = list; attribute < list + size; attribute += strlen(attribute) + 1) {
         if (!is_wanted(attribute)) continue;
         uint16_t length = (uint16_t)strlen(attribute);
@@ -284,10 +330,12 @@ static uint64_t *slot_of(const struct known *known, uint64_t print)
 void *argosy_known_begin(int64_t count)
 {
     uint64_t room = 64;
+    if (count < 0 || count > MOST_KNOWN) return NULL;
     struct known *known = calloc(1, sizeof *known);
     while (room * 3 / 4 < (uint64_t)count) room *= 2;
     if (known && (known->slots = calloc(room, sizeof *known->slots))) {
         known->mask = room - 1;
+        known->room = (int64_t)(room * 3 / 4);
         return known;
     }
     free(known);
@@ -298,8 +346,9 @@ void argosy_known_add(struct known *known, const uint64_t *inode, const int64_t 
                       int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        uint64_t print = fingerprint(inode[i], born_ns[i], ctime_ns[i]);
-        *slot_of(known, print) = print;
+        uint64_t print = fingerprint(inode[i], born_ns[i], ctime_ns[i]), *slot = slot_of(known, print);
+        if (!*slot && --known->room < 0) return; /* an index that tells of fewer rows than it has; full, none is found */
+        *slot = print;
     }
 }
 
@@ -353,7 +402,7 @@ static int look_at(struct walk *walk, struct block *block, int at, const char *n
         look->kind = kind_of(look->stat.stx_mode);
         look->extras = extras > 0 ? (size_t)extras : 0;
         look->target = look->kind == SYMLINK && target > 0 ? (size_t)target : 0;
-        int failed = extras < 0 || (look->kind == SYMLINK && target <= 0);
+        int failed = extras < 0 || (look->kind == SYMLINK ? target <= 0 : type == DT_LNK);
         look->unknown = failed ? ENTRY : NOTHING;
         int64_t changed = nanoseconds(look->stat.stx_ctime);
         if (changed < walk->asked.sure_ns && !failed) return 0;
@@ -383,7 +432,7 @@ static void add_row(struct walk *walk, struct block *block, const char *name, co
     block->born_ns[row] = self.born_ns;
     block->parent_inode[row] = parent.inode;
     block->parent_born_ns[row] = parent.born_ns;
-    block->size[row] = sized ? (int64_t)look->stat.stx_size : 0;
+    block->size[row] = !sized ? 0 : look->stat.stx_size > INT64_MAX ? INT64_MAX : (int64_t)look->stat.stx_size;
     block->mtime_ns[row] = nanoseconds(look->stat.stx_mtime);
     block->ctime_ns[row] = nanoseconds(look->stat.stx_ctime);
     block->uid[row] = look->stat.stx_uid;
@@ -441,6 +490,14 @@ static void *grown(void *old, size_t *room, size_t needed, size_t each)
     return new;
 }
 
+static long read_names(int descriptor, char *buffer, size_t room)
+{
+    long got;
+    do got = syscall(SYS_getdents64, descriptor, buffer, room);
+    while (got < 0 && errno == EINTR); /* FUSE and NFS, when a signal comes: nothing was read then */
+    return got;
+}
+
 static int keep_name(struct level *level, const struct dirent_ *found, size_t *text, size_t *room, size_t *entries)
 {
     size_t length = strlen(found->d_name) + 1;
@@ -456,13 +513,25 @@ static int keep_name(struct level *level, const struct dirent_ *found, size_t *t
     return 0;
 }
 
+/* A name that goes and comes again while names are read is told twice by some filesystems. */
+static void drop_doubles(struct level *level)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < level->count; i++) {
+        struct entry *last = kept ? &level->entries[kept - 1] : NULL;
+        if (!last || strcmp(last->name, level->entries[i].name)) level->entries[kept++] = level->entries[i];
+        else if (last->type != level->entries[i].type) last->type = DT_UNKNOWN;
+    }
+    level->count = kept;
+}
+
 /* Read all names, sorted. Where that goes wrong half way there are none. */
 static int list_names(struct level *level)
 {
     _Alignas(8) char buffer[65536];
     size_t text = 0, room = 0, entries = 0;
     long got;
-    while ((got = syscall(SYS_getdents64, level->descriptor, buffer, sizeof buffer)) > 0)
+    while ((got = read_names(level->descriptor, buffer, sizeof buffer)) > 0)
         for (char *at = buffer; at < buffer + got; at += ((struct dirent_ *)at)->d_reclen) {
             struct dirent_ *found = (struct dirent_ *)at;
             if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) continue;
@@ -475,6 +544,7 @@ static int list_names(struct level *level)
     for (size_t i = 0; i < level->count; i++)
         level->entries[i].name = level->text + (uintptr_t)level->entries[i].name;
     if (level->count > 1) qsort(level->entries, level->count, sizeof *level->entries, by_name);
+    drop_doubles(level);
     return 0;
 }
 
@@ -484,6 +554,7 @@ static int list_names(struct level *level)
 static int enter(struct walk *walk, struct block *block, int descriptor, const char *name)
 {
     struct look look;
+    memset(&look, 0, sizeof look);
     int error = look_at(walk, block, descriptor, "", DT_DIR, &look);
     struct identity self = {look.stat.stx_ino, look.born_ns};
     const struct level *above = walk->chain.depth ? &walk->chain.levels[walk->chain.depth - 1] : NULL;
@@ -584,18 +655,58 @@ static int step(struct walk *walk, struct block *block)
     return 0;
 }
 
+/* --- prints of rows: see snapshots/prints.py, which does the same --- */
+
+static uint64_t folded(uint64_t made, uint64_t word)
+{
+    const uint64_t odd = 0x9E3779B97F4A7C15u;
+    unsigned __int128 product = (unsigned __int128)(made ^ word ^ odd) * odd;
+    uint64_t turned = (uint64_t)product ^ (uint64_t)(product >> 64);
+    return turned << 23 | turned >> 41;
+}
+
+void argosy_print_numbers(uint64_t *made, const uint64_t *numbers, int64_t rows)
+{
+    for (int64_t row = 0; row < rows; row++) made[row] = folded(made[row], numbers[row]);
+}
+
+/* `ends` has one value more than there are rows: where each begins, and where the last ends. */
+void argosy_print_bytes(uint64_t *made, const int32_t *ends, const uint8_t *bytes, int64_t rows)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        int32_t at = ends[row], end = ends[row + 1];
+        uint64_t print = folded(made[row], (uint64_t)(end - at));
+        for (; at < end; at += 8) {
+            uint64_t word = 0;
+            memcpy(&word, bytes + at, end - at < 8 ? (size_t)(end - at) : 8);
+            print = folded(print, le64toh(word));
+        }
+        made[row] = print;
+    }
+}
+
 int argosy_version(void) { return VERSION; }
 
+void argosy_tree_end(struct walk *walk)
+{
+    if (walk->begun >= 0) close(walk->begun);
+    clear(&walk->chain);
+    free(walk->list);
+    free(walk);
+}
+
+/* Return a walk, or NULL, and errno says why. */
 void *argosy_tree_begin(int top, const struct asked *asked)
 {
     struct walk *walk = calloc(1, sizeof *walk);
     if (!walk) return NULL;
     walk->asked = *asked;
-    walk->list = malloc(LIST_ROOM);
+    walk->list = malloc(LIST_ROOM + 1);
     walk->begun = open_directory(top, "."); /* one that was duplicated would go on reading where the other was */
     if (walk->list && walk->begun >= 0) return walk;
-    free(walk->list);
-    free(walk);
+    int error = walk->begun < 0 ? -walk->begun : ENOMEM;
+    argosy_tree_end(walk);
+    errno = error;
     return NULL;
 }
 
@@ -613,7 +724,7 @@ int argosy_tree_next(struct walk *walk, struct block *block)
     while (walk->chain.depth) {
         struct level *level = &walk->chain.levels[walk->chain.depth - 1];
         if (level->at == level->count) {
-            pop(&walk->chain);
+            climb(&walk->chain);
             continue;
         }
         int result = step(walk, block);
@@ -623,24 +734,27 @@ int argosy_tree_next(struct walk *walk, struct block *block)
     return 0;
 }
 
-void argosy_tree_end(struct walk *walk)
-{
-    if (walk->begun >= 0) close(walk->begun);
-    clear(&walk->chain);
-    free(walk->list);
-    free(walk);
-}
-
 /* --- whether directories are still what they were --- */
 
+void argosy_check_end(struct chain *chain)
+{
+    clear(chain);
+    free(chain);
+}
+
+/* As argosy_tree_begin. */
 void *argosy_check_begin(int top)
 {
     struct chain *chain = calloc(1, sizeof *chain);
     if (!chain) return NULL;
     struct level *level = push(chain, "");
-    if (level && (level->descriptor = open_directory(top, ".")) >= 0) return chain;
-    clear(chain);
-    free(chain);
+    int opened = level ? open_directory(top, ".") : -ENOMEM;
+    if (opened >= 0) {
+        level->descriptor = opened;
+        return chain;
+    }
+    argosy_check_end(chain);
+    errno = -opened;
     return NULL;
 }
 
@@ -681,7 +795,7 @@ int argosy_check(struct chain *chain, const uint64_t *inode, const int64_t *born
                  const uint32_t *depth, const int32_t *ends, const char *names, int64_t count, int64_t sure_ns,
                  uint8_t *found, char *paths, int64_t room)
 {
-    char name[256];
+    char name[NAME_ROOM];
     int64_t used = 0;
     for (int64_t i = 0; i < count; i++) {
         struct identity self = {inode[i], born_ns[i]};
@@ -689,7 +803,7 @@ int argosy_check(struct chain *chain, const uint64_t *inode, const int64_t *born
         if (length >= sizeof name) return -ENAMETOOLONG;
         memcpy(name, names + ends[i], length);
         name[length] = 0;
-        while (depth[i] && chain->depth > depth[i]) pop(chain);
+        while (depth[i] && chain->depth > depth[i]) climb(chain);
         int result = compared(chain, name, self, ctime_ns[i]);
         if (result < 0) return result;
         if (result == SAME && ctime_ns[i] >= sure_ns) result = CHANGED;
@@ -704,10 +818,4 @@ int argosy_check(struct chain *chain, const uint64_t *inode, const int64_t *born
         level->self = self;
     }
     return 0;
-}
-
-void argosy_check_end(struct chain *chain)
-{
-    clear(chain);
-    free(chain);
 }

@@ -24,7 +24,7 @@ _NAMES: Final = 4 << 20
 _TARGETS: Final = 1 << 20
 _EXTRAS: Final = 8 << 20
 _PATHS: Final = 4 << 20
-_VERSION: Final = 1
+_VERSION: Final = 2
 """As in tree.c."""
 _UNSIGNED: Final = (1 << 64) - 1
 _Fields = list[tuple[str, type]]
@@ -87,7 +87,8 @@ class Block:
 
     `name_ends`, `target_ends` and `extra_ends` have one value more than there are rows, the first 0: where in `names`,
     `targets` and `extras` what is a row's ends. An extra is the xattrs of an entry that are Argosy's business: those of
-    users, ACLs, and its own: the length of the name (2 bytes), of the value (4), name, value, and so on.
+    users, ACLs, and those by which it points to copies. Each is the length of the name (2 bytes), of the value (4),
+    name, value.
     """
 
     def __init__(self, room: int = ROWS) -> None:
@@ -123,6 +124,7 @@ class Known:
             OSError: there is no memory.
         """
         self._library = LIBRARY
+        self.handle: ctypes.c_void_p | None = None
         self.handle = None if LIBRARY is None else _begun(LIBRARY.argosy_known_begin(ctypes.c_int64(most)))
 
     def add(self, inode: memoryview, born_ns: memoryview, ctime_ns: memoryview) -> None:
@@ -225,7 +227,7 @@ def check(top: int) -> Check:
 def _library() -> ctypes.CDLL | None:
     """Load the library, which is not there where Argosy was installed without a compiler, or may be an old one."""
     try:
-        library = ctypes.CDLL(str(Path(__file__).with_name("libtree.so")))
+        library = ctypes.CDLL(str(Path(__file__).with_name("libtree.so")), use_errno=True)
         if library.argosy_version() != _VERSION:
             return None
     except (OSError, AttributeError):
@@ -245,7 +247,8 @@ def _identities(some: Collection[Identity]) -> "ctypes.Array[ctypes.c_uint64]":
 
 def _begun(handle: int | None) -> ctypes.c_void_p:
     if not handle:
-        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        number = ctypes.get_errno() or errno.ENOMEM
+        raise OSError(number, os.strerror(number))
     return ctypes.c_void_p(handle)
 
 

@@ -1,5 +1,6 @@
 """What `tree.c` does, without a compiler and a dozen times as slow. See `tree` for what is asked and answered."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -19,6 +20,7 @@ _FATAL: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _VANISHED: Final = {errno.ENOENT, errno.ESTALE}
 _TRIES: Final = 5
 _HELD_OPEN: Final = 64
+_LAST: Final = (1 << 63) - 1
 
 _EMPTY_PATH: Final = 0x1000
 _NOFOLLOW: Final = 0x100
@@ -101,6 +103,19 @@ def _hold(levels: list[_Level], which: int) -> int:
     return levels[which].descriptor
 
 
+def _climb(levels: list[_Level]) -> None:
+    """Leave the deepest level; the one above it, if it was let go of, is reached from there. See tree.c."""
+    level = levels.pop()
+    if levels and levels[-1].descriptor < 0 <= level.descriptor:
+        with contextlib.suppress(OSError):
+            opened = os.open("..", DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=level.descriptor)
+            above = _Level(opened, levels[-1].look, levels[-1].name)
+            if _look(opened, b"").identity == above.look.identity:
+                levels[-1].descriptor, above.descriptor = opened, -1
+            above.close()
+    level.close()
+
+
 class SlowWalk:
     """A walk as `tree.walk` begins one."""
 
@@ -139,7 +154,7 @@ class SlowWalk:
             level = self._levels[-1]
             name = next(level.names, None)
             if name is None:
-                self._levels.pop().close()
+                _climb(self._levels)
                 continue
             try:
                 at = _hold(self._levels, len(self._levels) - 1)
@@ -186,7 +201,7 @@ class SlowWalk:
         found = self._seen(descriptor, b"")
         level.look, unknown = found.look, found.unknown
         try:
-            level.names = iter(sorted(map(os.fsencode, os.listdir(descriptor))))
+            level.names = iter(sorted(set(map(os.fsencode, os.listdir(descriptor)))))
         except OSError as error:
             _refuse_fatal(error)
             if error.errno not in _VANISHED:
@@ -258,7 +273,7 @@ class SlowCheck:
 
     def _cut(self, depth: int) -> None:
         while len(self._levels) > depth:
-            self._levels.pop().close()
+            _climb(self._levels)
 
     def _became(self, name: bytes, wanted: _Look, sure_ns: int) -> int:
         try:
@@ -288,11 +303,16 @@ def _look(at: int, name: bytes) -> _Look:
         mask, _, links, uid, gid, mode, inode, size, _, birth, birth_ns, ctime, ctime_ns, mtime, mtime_ns, major, minor,
         mount,
     ) = _STATX.unpack_from(into)  # fmt: skip
-    born = birth * 1_000_000_000 + birth_ns if mask & _BTIME else 0
+    born = _nanoseconds(birth, birth_ns) if mask & _BTIME else 0
     return _Look(
-        inode, born or _generation(at, name), size, mtime * 1_000_000_000 + mtime_ns, ctime * 1_000_000_000 + ctime_ns,
-        uid, gid, links, mode, (major, minor), mount if mask & _MNT_ID else 0,
+        inode, born or _generation(at, name), min(size, _LAST), _nanoseconds(mtime, mtime_ns),
+        _nanoseconds(ctime, ctime_ns), uid, gid, links, mode, (major, minor), mount if mask & _MNT_ID else 0,
     )  # fmt: skip
+
+
+def _nanoseconds(seconds: int, rest: int) -> int:
+    """Return a time as 64 bits have it: one that they do not have counts as the last, or the first, that they do."""
+    return max(-_LAST - 1, min(seconds * 1_000_000_000 + rest, _LAST))
 
 
 def _generation(at: int, name: bytes) -> int:
@@ -334,7 +354,7 @@ def _packed(name: bytes, value: bytes) -> bytes:
 def _is_wanted(name: str) -> bool:
     space, _, rest = name.partition(".")
     if space == "user":
-        return rest != _OURS and not rest.startswith(_OURS + ".")
+        return not rest.startswith(_OURS + ".")
     return name in _ACLS or name == "trusted." + _OURS
 
 

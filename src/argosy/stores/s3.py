@@ -35,12 +35,14 @@ from argosy.core.errors import (
 from argosy.core.faults import StoreDown
 from argosy.core.turns import left
 from argosy.stores import keys
+from argosy.stores._http import unreached
 from argosy.stores._http.answers import Beyond
 from argosy.stores._http.parts import spans
 from argosy.stores._http.patience import Passing, Patience
 from argosy.stores._http.sources import Bytes
 from argosy.stores._http.store import HttpStore
 from argosy.stores._http.times import nanoseconds
+from argosy.stores._http.unreached import Stranger
 from argosy.stores._s3 import answers, archive, clients, multipart
 from argosy.stores.base import CHUNK, STORES, Abilities, Absent, Condition, Object, Source, Unchanged
 
@@ -422,10 +424,11 @@ class S3Store(HttpStore):
     def _look(self, key: str, version: str) -> Any:
         """Ask for the description only; a HEAD does not say what is missing, object or bucket, or why not."""
         try:
-            with self.translated(key), left():
-                return self._obstore.get(
+            with answers.translated(key, self.where, bare=True), left():
+                reply = self._obstore.get(
                     self.name(key), options={"head": True} | ({"version": version} if version else {})
                 )
+            return self._genuine(reply)
         except (NotFound, Invalid, Refused):
             return self._ask(key, 0, None, "", version)
 
@@ -440,9 +443,16 @@ class S3Store(HttpStore):
             options["range"] = {"offset": start}
         try:
             with self.translated(key), left():
-                return self._obstore.get(self.name(key), options=options)
+                reply = self._obstore.get(self.name(key), options=options)
+            return self._genuine(reply)
         except Beyond:
             return None
+
+    def _genuine(self, reply: Any) -> Any:
+        """Return the reply if a store made it: no object is without an entity tag, and a page of a proxy may be."""
+        if not reply.meta["e_tag"]:
+            raise Stranger(unreached.WORDS[Stranger].format(where=self.where))
+        return reply
 
     def _chunks(self, key: str, reply: Any) -> Iterator[bytes]:
         with self.translated(key):

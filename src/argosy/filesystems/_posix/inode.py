@@ -55,21 +55,32 @@ def same(one: Attributes, other: Attributes) -> bool:
 
 def dress(descriptor: int, attributes: Attributes) -> None:
     """Give an open file or directory exactly these attributes."""
+    dress_but_time(descriptor, attributes)
+    os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, attributes.mtime_ns))
+
+
+def dress_but_time(descriptor: int, attributes: Attributes) -> None:
+    """Give an open file or directory these attributes, and leave its mtime as it is."""
     bits = give_away(descriptor, attributes)
     for name in set(_carried(descriptor)) - {name for name, _ in attributes.xattrs}:
         os.removexattr(descriptor, name)
     for name, value in attributes.xattrs:
         os.setxattr(descriptor, name, value)
     os.fchmod(descriptor, attributes.mode & bits)
-    os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, attributes.mtime_ns))
 
 
-def dress_symlink(directory: int, name: bytes, attributes: Attributes) -> None:
-    """Give a symlink what a symlink can have: owner and mtime."""
+def dress_symlink(opened: int, attributes: Attributes) -> None:
+    """Give a symlink that is open as a path what a symlink can have: owner and mtime."""
+    itself, mtime = b"/proc/self/fd/%d" % opened, attributes.mtime_ns
     if effective(CHOWN):
-        os.chown(name, attributes.uid, attributes.gid, dir_fd=directory, follow_symlinks=False)
-    mtime = attributes.mtime_ns
-    os.utime(name, ns=(mtime, mtime), dir_fd=directory, follow_symlinks=False)
+        os.chown(itself, attributes.uid, attributes.gid)
+    os.utime(itself, ns=(mtime, mtime))
+
+
+def same_symlink(one: Attributes, other: Attributes) -> bool:
+    """Say whether nothing differs that `dress_symlink` would change."""
+    owned = not effective(CHOWN) or (one.uid, one.gid) == (other.uid, other.gid)
+    return owned and one.mtime_ns == other.mtime_ns
 
 
 def give_away(descriptor: int, attributes: Attributes) -> int:

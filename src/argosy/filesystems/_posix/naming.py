@@ -21,7 +21,7 @@ from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import Root, Spot, closing
 from argosy.filesystems._posix.times import times_lock
-from argosy.filesystems.base import Origin, Shelf
+from argosy.filesystems.base import Origin, Shelf, Stands
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.projects import assign, handed_down
 from argosy.linux.rename import exchange, noreplace
@@ -37,6 +37,13 @@ class _Told(msgspec.Struct, frozen=True, array_like=True):
     origin: Origin
 
 
+class _Stands(msgspec.Struct, frozen=True, array_like=True):
+    """What a directory keeps that was moved as another site's was."""
+
+    inode: int
+    stands: Stands
+
+
 def make_symlink(
     root: Root, path: bytes, target: bytes, attributes: Attributes, *, replacing: Entry | None = None
 ) -> None:
@@ -44,7 +51,8 @@ def make_symlink(
     make_parents(root, path)
     with unnamed(root) as unmade, _counted(root, path, unmade) as made:
         os.symlink(target, made.name, dir_fd=made.directory)
-        dress_symlink(made.directory, made.name, attributes)
+        with closing(os.open(made.name, _LOOK, dir_fd=made.directory)) as opened:
+            dress_symlink(opened, attributes)
         _appear(root, made, path, replacing)
 
 
@@ -132,6 +140,23 @@ def _told(directory: int) -> Origin | None:
     except msgspec.MsgspecError:
         return None
     return told.origin if told is not None and told.inode == os.fstat(directory).st_ino else None
+
+
+def stand_for(root: Root, path: bytes, inode: int, stands: Stands) -> None:
+    """Note for which directory the one at the path stands; one that cannot be opened keeps nothing."""
+    with contextlib.suppress(PermissionError), root.opened(path, DIRECTORY) as directory:
+        if os.fstat(directory).st_ino != inode:
+            raise Changed(f"{display(path)}: is not what was seen before; it was left as it is")
+        seal.mark_stands(directory, msgspec.msgpack.encode(_Stands(inode, stands)))
+
+
+def stands_for(root: Root, path: bytes) -> Stands | None:
+    """Return for which directory the one at the path stands; None where nobody told it, or nobody may look."""
+    with contextlib.suppress(PermissionError, msgspec.MsgspecError), root.opened(path, DIRECTORY) as directory:
+        said = seal.stands(directory)
+        told = None if said is None else msgspec.msgpack.decode(said, type=ready(_Stands))
+        return told.stands if told is not None and told.inode == os.fstat(directory).st_ino else None
+    return None
 
 
 def _displace(root: Root, made: Spot, path: bytes, seen: Entry) -> None:

@@ -26,7 +26,7 @@ from argosy.core.pointer import Binding, Pointer, brief, same_filesystem
 from argosy.filesystems._posix import walk
 from argosy.filesystems._posix.entry import binding_at
 from argosy.filesystems._posix.errors import translated
-from argosy.filesystems._posix.root import MOVING, STAGING, Root, Spot, closing
+from argosy.filesystems._posix.root import MOVING, STAGING, SYNC, Root, Spot, closing
 from argosy.filesystems._posix.seal import Forged, Seal
 from argosy.filesystems.base import Held, OnError, Pointed, Shelf, Unmarked
 from argosy.linux.capabilities import DAC_READ_SEARCH, effective
@@ -45,7 +45,7 @@ _COARSE: Final = 2 * _SECOND
 _CLOCK: Final = b"clock"
 _TOUCH: Final = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_PLACES: Final = tuple(join(PRIVATE, name) for name in (STAGING, MOVING, *(shelf.encode() for shelf in Shelf)))
+_PLACES: Final = tuple(join(PRIVATE, name) for name in (STAGING, MOVING, SYNC, *(shelf.encode() for shelf in Shelf)))
 
 
 def every_pointer(root: Root, seal: Seal, on_forged: OnError) -> Iterator[Pointed]:

@@ -26,7 +26,8 @@ from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import noreplace
 from argosy.linux.syncing import fsync
 
-_IN_THE_WAY: Final = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ELOOP}
+IN_THE_WAY: Final = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.ELOOP}
+"""What says that something else lies on a shelf where an entry is to come, under the same id."""
 
 
 def remove(root: Root, path: bytes, seen: Entry, together: str | None, *, durable: bool) -> str:
@@ -45,7 +46,7 @@ def _shelved(shelve: Callable[[str], None], together: str | None) -> str:
     try:
         shelve(name)
     except OSError as error:
-        if together is None or error.errno not in _IN_THE_WAY:
+        if together is None or error.errno not in IN_THE_WAY:
             raise
         name = ids.later(together)
         shelve(name)
@@ -123,13 +124,13 @@ def _remove_directory(root: Root, spot: Spot, seen: Entry, ident: str, *, durabl
     with ParkedEntry(root, seen.path, seen) as parked, astray.not_taken_away(parked.spot, seen.path):
         _refuse_full(parked.spot, seen)
         with shelves.room(root, Shelf.TRASH, root.below(seen.path), beside=ident) as place:
-            _shelve(parked.spot, place, seen)
+            shelve_directory(parked.spot, place, seen)
         if durable:
             fsync(spot.directory)
         parked.let_go()
 
 
-def _shelve(parked: Spot, place: Spot, seen: Entry) -> None:
+def shelve_directory(parked: Spot, place: Spot, seen: Entry) -> None:
     """Let an empty directory go once there is one like it in the trash, which may hold what this one held."""
     new = _is_made(place)
     with closing(open_beneath(place.directory, place.name, DIRECTORY)) as there:

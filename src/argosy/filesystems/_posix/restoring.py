@@ -10,19 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from argosy.core.errors import Exists, NotFound
+from argosy.core.entry import Entry
+from argosy.core.errors import Changed, Exists, NotFound
+from argosy.core.failpoints import failpoint
 from argosy.core.paths import display, join
-from argosy.filesystems._posix import inode, shelves
+from argosy.filesystems._posix import inode, shelves, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import adopt, await_at, is_awaited, make_like, new_directory, refuse_elsewhere
 from argosy.filesystems._posix.projects import bring
+from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import Root, Spot, closing
 from argosy.filesystems._posix.stood import Stood, Told, gives_no_more, told_of
 from argosy.filesystems._posix.times import times_lock
-from argosy.filesystems.base import Kept
+from argosy.filesystems.base import Kept, Shelf
 from argosy.linux.capabilities import CHOWN, effective
 from argosy.linux.openat2 import DIRECTORY, open_beneath
-from argosy.linux.rename import noreplace
+from argosy.linux.rename import exchange, noreplace
 from argosy.linux.syncing import fsync
 
 
@@ -34,9 +37,65 @@ def restore(root: Root, kept: Kept, path: bytes) -> None:
                 _restore(root, kept, path, spot, directory=stat.S_ISDIR(spot.stat().st_mode))
                 fsync(spot.directory)
         except FileNotFoundError as error:
-            where = f"the {kept.shelf} under {kept.id}"
-            raise NotFound(f"{display(kept.entry.path)}: is no longer in {where}") from error
+            raise _gone(kept) from error
     shelves.tidy(root, kept)
+
+
+def give_back(root: Root, kept: Kept, path: bytes, seen: Entry) -> None:
+    """Swap what is kept with what was seen at the path, and have that lie in the version store under an id of its own.
+
+    Until it does it lies where the other did: a kill in between loses neither, and whoever repeats this goes on there.
+    """
+    with (
+        translated(path),
+        _spot(root, kept) as spot,
+        shelves.room(root, Shelf.VERSIONS, root.below(path)) as place,
+        root.spot(path, DIRECTORY) as there,
+        root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))),
+    ):
+        if not versions.stands(there, kept.entry):
+            refuse_protected(root, there, path)
+            _swap(spot, there, seen)
+        noreplace(spot.directory, spot.name, place.directory, place.name)
+        fsync(place.directory)
+        fsync(spot.directory)
+    shelves.tidy(root, kept)
+
+
+@contextmanager
+def _spot(root: Root, kept: Kept) -> Iterator[Spot]:
+    try:
+        with shelves.spot_of(root, kept) as spot:
+            spot.stat()
+            yield spot
+    except FileNotFoundError as error:
+        raise _gone(kept) from error
+
+
+def _swap(spot: Spot, there: Spot, seen: Entry) -> None:
+    versions.expect(there, seen)
+    bring(exchange, spot, there)
+    failpoint("hsm:publish")
+    try:
+        versions.expect(spot, seen)
+    except Changed:
+        _swap_back(spot, there)
+        raise
+    fsync(there.directory)
+    fsync(spot.directory)
+
+
+def _swap_back(spot: Spot, there: Spot) -> None:
+    """Give back its name to what was not what was seen; where somebody took ours away meanwhile, to that alone."""
+    try:
+        exchange(spot.directory, spot.name, there.directory, there.name)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            noreplace(spot.directory, spot.name, there.directory, there.name)
+
+
+def _gone(kept: Kept) -> NotFound:
+    return NotFound(f"{display(kept.entry.path)}: is no longer in the {kept.shelf} under {kept.id}")
 
 
 def _restore(root: Root, kept: Kept, path: bytes, spot: Spot, *, directory: bool) -> None:

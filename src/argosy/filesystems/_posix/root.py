@@ -24,6 +24,7 @@ STAGING: Final = b"staging"
 MOVING: Final = b"moving"
 TIMES: Final = b"times"
 LOCKS: Final = b"locks"
+SYNC: Final = b"sync"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Argosy's own attributes on an inode: out of users' reach where we are privileged, sealed with a MAC where not."""
 
+import contextlib
 import errno
 import hmac
 import os
@@ -17,6 +18,7 @@ _TRUSTED: Final = b"trusted." + _OURS
 _SEALED: Final = b"user." + _OURS
 _MADE: Final = b".made"
 _ORIGIN: Final = b".origin"
+_STANDS: Final = b".stands"
 _MAC: Final = 32
 _ABSENT: Final = {errno.ENODATA, errno.EOPNOTSUPP}
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE}
@@ -173,6 +175,19 @@ def origin(directory: int) -> bytes | None:
     if not _privileged() and os.fstat(directory).st_uid != os.geteuid():
         return None
     return _get(directory, _name() + _ORIGIN)
+
+
+def mark_stands(directory: int, said: bytes) -> None:
+    """Note for which directory of another site this one stands; without room or xattrs it is not known."""
+    with contextlib.suppress(OSError):
+        os.setxattr(directory, _name() + _STANDS, said)
+
+
+def stands(directory: int) -> bytes | None:
+    """Return for which directory this one stands; None where that is not known, or others could have said so."""
+    if not _privileged() and os.fstat(directory).st_uid != os.geteuid():
+        return None
+    return _get(directory, _name() + _STANDS)
 
 
 def _privileged() -> bool:

@@ -16,6 +16,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
+from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, Corrupt, Invalid, Unsupported
 from argosy.core.paths import PRIVATE, join
 from argosy.filesystems import ids
@@ -141,6 +142,20 @@ def spot_of(root: Root, kept: Kept) -> Iterator[Spot]:
         closing(open_beneath(top, join(kept.id.encode(), parent), DIRECTORY)) as directory,
     ):
         yield Spot(directory, name)
+
+
+def lying(root: Root, kept: Kept) -> Entry | None:
+    """Return what lies there now, as what it was in the tree; None where nothing does but a room for something."""
+    try:
+        with spot_of(root, kept) as spot:
+            found = spot.stat()
+            if stat.S_ISDIR(found.st_mode) and _is_marked(spot):
+                return None
+            return entry_of(kept.entry.path, found)
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        return None
 
 
 def where(root: Root, kept: Kept) -> bytes:

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import re
+from collections.abc import Callable
 from typing import Final, Self
 
 from argosy.core.entry import Attributes, Entry
@@ -142,6 +143,13 @@ class StagedFile:
         with contextlib.suppress(FileNotFoundError):
             if staged.stat().st_ino != self._inode:
                 astray.rescued(self._root, staged, self._root.below(path))
+
+    def pass_on(self, take: Callable[[int, bytes], None]) -> None:
+        """Leave it to somebody who gives it a name elsewhere."""
+        staged = self._staged()
+        with translated(self._path):
+            take(staged.directory, staged.name)
+        self._let_go()
 
     def discard(self) -> None:
         """Remove it if it was not published; anything else that has its name is not ours to remove."""

@@ -16,6 +16,7 @@ from typing import Final
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 
 _LOCKS: Final = tuple(threading.Lock() for _ in range(64))
+_within = threading.local()
 _NOTE: Final = struct.Struct("=qqqI")
 """When it was written, atime and mtime of the directory, length of its path, which follows."""
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,11 +30,23 @@ def keeping(notes: int, *directories: tuple[int, bytes]) -> Iterator[None]:
     One such change at a time in this process. Not to be nested: two directories may share a lock.
     """
     with contextlib.ExitStack() as held:
+        held.enter_context(_alone())
         for slot in sorted({_slot(directory) for directory, _ in directories}):
             held.enter_context(_LOCKS[slot])
         for number, (directory, path) in enumerate(directories):
             held.enter_context(_kept(directory, notes, path, b"%d-%d-%d" % (os.getpid(), _slot(directory), number)))
         yield
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Refuse to nest: of directories whose numbers happen to share a lock, a thread would wait for itself for ever."""
+    assert not getattr(_within, "one", False), "a change of names within another"
+    _within.one = True
+    try:
+        yield
+    finally:
+        _within.one = False
 
 
 @contextmanager

@@ -56,8 +56,12 @@ class Arrival:
                 return self._already(there)
             if not self.preferred.takes_place_of(there, self.attributes):
                 return self.preferred.stays(self.entry)
+        return self.made(path, there)
+
+    def made(self, beside: bytes, there: Entry | None = None) -> Made:
+        """Make the file out of sight, on the filesystem that it is to appear on, whatever is at its path."""
         self.site.check_lease()
-        staged = self.tree.stage(path)
+        staged = self.tree.stage(beside)
         try:
             return self._fetched(staged, there) if self.whole else self._stub(staged, there)
         except BaseException:
@@ -99,13 +103,17 @@ class Arrival:
         """Leave the content, which is the same. Attributes follow where they are preferred; those of a stub always."""
         with held(self.tree, there, self.site) as local:
             self.preferred.check(self.entry, local.file.attributes(), self.attributes)
-            follows = local.seen.state in HOLLOW or self.preferred.prevails(there, self.attributes)
-            changed = follows and self._renewed(local)
+            changed = self._followed(there, local)
             pointer = local.file.pointer()
         if pointer is not None and is_place_of(pointer, self.stored):
             self.site.remember(self.stored, self.entry.path)
         entry = self.entry
         return self._filled(Outcome.processed(entry) if changed else Outcome.skipped(entry, "already there"))
+
+    def _followed(self, there: Entry, local: Local) -> bool:
+        """Give what is there the attributes where they are preferred, or to a stub; say whether any differed."""
+        follows = local.seen.state in HOLLOW or self.preferred.prevails(there, self.attributes)
+        return follows and self._renewed(local)
 
     def _renewed(self, local: Local) -> bool:
         attributes = self.attributes if self.granting else self.attributes.restrained(local.file.attributes())
@@ -140,9 +148,12 @@ class Arrival:
         there = present(self.tree, path)
         if there is not None:
             if there.inode == inode:
-                return Outcome.skipped(self.entry, "already there")
+                return self._already(there)
             if not self.preferred.takes_place_of(there, self.attributes):
                 return self.preferred.stays(self.entry)
         self.tree.make_link(twin, path, inode=inode, replacing=there)
         self.tree.sync_directory(path)
+        if (linked := present(self.tree, path)) is not None and linked.inode == inode:
+            with held(self.tree, linked, self.site) as local:  # it has the attributes it was made with
+                self._followed(linked, local)
         return Outcome.processed(self.entry)

@@ -87,14 +87,16 @@ class Hydration:
         link_target = entry.facts.target
         if link_target is None:
             raise Invalid(f"{display(entry.path)}: nothing says where the symlink points; send it from its site")
-        there = present(tree, entry.path)
+        there, attributes = present(tree, entry.path), attributes_of(entry)
         if there is not None:
             if there.kind is Kind.SYMLINK and tree.readlink(entry.path) == link_target:
+                prevails = self.preferred.prevails(there, attributes)
+                dressed = prevails and tree.dress_symlink(entry.path, there, attributes)
                 tree.sync_directory(entry.path)  # whoever made it may have been killed before he did
-                return Outcome.skipped(entry, "already there")
-            if not self.preferred.takes_place_of(there, attributes_of(entry)):
+                return Outcome.processed(entry) if dressed else Outcome.skipped(entry, "already there")
+            if not self.preferred.takes_place_of(there, attributes):
                 return self.preferred.stays(entry)
-        tree.make_symlink(entry.path, link_target, attributes_of(entry), replacing=there)
+        tree.make_symlink(entry.path, link_target, attributes, replacing=there)
         tree.sync_directory(entry.path)
         return Outcome.processed(entry)
 

@@ -68,20 +68,20 @@ def pointer_to(stored: Stored, datastore: int, mtime_ns: int, binding: Binding, 
 def unchanged(file: File, pointer: Pointer, site: Site) -> bool:
     """Say whether the file holds the bytes its pointer tells of; where nothing proves it, they are read.
 
-    Its version proves it only where it was read clean since the machine was started: a power cut may leave newer bytes
-    and the times of before.
+    Its version proves it only where it was read clean since the machine was started, for a power cut may leave newer
+    bytes and the times of before, and has the ctime of then: who writes may set the mtime back.
     """
     if (pointer.mtime_ns, pointer.size) != file.version():
         return False
     noted = site.noted(file.binding())
-    if pointer.clean and noted is not None and noted.uuid == pointer.uuid and noted.ctime_ns:
+    if pointer.clean and noted is not None and (noted.uuid, noted.ctime_ns) == (pointer.uuid, file.changed_ns()):
         return True
     return _is_read_again(file, pointer, site)
 
 
-def is_settled(mtime_ns: int) -> bool:
-    """Say whether a write from now on would give the file another mtime."""
-    return time.time_ns() - mtime_ns >= SETTLED_NS
+def as_left(ctime_ns: int, mtime_ns: int) -> int:
+    """Return what is noted of the ctime that we leave; it proves nothing where a write may leave the mtime as it is."""
+    return ctime_ns if time.time_ns() - mtime_ns >= SETTLED_NS else -ctime_ns
 
 
 def forget(entry: Entry, file: File, stored: Stored, site: Site) -> Outcome:
@@ -112,6 +112,6 @@ def _is_read_again(file: File, pointer: Pointer, site: Site) -> bool:
         ctime_ns = file.changed_ns()
         if digest_of(file) != pointer.digest:
             return False
-        if unwritten() and is_settled(pointer.mtime_ns):
-            site.note(file.binding(), Note(pointer.uuid, ctime_ns, stub=False))
+        if unwritten():
+            site.note(file.binding(), Note(pointer.uuid, as_left(ctime_ns, pointer.mtime_ns), stub=False))
     return True

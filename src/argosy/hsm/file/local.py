@@ -63,6 +63,14 @@ def has_content(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> bo
         return stored.digest != b"" and digest_of(file) == stored.digest
 
 
+def known_digest(file: File, site: Site) -> bytes:
+    """Return the digest of the content as far as it is known without reading that; b"" where it is not."""
+    seen = look(file, site)
+    if seen.pointer is None or seen.state in _NOBODY_KNOWS or not _is_proved(file, seen, seen.pointer, site):
+        return b""
+    return seen.pointer.digest
+
+
 def made_of(tree: Filesystem, path: bytes, stored: Stored, site: Site) -> int | None:
     """Return the inode at `path` if it still is the file made of the object, unchanged since; else None."""
     there = present(tree, path)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import blake3
 
-from argosy.core.entry import Stored
+from argosy.core.entry import Kind, Stored
 from argosy.core.errors import NotFound
 from argosy.core.order import Link, StoreAccess
 from argosy.core.paths import join, relative
@@ -33,6 +33,15 @@ class Target:
     def stands_beside(self, stored: Stored) -> bool:
         """Say whether the object was put beside another that holds the name."""
         return stored.key == keys.instance(self.key(stored.uuid), stored.uuid)
+
+    @property
+    def marks(self) -> bool:
+        """Whether directories and symlinks have objects that stand for them; the top of a sitelink has no name here."""
+        return self.access.layout == "native" and bool(self.name)
+
+    def objectless(self, kind: Kind) -> str:
+        """Say why a directory or symlink has no object here."""
+        return f"the {kind} has no object of its own in datastore {self.access.name}"
 
     def marker(self, _uuid: bytes) -> str:
         """Return the key of the object that stands for the directory."""

@@ -13,7 +13,7 @@ from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
 from argosy.filesystems.base import File, Filesystem
-from argosy.hsm.file.copied import Recorded, is_settled, pointer_to, unchanged
+from argosy.hsm.file.copied import Recorded, as_left, pointer_to, unchanged
 from argosy.hsm.file.local import as_opened, expect_named
 from argosy.hsm.file.remembered import besides
 from argosy.hsm.file.state import UNCLEAN, Seen, State, look
@@ -100,7 +100,7 @@ class Premigration:
             site.check_lease()
             file.point(pointer_to(stored, place.access.id, entry.mtime_ns, file.binding(), clean=clean))
             ctime_ns = file.changed_ns()
-            ctime_ns = ctime_ns if unwritten() and is_settled(entry.mtime_ns) else 0
+            ctime_ns = as_left(ctime_ns, entry.mtime_ns) if unwritten() else 0
             site.note(file.binding(), Note(stored.uuid, ctime_ns, stub=False, handle=file.handle()))
         failpoint("hsm:xattr")
         site.remember(stored, entry.path)
@@ -110,8 +110,8 @@ class Premigration:
         """Send a directory or symlink: its facts, and in the native layout an empty object that stands for it."""
         link_target = tree.readlink(entry.path) if entry.kind is Kind.SYMLINK else None
         entry = entry.learned(attributes=tree.attributes(entry.path), target=link_target)
-        if place.access.layout != "native" or not place.name:
-            return Outcome.processed(entry)
+        if not place.marks:
+            return Outcome.skipped(entry, place.objectless(entry.kind))
         content = Content(source=EMPTY, kind=entry.kind, digest=b"", facts=entry.facts)
         key = place.marker if entry.kind is Kind.DIRECTORY else place.key
         stored, sent = self.upload(site, place).place(key, content)

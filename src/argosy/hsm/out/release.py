@@ -16,6 +16,7 @@ from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer, StubState
+from argosy.core.states import FileState
 from argosy.filesystems.base import File, Filesystem
 from argosy.hsm.file.alone import digest_alone, expect_alone
 from argosy.hsm.file.copied import SETTLED_NS, Recorded
@@ -49,7 +50,7 @@ class Release:
         if isinstance(copied, Outcome):
             return copied
         if self.is_too_small(copied.file, site):
-            return copied
+            return _small(copied)
         if copied.file.loses_rights():
             reason = "stays premigrated: a stub would lose its capabilities, or the bits that have it run as its owner"
             return Recorded(msgspec.structs.replace(copied.outcome, reason=reason), copied.file)
@@ -63,6 +64,14 @@ class Release:
 
     def _kept(self, file: File) -> int:
         return -(-self.stub_size // file.block) * file.block
+
+
+def _small(copied: Recorded) -> Recorded:
+    """Return what is told of a file that is too small for a stub: where nothing was done to it, that as well."""
+    if copied.outcome.state is not FileState.SKIPPED:
+        return copied
+    reason = f"{copied.outcome.reason}, and keeps its bytes: it is too small for a stub"
+    return Recorded(msgspec.structs.replace(copied.outcome, reason=reason), copied.file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import msgspec
 
 from argosy.core.entry import Entry, Kind
-from argosy.core.errors import ArgosyError, Changed, Exists, Invalid, LeaseLost, NotFound, Unavailable, Unsupported
+from argosy.core.errors import ArgosyError, Changed, Exists, LeaseLost, NotFound, Unavailable, Unsupported
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem, Parked
@@ -14,12 +14,11 @@ from argosy.hsm.file.copied import drop_pointer
 from argosy.hsm.file.local import present
 from argosy.hsm.file.state import State, look
 from argosy.hsm.tree.across_roots import carry
+from argosy.hsm.tree.moved import as_found, expect_meant, named_before, source_of, standing
 from argosy.hsm.tree.removal import expect_older, locked, remove, remove_tree
 from argosy.site import Site
 
 _SECOND = 10**9
-_MARGIN = 60 * _SECOND
-"""By how much it may be off when an earlier attempt began."""
 
 
 class Move:
@@ -30,7 +29,7 @@ class Move:
 
         Raises:
             NotFound: there is nothing at the source.
-            Changed: what is there is not what was listed.
+            Changed: what is there is not what was listed, or not what moved.
             Invalid: the entry has no source.
         """
         self.entry = entry
@@ -40,9 +39,10 @@ class Move:
         self._forget = forget
         self._here, self._there = site.tree(self.source), site.tree(entry.path)
         self._seen = self._here.stat(self.source)
-        self._before = present(self._there, entry.path)
+        self._before, self._inside = named_before(entry.path, self._there), self._parent()
         if entry.inode and not self._here.names(self.source, entry):
             raise Changed(f"{display(self.source)}: is not what was listed; it was left as it is")
+        expect_meant(entry, self._seen, self._here)
         if not entry.inode:
             expect_older(self._seen, self._here, site)
 
@@ -55,7 +55,12 @@ class Move:
         """Take it from its source."""
         with locked(self._here, self._seen):
             self._site.check_lease()
+            self._stand()
             return self._here.park(self.source, self._seen, bound_for=self.entry.path)
+
+    def _stand(self) -> None:
+        if (stands := standing(self.entry)) is not None:
+            self._here.stand_for(self.source, self._seen, stands)
 
     @property
     def holds_others(self) -> bool:
@@ -70,8 +75,8 @@ class Move:
         Raises:
             ArgosyError: it cannot; it has its old name.
         """
-        target = self._target()
         with self._returning(parked):
+            target = self._target()
             if self._stays(target):
                 self._put_back(parked)
                 return self._given_up(target)
@@ -85,9 +90,9 @@ class Move:
             Changed: something has the name that had not then, such as what could not be moved away from it.
             ArgosyError: where it has not its old name again, the message says which it has.
         """
-        target = self._target()
         with self._returning(parked):
-            if target is not None and not self._was_there(target):
+            target = self._target()
+            if target is not None and not (self._was_there(target) or self._came_along(target, parked)):
                 raise Changed(f"{display(self.entry.path)}: appeared meanwhile, or was put back; it was left as it is")
             with self._appearing(target), self._holding(target):
                 self._site.check_lease()
@@ -101,6 +106,21 @@ class Move:
         if target.kind is Kind.DIRECTORY:  # its ctime is of when something was parked from it, perhaps
             return self._there.names(self.entry.path, before)
         return before.ctime_ns == target.ctime_ns or target.inode == self._seen.inode  # another name of the same file
+
+    def _came_along(self, target: Entry, parked: Parked) -> bool:
+        """Say whether it came with the directory that it lies in, which was moved here along with this one.
+
+        Then it has been as it is since before this was parked; a directory that something was parked from is empty, or
+        stays.
+        """
+        if self._parent() == self._inside:
+            return False
+        return target.kind is Kind.DIRECTORY or target.ctime_ns <= parked.entry.ctime_ns
+
+    def _parent(self) -> int:
+        """Return the inode of the directory that the path lies in, 0 where there is none."""
+        found = named_before(self.entry.path.rpartition(b"/")[0], self._there)
+        return 0 if found is None else found.inode
 
     @contextmanager
     def _returning(self, parked: Parked) -> Iterator[None]:
@@ -133,6 +153,7 @@ class Move:
     def _rename(self, target: Entry | None) -> None:
         with locked(self._here, self._seen):
             self._site.check_lease()
+            self._stand()
             self._here.move(self.source, self._seen, self.entry.path, replacing=target)
 
     def _target(self) -> Entry | None:
@@ -147,7 +168,7 @@ class Move:
             remove_tree(self._seen, self._here, self._site)
         else:
             remove(self._seen, self._here, self._site)
-        return Outcome.skipped(_as(self.entry, target), f"what is there is newer: the source {where}")
+        return Outcome.skipped(as_found(self.entry, target), f"what is there is newer: the source {where}")
 
     @contextmanager
     def _appearing(self, target: Entry | None) -> Iterator[None]:
@@ -165,55 +186,13 @@ class Move:
         said = [self._said_of(replaced)] if replaced is not None and replaced.inode != self._seen.inode else []
         if self._forget:
             said += forget_locations(self.entry.path, self._there, self._site)
-        done = Outcome.processed(_as(self.entry, self._target()))
+        done = Outcome.processed(as_found(self.entry, self._target()))
         return msgspec.structs.replace(done, reason=". ".join(said))
 
     def _said_of(self, replaced: Entry) -> str:
         if self._site.policy.trash_days <= 0:
             return "what was there was replaced, and the site keeps no versions"
         return f"what was there is kept: see `argosy versions list {display(replaced.path)}`"
-
-
-def source_of(entry: Entry) -> bytes:
-    """Return where the entry is to be moved from.
-
-    Raises:
-        Invalid: nothing says that.
-    """
-    if entry.source is None:
-        raise Invalid(f"{display(entry.path)}: nothing says where it is to be moved from: give its `source`")
-    return entry.source
-
-
-def applied(entry: Entry, site: Site) -> Entry | None:
-    """Return what is at the path if the move was done before: the source has gone, or has become something else."""
-    source = source_of(entry)
-    there, here = present(site.tree(entry.path), entry.path), present(site.tree(source), source)
-    if there is None:
-        return None
-    if source == entry.path and entry.inode in {0, there.inode}:
-        return there
-    gone = here is None or (entry.inode != 0 and not site.tree(source).names(source, entry))
-    return _as(entry, there) if gone and _is_moved(entry, there, site) else None
-
-
-def _is_moved(entry: Entry, there: Entry, site: Site) -> bool:
-    """Say whether what is there is the entry; of one that was only named, an earlier attempt must have moved it."""
-    across = site.tree(source_of(entry)).root != site.tree(entry.path).root  # where it is another inode
-    if across and there.kind is Kind.DIRECTORY and _was_carried(entry, site):
-        return True
-    if entry.inode == 0:  # a move gives what it moves another ctime
-        return site.attempt > 1 and there.ctime_ns > site.begun_ns - _MARGIN
-    if not (across or there.inode == entry.inode):
-        return False
-    same = (there.kind, there.size, there.mtime_ns) == (entry.kind, entry.size, entry.mtime_ns)
-    return same or (site.attempt > 1 and not across)
-
-
-def _was_carried(entry: Entry, site: Site) -> bool:
-    """Say whether the directory that is there was made of the entry by an earlier attempt at this task."""
-    origin = site.tree(entry.path).origin(entry.path)
-    return origin is not None and origin.task == site.task and entry.inode in {0, origin.binding.inode}
 
 
 def forget_locations(path: bytes, tree: Filesystem, site: Site) -> list[str]:
@@ -241,12 +220,3 @@ def _forget_location(path: bytes, tree: Filesystem, site: Site) -> None:
         seen = look(file, site)
         if seen.pointer is not None and seen.state in {State.PREMIGRATED, State.DIRTY}:
             drop_pointer(file, seen.pointer.uuid, site)
-
-
-def _as(entry: Entry, found: Entry | None) -> Entry:
-    """Return the entry as it was found at its path."""
-    if found is None:
-        return entry
-    return msgspec.structs.replace(
-        entry, kind=found.kind, size=found.size, mtime_ns=found.mtime_ns, ctime_ns=found.ctime_ns, inode=found.inode
-    )

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,7 @@ from argosy.core.errors import (
 )
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
+from argosy.hsm.file.local import present
 from argosy.hsm.tree.listing import Listing
 from argosy.hsm.tree.shelves import make_room
 from argosy.site import Site
@@ -45,8 +46,23 @@ def remove(
         Protected: it is the root or the top of a fileset, or marked so that nobody may remove it.
         Exhausted: the disk is full, and there is nothing on the shelves that can go.
     """
-    with locked(tree, seen):
+    with locked(tree, seen), _told_if_gone(seen.path, tree):
         return remove_locked(seen, tree, site, together=together, durable=durable)
+
+
+@contextmanager
+def _told_if_gone(path: bytes, tree: Filesystem) -> Iterator[None]:
+    """Have what is not what was seen, for it is nothing any more, be told as such: somebody else removed it.
+
+    Raises:
+        NotFound: that is so.
+    """
+    try:
+        yield
+    except Changed as error:
+        if present(tree, path) is None:
+            raise NotFound(f"{display(path)}: is gone") from error
+        raise
 
 
 def remove_locked(
@@ -122,7 +138,8 @@ def remove_tree(top: Entry, tree: Filesystem, site: Site) -> bool:
     with Listing() as listing:
         for entry in tree.scan(top.path, on_error=removal.not_listed):
             if entry.path == top.path:
-                _expect(top, entry, tree)
+                with _told_if_gone(top.path, tree):
+                    _expect(top, entry, tree)
             listing.add(entry)
         removal.run(listing.backward())
     removal.judge()

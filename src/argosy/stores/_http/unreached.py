@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 
 from argosy.core.errors import ArgosyError
+from argosy.core.faults import StoreStranger
 from argosy.stores._http.patience import Passing
 
 
@@ -29,10 +30,10 @@ class Plaintext(Passing):
     code = "store_not_tls"
 
 
-class Stranger(Passing):
-    """What answers is no such store: a proxy or a login page, say."""
+class Stranger(Passing, StoreStranger):
+    """It may be the store itself the next time."""
 
-    code = "store_stranger"
+    code = StoreStranger.code
 
 
 CERTIFICATE, NAME, PLAIN, STRANGE = "certificate", "name", "no TLS", "not as such a store does"

@@ -75,13 +75,23 @@ _UNREACHED_IN_TEXT = {
 """Lines of what obstore says for people who debug. An address is on lines of its own, and begins with its scheme."""
 
 
+_EXPLAINED = {302, 303, 404, 405, 407, 501, 511}
+"""Statuses that a store explains with a word of its own. Without one it is a proxy, or a login page, that speaks."""
+
+
 @contextmanager
-def translated(key: str, where: str) -> Iterator[None]:
-    """Turn the libraries' errors of the block into ours, naming the object and the store."""
+def translated(key: str, where: str, *, bare: bool = False) -> Iterator[None]:
+    """Turn the libraries' errors of the block into ours, naming the object and the store.
+
+    `bare`: answers have no body, and so no word, as those to a HEAD.
+    """
     try:
         yield
     except _failures() as error:
-        raise meaning(_answer(error), key=key, where=where, kinds=_CODES, words=_WORDS) from error
+        answer, bare = _answer(error), bare or getattr(error, "operation_name", "").startswith("Head")
+        if answer.status in _EXPLAINED and not bare and (not answer.code or answer.code.isdigit()):  # as boto says none
+            answer = Answer(0, unreached.STRANGE)
+        raise meaning(answer, key=key, where=where, kinds=_CODES, words=_WORDS) from error
 
 
 @cache
