@@ -18,7 +18,9 @@ from argosy.core.config import FilesetConfig, SiteConfig
 from argosy.core.entry import Entry, Kind
 from argosy.core.order import Link, Policy
 from argosy.core.outcome import Outcome
+from argosy.core.phases import DELETED, MOVED, REST
 from argosy.core.report import Report
+from argosy.core.states import FileState
 from argosy.discoveries.snapdiff import Snapdiff
 from tests.loop import LoopMount
 from tests.sites import Side, close_all
@@ -42,10 +44,12 @@ class Watched:
         self.rotated = self.side.root / ".rotate"
         self.policy = Policy(snapshot_retry=0)
 
-    def run(self, step: str, task: str, path: Path | None = None, after: bytes | None = None, **options: Any) -> Report:
+    def run(
+        self, step: str, task: str, path: Path | None = None, after: bytes | None = None, phase: int = 0, **options: Any
+    ) -> Report:
         self.side.hub.batches.clear()
         order = self.side.order(step, Entry(path=bytes(path or self.top)), **options)
-        order = msgspec.structs.replace(order, task=task, policy=self.policy, after=after, batch_files=2)
+        order = msgspec.structs.replace(order, task=task, policy=self.policy, after=after, phase=phase, batch_files=2)
         return run(order, self.side.site(order), self.side.hub, self.side.pool)
 
     def find(self, task: str = "", **options: Any) -> Told:
@@ -193,7 +197,7 @@ def test_a_last_snap_file_with_a_name_that_nothing_has_says_what_to_do(watched: 
     there = watched.last.read_text().strip()
     watched.last.write_text("ngenea-worker.snapdiff.gone")
     report = watched.run("snapdiff", "t")
-    assert report.error == "not_found"
+    assert report.error == "last_snapshot_gone"
     assert str(watched.last) in report.reason
     assert "remove that file" in report.reason
     assert there in report.reason
@@ -260,10 +264,79 @@ def test_a_run_that_was_killed_is_taken_up_with_the_snapshot_it_had(watched: Wat
     going.close()
     for name in "xyz":
         (watched.top / name).write_text(name)
-    watched.run("snapdiff", "t", after=first[-1])
+    watched.run("snapdiff", "t", after=first[-1], phase=REST)
     assert watched.told() == [("created", name) for name in "cdef"]
     watched.end("t")
     assert watched.look() == [("created", name) for name in "xyz"]
+
+
+def test_each_phase_begins_where_the_one_before_ended(watched: Watched) -> None:
+    for name in ("k", "gone", "a", "b"):
+        (watched.top / name).write_text(name)
+    watched.look()
+    for name in ("k", "gone"):
+        (watched.top / name).unlink()
+    (watched.top / "k").mkdir()
+    (watched.top / "a").rename(watched.top / "k/a")
+    (watched.top / "k/a").write_text("changed")
+    (watched.top / "b").rename(watched.top / "c")
+    watched.run("snapdiff", "t")
+    assert [(batch.phase, len(batch.entries)) for batch in watched.side.hub.batches] == [
+        (DELETED, 2), (MOVED, 2), (REST, 2),
+    ]  # fmt: skip
+    everything = watched.told()
+    assert everything == [
+        ("deleted", "k"), ("deleted", "gone"), ("moved", "c", "b"), ("moved", "k/a", "a"),
+        ("created", "k"), ("updated", "k/a"),
+    ]  # fmt: skip
+    for phase, after, rest in ((MOVED, None, 2), (MOVED, "c", 3), (REST, None, 4), (REST, "k", 5)):
+        at = None if after is None else bytes(watched.top / after)
+        watched.run("snapdiff", "t", after=at, phase=phase)
+        assert watched.told() == everything[rest:], (phase, after)
+    report = watched.run("snapdiff", "t", after=bytes(watched.top / "b"), phase=REST)
+    assert (report.error, report.retry) == ("changed", False), "rather than to leave out what comes behind"
+    assert "run it again" in report.reason
+
+
+@pytest.mark.parametrize(("phase", "after"), [(MOVED, None), (DELETED, "a")])
+@pytest.mark.parametrize("way", ["another run", "the index", "the older index"])
+def test_what_lost_its_snapshots_does_not_begin_anew_behind_what_was_dealt_with(
+    watched: Watched, way: str, phase: int, after: str | None
+) -> None:
+    for name in "abcd":
+        (watched.top / name).write_text(name)
+    watched.look()
+    first = watched.last.read_text()
+    (watched.top / "a").unlink()
+    assert watched.find("one") == [("deleted", "a")]
+    watched.policy = Policy(lock_threshold=-1)
+    if way == "another run":
+        watched.find("two")
+        watched.end("two", forward=False)
+    else:
+        (gone,) = [name for name in watched.held if (name == first.strip()) == (way == "the older index")]
+        (index,) = watched.side.root.glob(f".argosy/snapshots/*/{gone}.parquet")
+        content = index.read_bytes()
+        index.unlink()
+    (watched.top / "b").unlink()
+    (watched.top / "c").rename(watched.top / "cc")
+    report = watched.run("snapdiff", "one", after=None if after is None else bytes(watched.top / after), phase=phase)
+    assert (report.error, report.retry, watched.found()) == ("changed", False, [])
+    assert "run it again" in report.reason
+    watched.end("one", forward=False)
+    if way == "the older index":
+        index.write_bytes(content)
+    assert watched.last.read_text() == first
+    assert watched.look() == [("deleted", "b"), ("deleted", "a"), ("moved", "cc", "c")]
+
+
+def test_what_fails_after_something_was_told_holds_the_lock_until_its_job_has_ended(watched: Watched) -> None:
+    (watched.top / "a").write_text("a")
+    assert watched.find("one") == [("created", "a")]
+    assert watched.run("snapdiff", "one", after=b"/nowhere", phase=REST).error == "changed"
+    assert watched.run("snapdiff", "two").error == "snapdiff_locked", "what was told is worked on"
+    watched.end("one", forward=False)
+    assert watched.look() == [("created", "a")]
 
 
 def test_what_cannot_be_looked_at_fails_and_is_not_gone(watched: Watched) -> None:
@@ -274,10 +347,97 @@ def test_what_cannot_be_looked_at_fails_and_is_not_gone(watched: Watched) -> Non
     (shelf,) = watched.side.root.glob(".argosy/snapshots/*")
     write(shelf / f"{watched.held[1]}.parquet", {"a": unknown(), "d": directory(5, unknown=2)})
     report = watched.run("snapdiff", "t")
-    assert watched.told() == [("deleted", "b"), ("created", "d")]
+    assert watched.told() == []  # what nobody could look into is told once, and found when somebody can
     failed = [*report.outcomes, *(outcome for batch in watched.side.hub.batches for outcome in batch.failed)]
-    assert [outcome.entry.path for outcome in failed] == [bytes(watched.top / name) for name in ("a", "d")]
-    assert all("could not be looked at" in outcome.reason for outcome in failed)
+    assert [outcome.entry.path for outcome in failed] == [bytes(watched.top / name) for name in ("a", "d", "b")]
+    said = ["could not be looked at", "could not be looked at", "may have been moved"]
+    assert all(each in outcome.reason for each, outcome in zip(said, failed, strict=True))
+
+
+def test_what_moved_is_known_by_what_it_was(watched: Watched) -> None:
+    (watched.top / "a").write_text("a")
+    (watched.top / "d").mkdir()
+    watched.look()
+    before = (watched.top / "a").lstat()
+    (watched.top / "a").rename(watched.top / "b")
+    (watched.top / "b").write_text("longer")
+    (watched.top / "d").rename(watched.top / "e")
+    assert watched.find("t") == [("moved", "b", "a"), ("moved", "e", "d"), ("updated", "b")]
+    file, top, again = (entry.facts.was for entry in watched.found())
+    assert file is not None
+    assert top is not None
+    assert again is None
+    assert (file.size, file.mtime_ns) == (1, before.st_mtime_ns)
+    assert file.object.split(b":")[1] == str(before.st_ino).encode()
+    assert file.object != top.object
+    assert file.since_ns == top.since_ns > 0
+
+
+def test_what_may_be_below_a_new_mount_is_not_gone(watched: Watched, loop_mount: LoopMount) -> None:
+    for name in ("d", "e"):
+        (watched.top / name).mkdir()
+        (watched.top / name / "f").write_text(name)
+    watched.look()
+    (watched.top / "d").rename(watched.top / "moved")
+    subprocess.run(["mount", "--bind", str(loop_mount("ext4")), str(watched.top / "moved")], check=True)
+    try:
+        assert watched.look() == []
+        (watched.top / "e" / "f").unlink()
+        assert watched.look() == [("deleted", "e/f")]
+    finally:
+        subprocess.run(["umount", str(watched.top / "moved")], check=True)
+
+
+def test_a_write_that_keeps_size_and_mtime_is_found_and_what_argosy_writes_of_a_file_is_not(watched: Watched) -> None:
+    for name in ("a", "b", "c"):
+        (watched.top / name).write_text(name)
+        os.utime(watched.top / name, (1, 1))
+    watched.look()
+    report = watched.run("migrate", "t", watched.top / "a", premigrate=True)
+    assert [outcome.state for outcome in report.outcomes] == ["processed"]
+    (watched.top / "b").write_text("B")
+    os.utime(watched.top / "b", (1, 1))
+    (watched.top / "c").rename(watched.top / "d")
+    assert watched.look() == [("moved", "d", "c"), ("updated", "b")]
+    assert watched.look() == []
+    (watched.top / "a").write_text("A")
+    os.utime(watched.top / "a", (1, 1))
+    assert watched.look() == [("updated", "a")]
+
+
+@pytest.mark.parametrize("aged", [True, False])
+def test_a_write_that_keeps_size_and_mtime_is_found_and_sent_right_after_the_first_copy(
+    watched: Watched, *, aged: bool
+) -> None:
+    for name in ("a", "b"):
+        (watched.top / name).write_text(name)
+        if aged:
+            os.utime(watched.top / name, (1, 1))
+    watched.look()
+    for name in ("a", "b"):
+        watched.run("migrate", f"t{name}", watched.top / name, premigrate=True)
+    seen = (watched.top / "a").stat()
+    (watched.top / "a").write_text("A")
+    os.utime(watched.top / "a", ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert watched.look() == [("updated", "a")]
+    (outcome,) = watched.run("migrate", "again", watched.top / "a", premigrate=True, overwrite=True).outcomes
+    assert outcome.state == "processed"
+    assert watched.look() == []
+
+
+def test_a_damaged_snapshot_is_told_by_its_path_and_with_what_to_do(watched: Watched) -> None:
+    watched.look()
+    (index,) = watched.side.root.glob(".argosy/snapshots/*/*.parquet")
+    whole = bytearray(index.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    index.write_bytes(whole)
+    report = watched.run("snapdiff", "t")
+    assert report.error == "corrupt"
+    assert report.reason.startswith(f"{index}: is damaged")
+    index.unlink()
+    watched.last.unlink()
+    watched.look()
+    assert watched.look() == []
 
 
 @pytest.mark.feature("HUB-SYNC-019")
@@ -357,3 +517,154 @@ def test_the_whole_root_can_be_a_fileset(tmp_path: Path) -> None:
     (root / "a").write_text("a")
     assert one.look() == [("created", "a")]
     assert one.look() == []
+
+
+class TestSnapshotsThatAreThere:
+    """Listed, and removed by people."""
+
+    @staticmethod
+    def _listed(watched: Watched) -> dict[str, dict[str, Any]]:
+        report = watched.run("snapshots", uuid4().hex)
+        assert not report.error, report.reason
+        told = [
+            msgspec.json.decode(TestSnapshotsThatAreThere._step(watched, "list_snapshot", entry).reason)
+            for entry in watched.found()
+        ]
+        return {one["name"]: one for one in told}
+
+    @staticmethod
+    def _step(watched: Watched, step: str, entry: Entry, **options: Any) -> Outcome:
+        order = msgspec.structs.replace(watched.side.order(step, entry, **options), policy=watched.policy)
+        (outcome,) = run(order, watched.side.site(order), watched.side.hub, watched.side.pool).outcomes
+        return outcome
+
+    def _remove(self, watched: Watched, name: str = "", **options: Any) -> dict[str, Outcome]:
+        report = watched.run("snapshots", uuid4().hex, snapshot=name)
+        assert not report.error, report.reason
+        entries = list(watched.found())
+        return {
+            entry.path.rpartition(b"/")[2].decode(): self._step(watched, "delete_snapshot", entry, **options)
+            for entry in entries
+        }
+
+    def test_each_is_told_of_with_when_it_was_taken_its_entries_and_who_made_it(self, watched: Watched) -> None:
+        (watched.top / "a").write_text("a")
+        begun = time.time_ns()
+        watched.look()
+        assert not watched.run("create_snapshot", "s", snapshot="mine").error
+        last = watched.last.read_text().strip()
+        told = self._listed(watched)
+        assert told.keys() == {"mine", last}
+        assert begun - 10**9 < told["mine"]["began_ns"] < time.time_ns() + 10**9
+        assert [(told[name]["rows"], told[name]["last"], told[name]["rotates"]) for name in ("mine", last)] == [
+            (2, False, False), (2, True, True),
+        ]  # fmt: skip
+        assert told["mine"]["size"] > 0
+
+    def test_all_go_but_the_one_where_the_next_run_begins_unless_that_is_meant_too(self, watched: Watched) -> None:
+        (watched.top / "a").write_text("a")
+        watched.look()
+        assert not watched.run("create_snapshot", "s", snapshot="mine").error
+        last = watched.last.read_text().strip()
+        gone = self._remove(watched)
+        assert {name: outcome.state.value for name, outcome in gone.items()} == {"mine": "processed", last: "skipped"}
+        assert (watched.held, watched.look()) == ([last], [])
+        last = watched.last.read_text().strip()
+        assert [outcome.state.value for outcome in self._remove(watched, last, last_too=True).values()] == ["processed"]
+        assert (watched.held, list(watched.rotated.iterdir())) == ([], [])
+        assert list(watched.side.root.glob(".argosy/snapshots/*/*")) == []
+        assert watched.look() == [("created", "a")]
+
+    def test_none_goes_while_a_run_is_under_way(self, watched: Watched) -> None:
+        watched.look()
+        task = uuid4().hex
+        watched.find(task)
+        before = watched.held
+        for options in ({}, {"last_too": True}):
+            errors = {outcome.error for outcome in self._remove(watched, **options).values()}
+            assert errors == {"snapdiff_locked"}
+        assert watched.held == before
+        watched.end(task)
+
+    def test_a_snapshot_that_was_compared_and_is_gone_is_not_taken_anew(self, watched: Watched) -> None:
+        """What is there now would count as what there was: all that changed would be lost."""
+        (watched.top / "a").write_text("a")
+        watched.look()
+        (watched.top / "b").write_text("b")
+        task = uuid4().hex
+        watched.find(task)
+        (index,) = watched.side.root.glob(f".argosy/snapshots/*/{watched.last.read_text().strip()}.parquet")
+        index.unlink()
+        report = watched.run("snapdiff", task)
+        assert "which is not there: remove that file to begin anew" in report.reason
+        assert report.error == "last_snapshot_gone"
+
+    def test_none_goes_while_the_last_snap_file_has_a_name_that_none_has(self, watched: Watched) -> None:
+        """The one that was meant would go."""
+        (watched.top / "a").write_text("a")
+        watched.look()
+        assert not watched.run("create_snapshot", "s", snapshot="mine").error
+        last, held = watched.last.read_text(), watched.held
+        watched.last.write_text(f"{last.strip()[:-1]}\n")
+        assert {outcome.error for outcome in self._remove(watched).values()} == {"last_snapshot_gone"}
+        assert watched.held == held
+        watched.last.write_text(last)
+        (watched.top / "a").unlink()
+        assert watched.look() == [("deleted", "a")]
+        watched.last.write_text("typo\n")
+        assert {outcome.error for outcome in self._remove(watched, last_too=True).values()} == {""}
+        assert watched.held == []
+
+    @pytest.mark.parametrize("name", ["a.rotates", "a.found", "a.parquet", "a.part"])
+    def test_none_gets_a_name_that_argosys_files_beside_it_have(self, watched: Watched, name: str) -> None:
+        assert "files of Argosy end so" in watched.run("create_snapshot", "s", snapshot=name).reason
+
+
+def test_a_lock_from_the_future_grows_old_as_others_do(watched: Watched) -> None:
+    task, (ahead, threshold) = uuid4().hex, (10 * 86400, watched.policy.lock_threshold)
+    watched.find(task)
+    (lock,) = watched.rotated.glob("*.lock")
+    os.utime(lock, (time.time() + ahead, time.time() + ahead))
+    assert "SnapdiffLockError" in watched.run("snapdiff", uuid4().hex).reason
+    assert lock.stat().st_mtime < time.time() + 1
+    os.utime(lock, (time.time() - threshold - 1,) * 2)
+    assert not watched.run("snapdiff", uuid4().hex).error
+
+
+def test_a_rotation_by_itself_has_the_next_discovery_begin_there(watched: Watched) -> None:
+    (watched.top / "a").touch()
+    watched.look()
+    (watched.top / "b").touch()
+    first = watched.last.read_text()
+    report = watched.run("rotate_snapshot", uuid4().hex)
+    assert [outcome.state for outcome in report.outcomes] == [FileState.PROCESSED], report
+    assert watched.last.read_text() > first
+    assert [f"{name}\n" for name in watched.held] == [watched.last.read_text()], "the older one went"
+    assert not list(watched.rotated.glob("*.lock"))
+    (watched.top / "c").touch()
+    assert watched.look() == [("created", "c")]
+
+
+def test_a_rotation_by_itself_is_refused_while_a_discovery_is_under_way(watched: Watched) -> None:
+    task = uuid4().hex
+    (watched.top / "a").touch()
+    assert watched.find(task) == [("created", "a")]
+    (outcome,) = watched.run("rotate_snapshot", uuid4().hex).outcomes
+    assert (outcome.state, outcome.error) == (FileState.ABORTED, "snapdiff_locked")
+    watched.end(task)
+    assert watched.look() == []
+
+
+def test_a_rotation_by_itself_wants_the_top_of_a_fileset(watched: Watched) -> None:
+    (watched.top / "a").touch()
+    (outcome,) = watched.run("rotate_snapshot", uuid4().hex, watched.top / "a").outcomes
+    assert outcome.state is FileState.FAILED
+    assert "name its top" in outcome.reason
+
+
+def test_a_rotation_by_itself_that_does_not_go_forward_leaves_the_last_snapshot(watched: Watched) -> None:
+    watched.look()
+    (watched.top / "a").touch()
+    (outcome,) = watched.run("rotate_snapshot", uuid4().hex, forward=False).outcomes
+    assert outcome.state is FileState.SKIPPED
+    assert watched.look() == [("created", "a")]

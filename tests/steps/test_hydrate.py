@@ -82,6 +82,22 @@ def test_a_symlink_replaces_a_file_only_with_overwrite(london: Side, dublin: Sid
     assert kept.read_bytes() == b"old"
 
 
+def test_a_symlink_that_is_there_gets_owner_and_mtime_only_with_overwrite(london: Side, dublin: Side) -> None:
+    here, there = london.tree / "x", dublin.tree / "x"
+    here.symlink_to("target")
+    there.symlink_to("target")
+    os.chown(here, 1001, 1002, follow_symlinks=False)
+    os.utime(here, ns=(5 * 10**9, 5 * 10**9), follow_symlinks=False)
+    entry, inode = london.entry(here), there.lstat().st_ino
+    assert send(london, dublin, entry)[0].state is FileState.SKIPPED
+    assert there.lstat().st_uid == 0
+    assert send(london, dublin, entry, overwrite=True)[0].state is FileState.PROCESSED
+    found = there.lstat()
+    assert (found.st_ino, found.st_uid, found.st_gid, found.st_mtime_ns) == (inode, 1001, 1002, 5 * 10**9)
+    assert send(london, dublin, entry, overwrite=True)[0].state is FileState.SKIPPED
+    assert not list((dublin.root / ".argosy" / "versions").rglob("[x]"))
+
+
 def test_a_further_name_that_cannot_be_given_leaves_what_was_there(london: Side, dublin: Side) -> None:
     first, second = london.tree / "f", london.tree / "g"
     first.write_bytes(b"bytes")

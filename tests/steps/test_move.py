@@ -17,13 +17,13 @@ import pytest
 from argosy.agent.housekeeping import clean
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
-from argosy.core.entry import Entry, Kind
+from argosy.core.entry import Entry, Facts, Kind, Was
 from argosy.core.errors import Changed, Corrupt, Invalid
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.filesystems._posix import moving
-from argosy.filesystems.base import Shelf
+from argosy.filesystems.base import Shelf, Stands
 from argosy.hsm.file.state import State
 from argosy.hsm.tree import move as move_module
 from argosy.hsm.tree.across_roots import _Carriage
@@ -763,3 +763,101 @@ def test_without_retention_nobody_is_sent_to_the_version_store(london: Side, ste
     outcome = one(london, step, write(london.tree / "a"), write(london.tree / "b"))
     assert outcome.state is FileState.PROCESSED
     assert "versions list" not in outcome.reason
+
+
+def was(path: Path, *, object_: bytes = b"1", since_ns: int = 1, mtime_ns: int | None = None) -> dict[str, Any]:
+    """What another site knows of what moved there, which is like what is at the path here."""
+    found = path.lstat()
+    kind = Kind.SYMLINK if path.is_symlink() else Kind.DIRECTORY if path.is_dir() else Kind.FILE
+    before = Was(size=found.st_size, mtime_ns=found.st_mtime_ns, object=object_, since_ns=since_ns)
+    mtime_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
+    return {"kind": kind, "size": found.st_size, "mtime_ns": mtime_ns, "facts": Facts(was=before)}
+
+
+@both
+def test_what_is_not_what_moved_at_the_other_site_is_left_as_it_is(london: Side, step: str) -> None:
+    meant, other, link = write(london.tree / "a"), write(london.tree / "other", "more of it"), london.tree / "link"
+    link.symlink_to("a")
+    for kind in (other, link, london.tree):
+        (outcome,) = moved(london, step, entry(meant, london.tree / "b", **was(kind)))
+        assert (outcome.state, outcome.error) == (FileState.ABORTED, "changed"), outcome
+        assert "is not what is to be moved to" in outcome.reason
+    assert (meant.read_text(), (london.tree / "b").exists()) == ("content", False)
+
+
+@both
+def test_what_was_written_to_since_it_was_found_is_known_by_what_it_was(london: Side, step: str) -> None:
+    source = write(london.tree / "a")
+    (outcome,) = moved(london, step, entry(source, london.tree / "b", **was(source, mtime_ns=1)))
+    assert outcome.state is FileState.PROCESSED, outcome
+
+
+def test_a_swap_that_was_done_is_not_done_again(london: Side) -> None:
+    a, b = write(london.tree / "a", "one"), write(london.tree / "b", "three")
+    d, e = write(london.tree / "d/in", "in d").parent, write(london.tree / "e/in", "in e").parent
+    (london.tree / "l").symlink_to("one")
+    (london.tree / "m").symlink_to("other")
+    names = [(a, b), (d, e), (london.tree / "l", london.tree / "m")]
+    pairs = [pair for both_ways in names for pair in (both_ways, both_ways[::-1])]
+    entries = [entry(x, y, **was(x, object_=bytes(x))) for x, y in pairs]
+    for _ in range(3):
+        outcomes = moved(london, TWO, *entries)
+        assert (a.read_text(), b.read_text()) == ("three", "one")
+        assert ((d / "in").read_text(), (e / "in").read_text()) == ("in e", "in d")
+        assert (os.readlink(london.tree / "l"), os.readlink(london.tree / "m")) == ("other", "one")
+    assert {outcome.state for outcome in outcomes} == {FileState.SKIPPED}, outcomes
+
+
+@both
+def test_a_directory_that_took_the_name_since_does_not_go_the_way_of_the_one_before(london: Side, step: str) -> None:
+    first, then = write(london.tree / "d/in", "first").parent, write(london.tree / "e/in", "then").parent
+    as_first, as_then = was(first, object_=b"1"), was(then, object_=b"2")
+    moved(london, step, entry(first, london.tree / "f", **as_first))
+    moved(london, step, entry(then, first, **as_then))
+    (outcome,) = moved(london, step, entry(first, london.tree / "g", **as_first))
+    assert outcome.state is FileState.ABORTED, outcome
+    assert (first / "in").read_text() == "then"
+    later = was(first, object_=b"3", since_ns=2)  # another of the name, which nobody told, since it was made anew
+    (outcome,) = moved(london, step, entry(first, london.tree / "g", **later))
+    assert outcome.state is FileState.PROCESSED, outcome
+
+
+def test_a_copy_of_a_directory_stands_for_nothing(london: Side) -> None:
+    first = write(london.tree / "d/in").parent
+    moved(london, TWO, entry(first, london.tree / "e", **was(first)))
+    subprocess.run(["cp", "-a", "--preserve=all", london.tree / "e", london.tree / "f"], check=True)
+    tree = london.place.tree(bytes(london.tree))
+    assert tree.stands_for(bytes(london.tree / "e")) == Stands(object=b"1", since_ns=1)
+    assert tree.stands_for(bytes(london.tree / "f")) is None
+
+
+def test_what_came_along_with_its_directory_gives_way(london: Side) -> None:
+    d, e = london.tree / "d", london.tree / "e"
+    for name in ("x", "y"):
+        write(d / name, name)
+    (d / "sub").mkdir()
+    write(d / "other/in", "in")
+    names = [(d, e), (d / "x", e / "y"), (d / "other", e / "sub")]
+    outcomes = moved(london, TWO, *(entry(x, y) for x, y in names))
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED] * 3, outcomes
+    assert sorted(path.name for path in e.iterdir()) == ["sub", "y"]
+    assert ((e / "y").read_text(), (e / "sub/in").read_text(), d.exists()) == ("x", "in", False)
+    assert str(e / "y") in on_shelf(london, Shelf.VERSIONS)
+
+
+def test_what_appears_in_a_directory_that_is_moved_stays(london: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    d, e = write(london.tree / "d/x", "x").parent, london.tree / "e"
+    real, moved_ns = moving.ParkedEntry.place, 0
+
+    def hurried(parked: moving.ParkedEntry, path: bytes, **more: Any) -> None:
+        nonlocal moved_ns
+        real(parked, path, **more)
+        if path == bytes(e):
+            moved_ns = e.stat().st_ctime_ns
+            while write(e / "y", "of somebody").stat().st_ctime_ns <= moved_ns:
+                (e / "y").unlink()
+
+    monkeypatch.setattr(moving.ParkedEntry, "place", hurried)
+    outcomes = moved(london, TWO, entry(d, e), entry(d / "x", e / "y"))
+    assert [outcome.state for outcome in outcomes] == [FileState.PROCESSED, FileState.ABORTED], outcomes
+    assert (e / "y").read_text() == "of somebody"

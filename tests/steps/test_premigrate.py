@@ -143,6 +143,16 @@ def test_in_the_immutable_layout_keys_are_uuids_and_only_files_have_objects(tmp_
     assert stored is not None
     assert object_keys(london) == [stored.key]
     assert stored.key == keys.immutable("projects", stored.uuid)
+    assert (outcomes[0].state, outcomes[0].reason) == (
+        FileState.SKIPPED, "the directory has no object of its own in datastore cloud",
+    )  # fmt: skip
+
+
+def test_the_top_of_a_sitelink_to_a_whole_datastore_is_as_wanted(tmp_path: Path) -> None:
+    london = Side(tmp_path, "london", datastore_path=b"")
+    (skipped,) = premigrate(london, london.tree)
+    assert (skipped.state, object_keys(london)) == (FileState.SKIPPED, [])
+    assert skipped.entry.facts.attributes is not None, "what comes after it goes by these"
 
 
 @pytest.mark.feature("HUB-STEP-007")
@@ -418,6 +428,9 @@ def test_a_file_without_a_sitelink_fails_and_says_what_to_add(london: Side) -> N
     (outcome,) = premigrate(london, file)
     assert outcome.state is FileState.FAILED
     assert "no sitelink" in outcome.reason
+    (outcome,) = premigrate(london, file, endpoint="nostore")
+    assert "no sitelink to datastore nostore" in outcome.reason
+    assert "correct the name of the datastore, or add one" in outcome.reason
 
 
 def test_a_path_outside_the_roots_is_refused(london: Side, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,15 @@ from argosy.filesystems._posix import shelves
 from argosy.filesystems.base import Kept, Shelf
 from tests.contracts.shelves import slip_in
 from tests.sites import Side
+
+RESTORE = """
+import os, sys
+from argosy.filesystems.base import Shelf
+from argosy.filesystems.posix import Posix
+tree, path = Posix(root=os.fsencode(sys.argv[1])), os.fsencode(sys.argv[2])
+(kept,) = (one for one in tree.kept(Shelf.TRASH, path) if one.entry.path == path)
+tree.restore(kept)
+"""
 
 
 def removed(side: Side, path: Path) -> list[Kept]:
@@ -45,9 +56,9 @@ def test_a_directory_that_another_empties_on_its_shelf_is_restored(
     top = london.tree / "d"
     top.mkdir()
     (top / "f").write_text("content")
-    file, directory = removed(london, top)
-    tree = london.place.tree(bytes(top))
-    slip_in(monkeypatch, shelves.seal, "mark_made", lambda: tree.restore(file))
+    _, directory = removed(london, top)
+    other = [sys.executable, "-c", RESTORE, london.root, top / "f"]
+    slip_in(monkeypatch, shelves.seal, "mark_made", lambda: subprocess.run(other, check=True))
     (outcome,) = london.do("restore_kept", lying(london, directory))
     assert outcome.state is FileState.PROCESSED, outcome.reason
     assert (top / "f").read_text() == "content"

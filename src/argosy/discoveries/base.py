@@ -24,6 +24,19 @@ class Discovery(Protocol):
         """Yield the entries found for the given ones; behind `after` where an earlier attempt came that far."""
 
 
+@runtime_checkable
+class Phased(Protocol):
+    """A discovery whose entries are dealt with in phases: see `argosy.core.phases`."""
+
+    def phases(
+        self, given: Sequence[Entry], site: Site, *, on_error: OnError, after: bytes | None, phase: int
+    ) -> Iterator[tuple[int, Entry]]:
+        """Yield the entries found, each with its phase, which never goes down; those of phases below `phase` are done.
+
+        `after`: the last path of that phase that is recorded, if any is.
+        """
+
+
 DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery", contract=(Discovery,))
 """By documented name: `recursive`; those of other distributions under the names of their entry points."""
 
@@ -35,6 +48,8 @@ _TASKS: Final = {
     "rebuild": "dynamo.tasks.rebuild",
     "trash": "dynamo.tasks.trash",
     "versions": "dynamo.tasks.versions",
+    "snapshots": "dynamo.tasks.snapshots",
+    "undo": "dynamo.tasks.undo",
 }
 OTHERS: Final = "dynamo.discoveries."
 """How tasks are called that do a discovery of another distribution, before its name."""

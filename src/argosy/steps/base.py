@@ -77,7 +77,7 @@ STEPS: Room[Step | Batched] = Room(
 """By documented name: `dynamo.tasks.migrate`; those of other distributions as `dynamo.custom.NAME`."""
 
 HUBS: Room[Step] = Room("argosy.steps", noun="step of the hub's own", prefix="dynamo.tasks.", custom=None)
-"""Steps that remove objects: in orders that the hub made for itself, and nowhere else. `STEPS` does not know them."""
+"""Steps that remove objects or settle conflicts: in orders that the hub made for itself, and nowhere else."""
 
 
 Signature = NewType("Signature", dict[str, Any])
@@ -115,5 +115,8 @@ def step_named(name: str) -> type[Step | Batched]:
         return STEPS.get(name)
     except Invalid as error:
         if name in HUBS.names():
-            raise Invalid(f"{name} is not for workflows: garbage collection alone removes objects") from error
+            raise Invalid(
+                f"{name} is not for workflows: garbage collection alone removes objects, and "
+                "`argosy conflicts keep` settles conflicts"
+            ) from error
         raise

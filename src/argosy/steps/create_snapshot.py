@@ -1,12 +1,13 @@
 """`dynamo.tasks.create_snapshot`."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Exists
 from argosy.core.outcome import Outcome, Planned
-from argosy.site import Site
+from argosy.site import Site, left_at
 from argosy.snapshots.naming import checked_name
 from argosy.snapshots.turning import turning
 from argosy.steps.base import STEPS
@@ -33,7 +34,8 @@ class CreateSnapshot:
         Raises:
             Exists: a discovery made a snapshot of that name.
         """
-        with turning(site.fileset(entry.path), seconds=site.policy.snapshot_retry, check=site.check_lease) as held:
+        fileset, seconds = site.fileset(entry.path), site.policy.snapshot_retry
+        with turning(fileset, seconds=seconds, check=site.check_lease, left_at=partial(left_at, site)) as held:
             if held.rotates(self.snapshot):
                 raise Exists(
                     f"snapshot {self.snapshot} was made by a discovery and will be rotated: choose another name"

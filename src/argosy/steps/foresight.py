@@ -1,6 +1,7 @@
 """What steps look at to say what they would do. Nothing here changes, locks or reads the content of anything."""
 
 from array import array
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import blake3
@@ -137,8 +138,16 @@ def holds_something(path: bytes, tree: Filesystem) -> bool:
     return any(met != path for met in beneath)
 
 
-def held_by(path: bytes, tree: Filesystem, *, each: "array[int] | None" = None) -> Held:
+def held_by(
+    path: bytes,
+    tree: Filesystem,
+    *,
+    each: "array[int] | None" = None,
+    changed: Callable[[Entry], int] | None = None,
+) -> Held:
     """Return what lies beneath a directory now. `each`: gets 64 bits for every entry of it, as it is.
+
+    `changed`: says of each entry when it is to be taken for last changed; without it, what its ctime says.
 
     Raises:
         ArgosyError: something in it cannot be looked at.
@@ -148,7 +157,7 @@ def held_by(path: bytes, tree: Filesystem, *, each: "array[int] | None" = None) 
     for entry in tree.scan(path, on_error=_raise):
         entries += 1
         size += entry.size if entry.kind is Kind.FILE else 0
-        known = (entry.kind.value, entry.inode, *_version(entry))
+        known = (entry.kind.value, entry.inode, *_version(entry, changed(entry) if changed else entry.ctime_ns))
         line = entry.path + b"\0" + repr(known).encode() + b"\0"
         hasher.update(line)
         if each is not None:
@@ -156,9 +165,9 @@ def held_by(path: bytes, tree: Filesystem, *, each: "array[int] | None" = None) 
     return Held(entries, size, hasher.digest())
 
 
-def _version(entry: Entry) -> tuple[int, ...]:
+def _version(entry: Entry, changed_ns: int) -> tuple[int, ...]:
     """Return what changes with an entry; of a directory nothing, since what it holds is listed itself."""
-    return () if entry.kind is Kind.DIRECTORY else (entry.size, entry.mtime_ns, entry.ctime_ns)
+    return () if entry.kind is Kind.DIRECTORY else (entry.size, entry.mtime_ns, changed_ns)
 
 
 def _raise(_path: bytes, error: ArgosyError) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
-from argosy.core.foreseen import Cost, Leaves
+from argosy.core.foreseen import Cost
 from argosy.core.outcome import Outcome, Planned
 from argosy.filesystems.base import File
 from argosy.hsm.file.local import as_opened
@@ -110,8 +110,8 @@ class Migrate:
         tree = site.tree(entry.path)
         link_target = tree.readlink(entry.path) if entry.kind is Kind.SYMLINK else None
         entry = entry.learned(attributes=tree.attributes(entry.path), target=link_target)
-        if place.access.layout != "native" or not place.name:
-            return Planned(entry=entry, says=f"would note what the {entry.kind} is", leaves=Leaves.AS_IT_WAS)
+        if not place.marks:
+            return Planned.nothing(entry, place.objectless(entry.kind))
         upload = self._premigration().upload(site, place)
         if upload.has_marker(entry):
             return Planned.nothing(entry, f"the {entry.kind} is recorded already", requests=1)

@@ -10,7 +10,8 @@ from argosy.core.options import parse
 from argosy.core.outcome import Outcome, Planned
 from argosy.filesystems.base import Parked
 from argosy.hsm.file.local import present
-from argosy.hsm.tree.move import Move, applied, forget_locations
+from argosy.hsm.tree.move import Move, forget_locations
+from argosy.hsm.tree.moved import applied
 from argosy.site import Site
 from argosy.steps.base import (
     STEPS,

@@ -26,7 +26,7 @@ class RestoreKept:
 
     def apply(self, entry: Entry, site: Site) -> Outcome:
         """Restore one entry."""
-        tree, kept = _shelved(entry, site)
+        tree, kept = shelved_here(entry, site)
         site.check_lease()
         try:
             tree.restore(kept, entry.path)
@@ -42,7 +42,7 @@ class RestoreKept:
 
     def plan(self, entry: Entry, site: Site) -> Planned:
         """Say whether one entry would come back; a directory that has its name by then is the one."""
-        tree, _ = _shelved(entry, site)
+        tree, _ = shelved_here(entry, site)
         there = present(tree, entry.path)
         if there is None:
             expect_parents(entry.path, tree)
@@ -53,7 +53,7 @@ class RestoreKept:
         return Planned(entry=entry, says="would come back into the directory that is there", looks=())
 
 
-def _shelved(entry: Entry, site: Site) -> tuple[Filesystem, Kept]:
+def shelved_here(entry: Entry, site: Site) -> tuple[Filesystem, Kept]:
     """Return what lies on a shelf of the root that is to have it.
 
     Raises:

@@ -1,14 +1,18 @@
 """`dynamo.tasks.stat_paths`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
-from argosy.core.entry import Entry, Kind
-from argosy.core.errors import NotFound
+from argosy.core.entry import Elsewhere, Entry, Kind
+from argosy.core.errors import ArgosyError, Changed, NotFound
 from argosy.core.foreseen import Leaves
 from argosy.core.outcome import Outcome, Planned
+from argosy.core.paths import display
+from argosy.filesystems.base import Filesystem
+from argosy.hsm.file.local import known_digest, present
 from argosy.site import Site
 from argosy.steps.base import STEPS
 
@@ -19,13 +23,28 @@ class StatPaths:
     """Look at entries as they are now; their attributes travel on as facts."""
 
     skip_missing: Annotated[bool, "Let paths through although they are not on the filesystem"] = False
+    beside: Annotated[
+        bool, "Leave the entry as it was found, and tell what is here beside it: `check_sync_state` compares the two"
+    ] = False
+    unless_again: Annotated[bool, "Abort a path that is told as deleted and is there again"] = False
 
     def apply(self, entry: Entry, site: Site) -> Outcome:
-        """Return the entry as it is, with its attributes; one that is to be moved, as it is where it was before."""
+        """Return the entry as it is, with its attributes; one that is to be moved, as it is where it was before.
+
+        One of which is said that it was moved or deleted need not be there.
+
+        Raises:
+            NotFound: it is not there.
+            Changed: it is there again.
+        """
+        if self.beside:
+            return Outcome.skipped(entry.learned(elsewhere=_elsewhere(entry.path, site)), "was looked at")
+        if self.unless_again and entry.state == "deleted" and present(site.tree(entry.path), entry.path) is not None:
+            raise Changed(f"{display(entry.path)}: is there again since it was deleted; nothing is deleted for it")
         try:
             return Outcome.processed(_described(entry, site))
         except NotFound:
-            if not self.skip_missing and entry.source is None:
+            if not self.skip_missing and entry.source is None and entry.state != "deleted":
                 raise
         return Outcome.processed(entry)
 
@@ -34,13 +53,40 @@ class StatPaths:
         return Planned(entry=self.apply(entry, site).entry, says="would look at it", leaves=Leaves.AS_IT_WAS)
 
 
-def _described(entry: Entry, site: Site) -> Entry:
-    path = entry.path if entry.source is None else entry.source
+def _elsewhere(path: bytes, site: Site) -> Elsewhere:
+    """Return what is at a path, for another site."""
     tree = site.tree(path)
-    seen = tree.stat(path)
+    found = present(tree, path)
+    if found is None:
+        return Elsewhere(site=site.name)
+    told = Elsewhere(site=site.name, kind=found.kind, size=found.size, mtime_ns=found.mtime_ns)
+    if found.kind is Kind.FILE:
+        with tree.open(path) as file:
+            digest, attributes = known_digest(file, site), file.attributes()
+        return msgspec.structs.replace(told, attributes=attributes, digest=digest)
+    target = tree.readlink(path) if found.kind is Kind.SYMLINK else None
+    return msgspec.structs.replace(told, attributes=tree.attributes(path), target=target)
+
+
+def _described(entry: Entry, site: Site) -> Entry:
+    tree, seen = _looked_at(entry, site)
+    path = seen.path
     found = msgspec.structs.replace(seen, path=entry.path, state=entry.state, source=entry.source, facts=entry.facts)
     if found.kind is Kind.FILE:
         with tree.open(path) as file:
             return found.learned(attributes=file.attributes())
     target = tree.readlink(path) if found.kind is Kind.SYMLINK else None
     return found.learned(attributes=tree.attributes(path), target=target)
+
+
+def _looked_at(entry: Entry, site: Site) -> tuple[Filesystem, Entry]:
+    """Return what is to be described, and where: what is to be moved has its old name, unless it moved already."""
+    if entry.source is not None and entry.mtime_ns:
+        with suppress(ArgosyError):
+            tree = site.tree(entry.path)
+            moved = tree.stat(entry.path)
+            if (moved.kind, moved.size, moved.mtime_ns) == (entry.kind, entry.size, entry.mtime_ns):
+                return tree, moved
+    path = entry.path if entry.source is None else entry.source
+    tree = site.tree(path)
+    return tree, tree.stat(path)
