@@ -21,7 +21,10 @@ class Note(NamedTuple):
     uuid: bytes
     """The object it points to; `UNSEEN` where nobody but its attribute told of it, which may be an old one."""
     ctime_ns: int
-    """Its ctime when nobody else could have written to it since its pointer was; 0 where that is not known."""
+    """Its ctime when nobody else could have written to it since its pointer was; 0 where that is not known.
+
+    Negative: what the pointer's writer left, so soon after the file was written that its mtime proves nothing.
+    """
     stub: bool
     """Whether it was left without its bytes."""
     handle: bytes = b""
@@ -204,3 +207,9 @@ class Site(Protocol):
         Raises (when called):
             LeaseLost: the task is no longer ours.
         """
+
+
+def left_at(site: Site, binding: Binding) -> int:
+    """Return with which ctime Argosy left a file when it wrote a pointer into it; 0 where that is not known."""
+    note = site.noted(binding)
+    return 0 if note is None else abs(note.ctime_ns)

@@ -398,6 +398,16 @@ def test_filesets_of_the_hub_come_beside_those_of_the_configuration(site: Site) 
     assert [found.name for found in site.found.known()] == ["a", "b"]
 
 
+def test_a_fileset_that_cannot_be_held_still_as_registered_says_so_before_a_run(site: Site) -> None:
+    (site.root / "c").mkdir()
+    site.found.register([Registered(name="c", path=bytes(site.root / "c"), snapshots="btrfs")])
+    assert site.state("c") == "unfit"
+    with pytest.raises(FilesetRefused, match="is no subvolume of btrfs: make it one"):
+        site.at("c")
+    site.found.register([Registered(name="c", path=bytes(site.root / "c"))])
+    assert site.state("c") == "ok"
+
+
 def test_an_adoption_that_the_hub_asks_for_is_made_once(site: Site) -> None:
     os.removexattr(site.root / "a", TRUSTED)
     assert site.state("a") == "unmarked"
@@ -412,3 +422,14 @@ def test_steps_and_plans_see_the_filesets_of_their_site(tmp_path: Path) -> None:
         assert site.fileset(bytes(side.tree)).name == "projects"
         assert [found.name for found in site.filesets] == ["projects"]
     side.close()
+
+
+def test_a_fileset_that_cannot_be_looked_at_keeps_no_other_from_being_served(site: Site) -> None:
+    """Whoever registers it: a hub of before did not refuse such a name."""
+    names = {"far": bytes(site.root) + b"/" + b"x" * 5000, "odd": bytes(site.root) + b"/x\0y"}
+    (site.root / "c").mkdir()
+    told = [Registered(name=name, path=path) for name, path in names.items()]
+    site.found.register([*told, Registered(name="c", path=bytes(site.root / "c"))])
+    found = {seen.name: seen.state for seen in site.found.seen()}
+    assert found == {"far": "unreadable", "odd": "unreadable", "a": "ok", "b": "ok", "c": "ok"}
+    assert "a name in it is longer than the filesystem allows" in site.seen("far").reason

@@ -2,12 +2,16 @@
 
 import os
 import sqlite3
+import threading
 from pathlib import Path
+
+import pytest
 
 from argosy.agent.glimpse import Glimpse
 from argosy.agent.index import Index
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
+from argosy.core.errors import Unavailable
 from argosy.core.pointer import Binding
 from argosy.site import Note
 from tests.argosy_up import until
@@ -65,6 +69,21 @@ def test_an_index_of_before_there_were_notes_is_read(tmp_path: Path) -> None:
     database.close()
     assert glimpse(tmp_path / "agent").noted(BINDING) is None
     assert glimpse(tmp_path / "agent").object_of(STORED.uuid) == ("cloud", "projects/f")
+
+
+def test_an_index_that_its_agent_is_writing_is_looked_at_again(tmp_path: Path) -> None:
+    noted(tmp_path / "agent").close()
+    index = tmp_path / "agent" / "index.db"
+    whole = index.read_bytes()
+    index.write_bytes(whole[:4096] + bytes(len(whole) - 4096))
+    with pytest.raises(Unavailable, match="try again"):
+        glimpse(tmp_path / "agent").noted(BINDING)
+    writer = threading.Timer(0.06, index.write_bytes, (whole,))
+    writer.start()
+    try:
+        assert glimpse(tmp_path / "agent").noted(BINDING) == NOTE
+    finally:
+        writer.join()
 
 
 def test_when_content_was_read_is_remembered(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from argosy.core.report import Batch, Probed, Report, fingerprint
 from argosy.stores.base import Abilities, Object
 from argosy.stores.memory import MemoryStore
 from tests.argosy_up import until
+from tests.stores.bucket import Bucket, serving
+from tests.stores.faulty import standing_before
+from tests.stores.tls import listening
 
 
 class Desk:
@@ -141,15 +145,49 @@ def test_a_datastore_in_use_that_falls_silent_is_told_until_it_answers_and_no_ot
     hanging.let_go.set()
     used.append(HUNG)
     until(lambda: hanging.asked > 2, what="asked while it is well")
-    assert one.silent() == {}
+    assert one.unwell() == {}
     hanging.let_go.clear()
-    until(one.silent, what="told")
-    assert set(one.silent()) == {"hung"}
-    assert "has not answered since " in one.silent()["hung"]
+    until(one.unwell, what="told")
+    assert set(one.unwell()) == {"hung"}
+    code, reason = one.unwell()["hung"]
+    assert (code, "has not answered since " in reason) == ("store_down", True)
     before = hanging.asked
     hanging.let_go.set()
-    until(lambda: hanging.asked > before and not one.silent(), what="told that it answers again")
+    until(lambda: hanging.asked > before and not one.unwell(), what="told that it answers again")
     one.stop()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [("503", "store_down", "503"), ("busy", "store_down", "503"), ("login", "store_stranger", "no such store")],
+)
+def test_a_datastore_in_use_that_answers_with_trouble_is_told_with_that_and_not_as_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: str, says: str
+) -> None:
+    monkeypatch.setattr(prober, "PERIOD", 0.01)
+    monkeypatch.setattr(prober, "PATIENCE", 0.5)
+    place = Place(SiteConfig(name="london", roots=("/nowhere",)), tmp_path / "agent", shelves=[])
+    with ExitStack() as held:
+        if answer == "login":
+            url, well = f"http://127.0.0.1:{held.enter_context(listening())}", lambda: None
+        else:
+            proxy, url = held.enter_context(standing_before(str(held.enter_context(serving(Bucket()))["endpoint"])))
+            proxy.always = answer
+            well = lambda: setattr(proxy, "always", "")  # noqa: E731 - one line
+        settings = {"bucket": "bucket", "endpoint": url, "accesskeyid": "k", "secretaccesskey": "s"}
+        access = StoreAccess(id=1, name="cloud", type="S3", settings=settings)
+        used = [access]
+        one = Prober("london", Desk(), place.store, in_use=lambda: used)
+        one.start()
+        assert until(one.unwell)["cloud"][0] == code
+        assert says in one.unwell()["cloud"][1]
+        if answer != "login":
+            well()
+            until(lambda: not one.unwell(), what="well again")
+        else:
+            used.clear()
+            until(lambda: not one.unwell(), what="used no more")
+        one.stop()
 
 
 def test_a_probe_that_hangs_is_told_and_keeps_no_other_from_being_made(hanging: Hanging) -> None:

@@ -117,7 +117,8 @@ def test_it_is_no_longer_root_and_never_will_be(tmp_path: Path, outside: Path) -
     assert field(status, "Uid").split() == [str(NOBODY)] * 4
     assert field(status, "Groups") == ""
     assert field(status, "NoNewPrivs") == "1"
-    assert int(field(status, "CapBnd"), 16) == int(field(status, "CapInh"), 16) == int(field(status, "CapAmb"), 16) == 0
+    assert int(field(status, "CapBnd"), 16) == int(field(status, "CapAmb"), 16) == 0
+    assert field(status, "CapInh") == field(status, "CapPrm")  # what it has, the process that plans syncs may have
     assert told["regain"] != "done"
     assert told["signal_parent"] != "done"
 

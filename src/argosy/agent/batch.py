@@ -1,9 +1,10 @@
 """A batch of entries on its way through a step: all through one stage before any goes on to the next."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import replace
+from itertools import groupby
 from typing import NamedTuple, TypeVar, cast
 
 import msgspec
@@ -14,9 +15,11 @@ from argosy.agent.looking import Looking
 from argosy.agent.place import OrderSite
 from argosy.agent.plans import foreseen
 from argosy.agent.reached import Silent
+from argosy.agent.syncing.scanned import as_scanned, expect_scanned, is_scanned
 from argosy.core import wire
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, Changed, Invalid, LeaseLost, Unavailable
+from argosy.core.failpoints import failpoint
 from argosy.core.faults import Occupied
 from argosy.core.options import parse
 from argosy.core.order import Order
@@ -24,10 +27,12 @@ from argosy.core.others import words_of
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.states import FileState
+from argosy.core.syncing import OF_ENTRIES
 from argosy.core.turns import taken
 from argosy.hsm.file.local import present
 from argosy.steps.base import HUBS, Batched, Settling, Step, Work, is_of_others, step_named
 from argosy.steps.move_paths_on_gpfs import Moving
+from argosy.sync.steps.base import SYNCS
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -63,8 +68,7 @@ def apply(order: Order, site: OrderSite, pool: Executor) -> Applied:
     """
     silent = Silent()
     site = replace(site, silent=silent)
-    named = HUBS.get(order.step) if order.own else step_named(order.step)
-    step: Step | Batched = parse(named, order.options, noun=f"step {order.step}")
+    step: Step | Batched = parse(_named(order), order.options, noun=f"step {order.step}")
     others = is_of_others(order.step, order.options)
     slots = [_Slot(entry, site, others=others, dry_run=order.dry_run) for entry in order.entries]
     try:
@@ -75,12 +79,19 @@ def apply(order: Order, site: OrderSite, pool: Executor) -> Applied:
         elif order.entries and order.entries[0].facts.expected is not None:
             _do_as_planned(step, slots, site, pool)
         else:
+            _each(pool, [slot for slot in slots if is_scanned(slot.entry, order.step)], _Slot.expect_scanned)
             _do(step, slots, site, pool)
     finally:
         for slot in slots:
             slot.close()
     kept = [(slot.entry, slot.kept) for slot in slots if slot.kept is not None]
     return Applied([slot.ended() for slot in slots if slot.kept is None], kept, silent.asked)
+
+
+def _named(order: Order) -> type[Step | Batched]:
+    if not order.own:
+        return step_named(order.step)
+    return SYNCS.get(order.step) if order.step in OF_ENTRIES else HUBS.get(order.step)
 
 
 def _do_as_planned(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: Executor) -> None:
@@ -101,11 +112,25 @@ def _do(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: E
         _each(pool, left, lambda slot: slot.take(step.apply(slot.entry, site)))
         return
     _each(pool, left, lambda slot: slot.take(step.prepare(slot.entry, site)))
-    _each(pool, [slot for slot in slots if slot.work], _Slot.sync)
+    for wave in _waves(step, [slot for slot in slots if slot.work], lambda entry: -_depth(entry.source)):
+        _each(pool, wave, _Slot.sync)
     _keep_names(step, slots, pool)
     _each(pool, [slot for slot in slots if slot.work], _Slot.commit)
     _keep_names(step, slots, pool)
-    _each(pool, [slot for slot in slots if slot.settling], _Slot.settle)
+    for wave in _waves(step, [slot for slot in slots if slot.settling], lambda entry: _depth(entry.path)):
+        _each(pool, wave, _Slot.settle)
+
+
+def _waves(step: Step | Batched, slots: list["_Slot"], depth: Callable[[Entry], int]) -> Iterable[Sequence["_Slot"]]:
+    """Return slots that can go side by side: what leaves a directory goes before that, what is to lie in it after."""
+    if not isinstance(step, Moving):
+        return [slots]
+    waves = groupby(sorted(slots, key=lambda slot: depth(slot.entry)), key=lambda slot: depth(slot.entry))
+    return (list(wave) for _, wave in waves)
+
+
+def _depth(path: bytes | None) -> int:
+    return 0 if path is None else path.count(b"/")
 
 
 def _keep_names(step: Step | Batched, slots: Sequence["_Slot"], pool: Executor) -> None:
@@ -137,6 +162,8 @@ class _Slot:
         self.kept: Passing | None = None
         """What keeps the entry from being dealt with."""
         self.drift: Drift | None = None
+        self.scanned = False
+        """Whether it is to be what the scan of a sync saw of it, before and afterwards."""
 
     @property
     def is_open(self) -> bool:
@@ -163,6 +190,15 @@ class _Slot:
         """
         self.drift, self.entry = drift, drift.expect(self.entry)
 
+    def expect_scanned(self) -> None:
+        """Go on with what is as the scan of its sync saw it.
+
+        Raises:
+            Changed: it is not.
+        """
+        expect_scanned(self.entry, self.site)
+        self.scanned = True
+
     def expect_free(self, kept: Passing | None) -> None:
         """Return where nothing has the name that the entry is to get; `kept`: what keeps another from leaving it.
 
@@ -187,6 +223,8 @@ class _Slot:
             self.work = cast("Work", prepared)
         else:
             self.settling = _settling(prepared)
+            if self.scanned:
+                failpoint("sync:mid_upload")
 
     def sync(self) -> None:
         assert self.work is not None
@@ -235,6 +273,8 @@ class _Slot:
 
     def _end(self, outcome: Outcome) -> None:
         told = self._believed(outcome)
+        if self.scanned:
+            told = as_scanned(self.entry, told, self.site)
         if self.drift is not None:
             self.drift.left(self.entry, told)
         self.close()

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,7 +35,14 @@ CREATE TABLE IF NOT EXISTS held (
     entries BLOB NOT NULL,
     PRIMARY KEY (application, thing, task)
 );
+CREATE TABLE IF NOT EXISTS linked (
+    application INTEGER NOT NULL,
+    thing BLOB NOT NULL,
+    changed INTEGER NOT NULL,
+    PRIMARY KEY (application, thing)
+) WITHOUT ROWID;
 """
+_OF_AN_APPLICATION: Final = ("doing", "held", "linked")
 
 
 class Doing(NamedTuple):
@@ -43,6 +50,16 @@ class Doing(NamedTuple):
 
     task: bytes
     left: bytes | None
+
+
+class Begun(NamedTuple):
+    """What a task is about to touch."""
+
+    things: Iterable[bytes]
+    held: Mapping[bytes, "array[int]"]
+    """The entries of directories that go with all they hold."""
+    linked: Iterable[tuple[bytes, int]]
+    """Files that have further names, each with its ctime: to touch one name changes it for all."""
 
 
 class Doings:
@@ -54,13 +71,11 @@ class Doings:
         self._db: sqlite3.Connection | None = None
         self._numbers: dict[bytes, int] = {}
 
-    def begin(
-        self, application: bytes, task: str, things: Collection[bytes], held: Mapping[bytes, "array[int]"]
-    ) -> None:
-        """Note that a task is about to touch these. `held`: the entries of directories that go with all they hold."""
+    def begin(self, application: bytes, task: str, begun: Begun) -> None:
+        """Note that a task is about to touch these. What is known of a linked file stays as it is."""
         with self._lock:
             try:
-                self._begin(application, task, things, held)
+                self._begin(application, task, begun)
             except sqlite3.Error as error:
                 self._let_go(error)
 
@@ -91,6 +106,15 @@ class Doings:
                 self._let_go(error)
             return entries
 
+    def changed(self, application: bytes, thing: bytes) -> int | None:
+        """Return the ctime that a file with further names had before the application touched it; None: it did not."""
+        with self._lock:
+            try:
+                return self._changed(application, thing)
+            except sqlite3.Error as error:
+                self._let_go(error)
+                return None
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -98,22 +122,18 @@ class Doings:
                 self._db.close()
             self._db = None
 
-    def _begin(
-        self, application: bytes, task: str, things: Collection[bytes], held: Mapping[bytes, "array[int]"]
-    ) -> None:
-        db = self._opened()
+    def _begin(self, application: bytes, task: str, begun: Begun) -> None:
+        db, by = self._opened(), hashed(task.encode())
         with db:
             db.execute("BEGIN IMMEDIATE")
             number = self._number(db, application)
             db.execute("UPDATE application SET at = ? WHERE id = ?", (time.time(), number))
-            rows = [(number, hashed(thing), hashed(task.encode())) for thing in things]
-            db.executemany("INSERT OR REPLACE INTO doing (application, thing, task) VALUES (?, ?, ?)", rows)
-            listings = [
-                (number, hashed(thing), hashed(task.encode()), entries.tobytes()) for thing, entries in held.items()
-            ]
-            db.executemany(
-                "INSERT OR REPLACE INTO held (application, thing, task, entries) VALUES (?, ?, ?, ?)", listings
-            )
+            new = "INSERT OR REPLACE INTO doing (application, thing, task) VALUES (?, ?, ?)"
+            db.executemany(new, ((number, hashed(thing), by) for thing in begun.things))
+            new = "INSERT OR REPLACE INTO held (application, thing, task, entries) VALUES (?, ?, ?, ?)"
+            db.executemany(new, ((number, hashed(thing), by, each.tobytes()) for thing, each in begun.held.items()))
+            new = "INSERT OR IGNORE INTO linked (application, thing, changed) VALUES (?, ?, ?)"
+            db.executemany(new, ((number, hashed(thing), changed) for thing, changed in begun.linked))
 
     def _number(self, db: sqlite3.Connection, application: bytes) -> int:
         if application not in self._numbers:
@@ -126,7 +146,7 @@ class Doings:
 
     def _forget_old(self, db: sqlite3.Connection) -> None:
         db.execute("DELETE FROM application WHERE at < ?", (time.time() - KEPT,))
-        for table in ("doing", "held"):
+        for table in _OF_AN_APPLICATION:
             db.execute(f"DELETE FROM {table} WHERE application NOT IN (SELECT id FROM application)")  # noqa: S608
         self._numbers.clear()
 
@@ -162,6 +182,15 @@ class Doings:
         )
         row = self._opened().execute(wanted, (hashed(thing), hashed(task.encode()), application)).fetchone()
         return b"" if row is None else bytes(row[0])
+
+    def _changed(self, application: bytes, thing: bytes) -> int | None:
+        if self._db is None and not self._file.exists():
+            return None
+        wanted = (
+            "SELECT changed FROM linked WHERE thing = ? AND application = (SELECT id FROM application WHERE name = ?)"
+        )
+        row = self._opened().execute(wanted, (hashed(thing), application)).fetchone()
+        return None if row is None else int(row[0])
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

@@ -7,13 +7,14 @@ work from that of others.
 
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
 
-from argosy.agent.doings import Doing, hashed
+from argosy.agent.doings import Begun, Doing, hashed
 from argosy.agent.looking import Looking
 from argosy.agent.place import OrderSite
 from argosy.core.entry import Entry, Kind, Seen
@@ -33,9 +34,18 @@ _GONE: Final = b"gone"
 
 def seen_at(path: bytes, site: Site, holds: bytes = b"") -> Seen:
     """Return what is at the path, if anything is."""
+    return _seen(path, _there(path, site), site, holds)
+
+
+def _there(path: bytes, site: Site) -> Entry | None:
     try:
-        now = site.tree(path).stat(path)
+        return site.tree(path).stat(path)
     except NotFound:
+        return None
+
+
+def _seen(path: bytes, now: Entry | None, site: Site, holds: bytes = b"") -> Seen:
+    if now is None:
         return Seen(site=site.name, path=path)
     return Seen(
         site=site.name,
@@ -56,6 +66,26 @@ class _Looked(NamedTuple):
     doings: dict[bytes, list[Doing]]
 
 
+class _Listed:
+    """What a directory that goes with all it holds was found to hold."""
+
+    def __init__(self) -> None:
+        self.each = array("Q")
+        """64 bits for every entry."""
+        self._inodes, self._changed = array("Q"), array("q")
+
+    def note(self, entry: Entry, changed_ns: int) -> int:
+        """Take note of a file that has further names, and return when it was changed."""
+        if entry.facts.links > 1:
+            self._inodes.append(entry.inode)
+            self._changed.append(changed_ns)
+        return changed_ns
+
+    def linked(self) -> Iterable[tuple[int, int]]:
+        """Return inode and ctime of the files that have further names."""
+        return zip(self._inodes, self._changed, strict=True)
+
+
 class Drift:
     """What one order of an applied plan meets, and how it leaves that."""
 
@@ -67,8 +97,7 @@ class Drift:
         self._doings = site.place.doings
         self._door = threading.Lock()
         self._left: dict[bytes, bytes] = {}
-        self._held: dict[bytes, array[int]] = {}
-        """Of each directory that goes with all it holds: the entries of that."""
+        self._held: dict[bytes, _Listed] = {}
         self._names: dict[bytes, set[bytes]] = {}
         """Of each file that was left: the paths it was met at."""
 
@@ -93,14 +122,29 @@ class Drift:
     def begin(self, entries: list[Entry]) -> None:
         """Note that these are about to be touched."""
         things: set[bytes] = set()
+        linked: list[tuple[bytes, int]] = []
         paths = [path for entry in entries for path in _paths(entry, self._site)]
         for path in paths:
             things.add(_named(path))
             with suppress(ArgosyError):  # which the step will meet as well
-                now = seen_at(path, self._site)
+                there = _there(path, self._site)
+                now = _seen(path, there, self._site)
                 things |= {*self._inode(now), *self._missing_above(now)}
-        held = {_named(path): self._held[path] for path in paths if path in self._held}
-        self._doings.begin(self._application, self._site.task, things, held)
+                if there is not None and there.facts.links > 1:
+                    linked += [(inode, there.ctime_ns) for inode in self._inode(now)]
+        held = {path: self._held[path] for path in paths if path in self._held}
+        begun = Begun(
+            things=chain(things, (inode for inode, _ in self._linked(held))),
+            held={_named(path): listed.each for path, listed in held.items()},
+            linked=chain(linked, self._linked(held)),
+        )
+        self._doings.begin(self._application, self._site.task, begun)
+
+    def _linked(self, held: Mapping[bytes, _Listed]) -> Iterator[tuple[bytes, int]]:
+        """Yield the files with further names that directories hold, each with its ctime."""
+        for path, listed in held.items():
+            for inode, changed_ns in listed.linked():
+                yield _of_inode(inode, self._site.tree(path).root), changed_ns
 
     def left(self, entry: Entry, outcome: Outcome) -> None:
         """Take note of how an entry was left; where it did not end well, somebody else may have been at it."""
@@ -143,11 +187,28 @@ class Drift:
             return "is gone"
         if _version(now) != _version(seen):
             return "has changed"
-        if seen.holds:
-            entries = self._held[seen.path] = array("Q")
-            if held_by(seen.path, self._site.tree(seen.path), each=entries).digest != seen.holds:
-                return "what it holds has changed"
+        if seen.holds and seen.holds not in self._holds(seen.path):
+            return "what it holds has changed"
         return None
+
+    def _holds(self, path: bytes) -> Iterator[bytes]:
+        """Yield the hash of what the directory holds; then, of that as it was before the application touched it."""
+        yield self._list(path, _changed)
+        if self._application:
+            yield self._list(path, self._changed_before)
+
+    def _list(self, path: bytes, changed: Callable[[Entry], int]) -> bytes:
+        listed = self._held[path] = _Listed()
+        return held_by(
+            path, self._site.tree(path), each=listed.each, changed=lambda one: listed.note(one, changed(one))
+        ).digest
+
+    def _changed_before(self, entry: Entry) -> int:
+        """Return when the entry was last changed, but for what the application did to other names of it."""
+        if entry.kind is not Kind.FILE:
+            return entry.ctime_ns
+        before = self._doings.changed(self._application, _of_inode(entry.inode, self._site.tree(entry.path).root))
+        return entry.ctime_ns if before is None else before
 
     def _done(self, entry: Entry, now: dict[bytes, Seen]) -> dict[bytes, list[Doing]]:
         if not self._application:  # one that was begun before applications had names
@@ -193,7 +254,7 @@ class Drift:
     def _held_before(self, path: bytes) -> bool:
         """Say whether an attempt at this very task met all that the directory holds: it may have taken the rest."""
         before = self._doings.held(self._application, self._site.task, _named(path))
-        return bool(before) and set(before).issuperset(self._held[path])
+        return bool(before) and set(before).issuperset(self._held[path].each)
 
     def _is_put_there(self, entry: Entry, seen: Seen, now: Seen, doings: list[Doing]) -> bool:
         """Say whether the application put there what is at the path, and the entry is not what was there before."""
@@ -215,7 +276,7 @@ class Drift:
 
     def _inode(self, seen: Seen) -> Iterator[bytes]:
         if seen.kind is Kind.FILE:
-            yield b"inode\0%d\0" % seen.inode + self._site.tree(seen.path).root
+            yield _of_inode(seen.inode, self._site.tree(seen.path).root)
 
     def _missing_above(self, now: Seen) -> Iterator[bytes]:
         """Yield the directories that are not there either: they are made for what comes to lie in them."""
@@ -253,5 +314,13 @@ def _above(path: bytes) -> Iterator[bytes]:
         yield path
 
 
+def _changed(entry: Entry) -> int:
+    return entry.ctime_ns
+
+
 def _named(path: bytes) -> bytes:
     return b"path\0" + path
+
+
+def _of_inode(inode: int, root: bytes) -> bytes:
+    return b"inode\0%d\0" % inode + root

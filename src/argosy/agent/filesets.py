@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -12,9 +13,13 @@ from argosy.core.config import FilesetConfig
 from argosy.core.errors import ArgosyError
 from argosy.core.faults import FilesetRefused, NoFileset, RootUnserved
 from argosy.core.fileset import Fileset, Registered, Seen
-from argosy.core.paths import below, display
+from argosy.core.paths import below, display, sayable
+from argosy.snapshots.rotate import Held, Rotate
 
 log = structlog.get_logger()
+
+_SAID: Final = 64
+"""Characters of what a lock says that the hub is told."""
 
 
 class Filesets:
@@ -100,6 +105,8 @@ class Filesets:
             self.adopt(name)
         except ArgosyError as error:
             log.warning("fileset not adopted", site=self._site, fileset=name, reason=error.message)
+        except Exception:  # whatever it was: the others are registered
+            log.exception("fileset not adopted", site=self._site, fileset=name)
 
     def _instead(self, path: bytes) -> str:
         holder = next((one for one in self._tops.registered.values() if below(path, one.path)), None)
@@ -111,11 +118,21 @@ class Filesets:
     def _look_at(self, one: Registered) -> None:
         try:
             found = self._found[one.name] = self._tops.checked(one)
-            seen = Seen(name=one.name, path=one.path, state="ok", id=found.id, number=found.number)
+            held = Rotate(found).peek() or Held("", 0)
+            seen = Seen(
+                name=one.name, path=one.path, state="ok", id=found.id, number=found.number,
+                locked_ns=held.since_ns, locked_by=held.by[:_SAID],
+            )  # fmt: skip
         except ArgosyError as error:
             self._found.pop(one.name, None)
             seen = Seen(name=one.name, path=one.path, state=state_of(error), reason=error.message)
-        if seen != self._seen.get(one.name):
+        except Exception as error:  # whatever it was: the other filesets are looked at, and served
+            log.exception("fileset was not looked at", site=self._site, fileset=one.name)
+            self._found.pop(one.name, None)
+            reason = sayable(f"cannot be looked at ({type(error).__name__}: {error}): see the agent's log")
+            seen = Seen(name=one.name, path=one.path, state="unreadable", reason=reason)
+        before = self._seen.get(one.name)
+        if before is None or _said(seen) != _said(before):
             self._tell(seen)
         self._seen[one.name] = seen
 
@@ -126,3 +143,8 @@ class Filesets:
             log.warning(
                 "fileset is not served", site=self._site, fileset=seen.name, state=seen.state, reason=seen.reason
             )
+
+
+def _said(seen: Seen) -> tuple[str, ...]:
+    """Return what is logged of it; that its lock is held is nothing new."""
+    return seen.state, seen.reason, seen.id, str(seen.number)

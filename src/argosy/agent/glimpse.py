@@ -5,9 +5,10 @@ What an agent that runs noted within the last seconds may be missing.
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from argosy.agent.index import name_of
@@ -17,6 +18,10 @@ from argosy.core.paths import absolute, below
 from argosy.core.pointer import Binding
 from argosy.filesystems.posix import Posix
 from argosy.site import Note
+
+_TRIES: Final = 5
+_MOMENT: Final = 0.05
+"""Seconds in which an agent has written what it notes at once."""
 
 
 class Glimpse:
@@ -47,16 +52,23 @@ class Glimpse:
         return (row[0], row[1]) if row else (None, None)
 
     def _row(self, question: str, value: bytes) -> tuple[Any, ...] | None:
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._looked_up(question, value)
+            except sqlite3.DatabaseError as error:
+                if "no such table" in str(error):  # an older Argosy made it, or it is new
+                    return None
+                if not left:
+                    raise Unavailable(f"the index {self._index} cannot be read ({error}): try again") from error
+                time.sleep(_MOMENT)  # its agent writes pages at this moment, and nobody keeps it from that
+        return None
+
+    def _looked_up(self, question: str, value: bytes) -> tuple[Any, ...] | None:
         if not self._index.exists():
             return None
-        try:
-            with closing(sqlite3.connect(self._uri(), uri=True)) as database:
-                found: tuple[Any, ...] | None = database.execute(question, (value,)).fetchone()
-                return found
-        except sqlite3.DatabaseError as error:
-            if "no such table" in str(error):  # an older Argosy made it, or it is new
-                return None
-            raise Unavailable(f"the index {self._index} cannot be read ({error}): try again") from error
+        with closing(sqlite3.connect(self._uri(), uri=True)) as database:
+            found: tuple[Any, ...] | None = database.execute(question, (value,)).fetchone()
+            return found
 
     def _uri(self) -> str:
         """Return how to open the index, which its agent holds: as it is, without a lock, nothing made beside it."""

@@ -5,6 +5,7 @@ from typing import Protocol
 from argosy.core.fileset import Registered
 from argosy.core.order import Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
+from argosy.core.syncing import Applied, Piece, Wanted
 
 
 class Hub(Protocol):
@@ -33,6 +34,21 @@ class Hub(Protocol):
 
     def filesets(self, site: str) -> tuple[Registered, ...]:
         """Return the filesets of the site as the hub has them; that one is to be adopted it says once."""
+
+    def clock(self) -> int:
+        """Return what time it is at the hub, ns since 1970."""
+
+    def piece(self, piece: Piece) -> bool:
+        """Keep a part of a file; on return it is on the disk. False: stop, the task is no longer ours.
+
+        Harmless when repeated; what an earlier attempt sent of the file is no more once a later one begins it.
+        """
+
+    def operations(self, wanted: Wanted) -> bytes | None:
+        """Return the next operations of the task's side in order, as msgpack; b"": that was all. None: stop."""
+
+    def applied(self, told: Applied) -> bool:
+        """Record what became of operations; on return it is committed. Harmless when repeated. False: stop."""
 
 
 class Bell(Protocol):

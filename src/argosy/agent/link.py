@@ -19,6 +19,7 @@ from argosy.core.faults import HubAway
 from argosy.core.fileset import Registered
 from argosy.core.order import WIRE_VERSION, Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
+from argosy.core.syncing import Applied, Piece, Wanted
 
 T = TypeVar("T")
 Ring = Callable[[str, str, int, str], None]
@@ -137,6 +138,23 @@ class LocalHub:
     def filesets(self, site: str) -> tuple[Registered, ...]:
         """Return the filesets of the site as the hub has them."""
         return wire.load(self._call("filesets", site), tuple[Registered, ...])
+
+    def clock(self) -> int:
+        """Return what time it is at the hub, ns since 1970."""
+        return wire.load(self._call("clock", None), int)
+
+    def piece(self, piece: Piece) -> bool:
+        """Keep a part of a file; False: stop."""
+        return wire.load(self._call("piece", piece), bool)
+
+    def operations(self, wanted: Wanted) -> bytes | None:
+        """Return the next operations of the task's side; b"": that was all. None: stop."""
+        body = self._call("operations", wanted)
+        return None if body == b"null" else wire.load(body, bytes)
+
+    def applied(self, told: Applied) -> bool:
+        """Record what became of operations; False: stop."""
+        return wire.load(self._call("applied", told), bool)
 
     def listen(self, ring: Ring) -> None:
         """From now on pass the hub's bells to `ring`, through every absence of the hub, until `close`."""

@@ -18,6 +18,7 @@ from argosy.agent.lease import Lease
 from argosy.agent.reached import Silent, reached
 from argosy.agent.roots import Roots
 from argosy.agent.shelves import Shelves
+from argosy.agent.syncing.recovering import recover
 from argosy.core import wire
 from argosy.core.config import SiteConfig
 from argosy.core.entry import Stored
@@ -56,6 +57,8 @@ class Place:
         """The trees that are served, each with its identity, by root."""
         self._swept: set[str] = set()
         """Trees that were swept since this agent began: what it has in staging is its own."""
+        self._recovered: set[str] = set()
+        """Filesets in which what a killed agent had on its way was brought home since this one began."""
         self._opening = threading.Lock()
         self.filesets = Filesets(config.name, directory / "filesets", config.filesets, self._tree_at)
         self.unserved = {tree.root: "it was not looked at yet" for tree in self.trees}
@@ -77,6 +80,10 @@ class Place:
                 if not self._is_served(tree.root):
                     self._open(tree)
         self.filesets.look()
+        for fileset in self.filesets.known():
+            if fileset.id not in self._recovered:
+                self._recovered.add(fileset.id)
+                recover(self._tree_at(fileset.path), fileset)
 
     def _is_served(self, root: bytes) -> bool:
         if root not in self._served:
@@ -327,7 +334,8 @@ class OrderSite:
         fitting = [link for link in self.links if below(path, link.site_path) and datastore in {None, link.datastore}]
         if not fitting:
             wanted = "" if datastore is None else f" to datastore {datastore or repr(datastore)}"
-            raise NoSitelink(f"site {self.name} has no sitelink{wanted} for {display(path)}: add one")
+            remedy = "add one" if datastore is None else "correct the name of the datastore, or add one"
+            raise NoSitelink(f"site {self.name} has no sitelink{wanted} for {display(path)}: {remedy}")
         return max(fitting, key=lambda link: len(link.site_path))
 
     def access(self, datastore: str) -> StoreAccess:

@@ -13,6 +13,7 @@ import structlog
 from argosy.agent.hub import Hub
 from argosy.agent.lease import now
 from argosy.core.errors import ArgosyError
+from argosy.core.faults import StoreDown, StoreStranger
 from argosy.core.order import StoreAccess
 from argosy.core.report import Probed, fingerprint
 from argosy.stores.base import Store
@@ -23,6 +24,8 @@ PERIOD = 2.0
 """Seconds between questions to the hub, and to a datastore that is in use."""
 PATIENCE = 4.0
 """Seconds after which a datastore that was asked something small counts as silent, until it answers after all."""
+_HASTE: Final = 10
+"""Seconds after which a question that was not answered is asked anew."""
 _NOTHING: Final = ".argosy/probe/nothing"
 """The key of no object: that there is none is an answer."""
 
@@ -45,6 +48,8 @@ class Prober:
         self._in_use = in_use
         self._probes = _Questions(f"{site}-probe")
         self._looks = _Questions(f"{site}-look")
+        self._bad: dict[str, _Bad] = {}
+        """By fingerprint, the datastores in use that do not answer as they should."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{site}-prober", daemon=True)
 
@@ -56,14 +61,22 @@ class Prober:
         """Ask no more; what was asked is not waited for."""
         self._stopped.set()
 
-    def silent(self) -> dict[str, str]:
-        """Return the datastores in use that do not answer, and since when: work that needs them waits for them."""
-        return self._looks.overdue()
+    def unwell(self) -> dict[str, tuple[str, str]]:
+        """Return the datastores in use that do not answer, or not as they should: work that needs them waits for them.
+
+        Of each the code of the error that is, and since when or with what.
+        """
+        bad = [one for one in self._bad.copy().values() if now() - one.since > PATIENCE]
+        silent = {name: (StoreDown.code, silence) for name, silence in self._looks.overdue().items()}
+        return silent | {one.name: (one.error.code, one.error.message) for one in bad}
 
     def _run(self) -> None:
         while not self._stopped.wait(PERIOD):
             try:
-                for access in self._in_use():
+                used = self._in_use()
+                for fallen in self._bad.keys() - set(map(fingerprint, used)):
+                    self._bad.pop(fallen, None)
+                for access in used:
                     self._looks.ask(access, self._look)
                 with suppress(ArgosyError):  # the hub is away: it is asked again
                     for access in self._hub.unprobed(self._site):
@@ -78,8 +91,32 @@ class Prober:
         self._probes.ask(access, self._tell)
 
     def _look(self, access: StoreAccess) -> None:
-        with suppress(Exception):  # whatever it was, it is no silence, and who works there meets the same
-            self._store(access).head(_NOTHING)
+        key, began = fingerprint(access), now()
+        error = self._met(access)
+        if error is None:
+            self._bad.pop(key, None)
+        else:
+            known = self._bad.get(key)
+            self._bad[key] = _Bad(access.name, known.since if known else began, error)
+
+    def _met(self, access: StoreAccess) -> StoreDown | None:
+        """Ask the store something small; return how it is down, None where it answers, whatever that is."""
+        try:
+            found = self._hasty(access).head(_NOTHING)
+        except StoreDown as error:
+            return error
+        except Exception:  # noqa: BLE001 - it is an answer, and who works there meets the same
+            return None
+        return StoreStranger(f"what answers is no such store: it says that there is {found.key}, which there is not")
+
+    def _hasty(self, access: StoreAccess) -> Store:
+        """Return the store, without patience: to be told to come again, again and again, is no silence."""
+        store = self._store(access)
+        timeout = getattr(store, "timeout", None)
+        if timeout is None:
+            return store
+        hasty = {"tries": 1, "timeout": min(timeout, _HASTE)}
+        return self._store(msgspec.structs.replace(access, settings=access.settings | hasty))
 
     def _tell(self, access: StoreAccess) -> None:
         found = self._probed(access)
@@ -104,6 +141,14 @@ class _Asked(NamedTuple):
     name: str
     since: float
     shown: str
+
+
+class _Bad(NamedTuple):
+    """A datastore that answers, and not as it should, since when by the clock that nobody sets."""
+
+    name: str
+    since: float
+    error: StoreDown
 
 
 class _Questions:

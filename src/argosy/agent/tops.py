@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from argosy.agent.records import Record, Records
-from argosy.core.errors import ArgosyError, NotFound
+from argosy.core.errors import ArgosyError, NotFound, Unsupported
 from argosy.core.faults import FilesetRefused, RootUnserved
 from argosy.core.fileset import Fileset, Registered, State
 from argosy.core.paths import below, display
 from argosy.core.pointer import Binding
 from argosy.filesystems._posix.fileset import Mark, Top
+from argosy.filesystems.base import SNAPSHOTS
 from argosy.filesystems.posix import Posix
 
 TreeAt = Callable[[bytes], Posix]
@@ -56,10 +57,12 @@ class Tops:
         self._refuse_nested(one)
         assert top.mark is not None
         self._remember(one, top, top.mark)
-        return Fileset(
+        found = Fileset(
             name=one.name, path=one.path, root=self._tree_at(one.path).root, id=top.mark.id, number=top.mark.number,
             binding=top.binding, others=self._others(top.mark.id), snapshots=one.snapshots,
         )  # fmt: skip
+        _refuse_unfit(found)
+        return found
 
     def adopt(self, one: Registered) -> None:
         """Take what lies at the top for the fileset from now on; id and number stay.
@@ -199,6 +202,14 @@ def _own_mark(tree: Posix, path: bytes) -> Mark | None:
 def _same_place(one: Binding, other: Binding) -> bool:
     aligned = msgspec.structs.replace(other, inode=one.inode, born_ns=one.born_ns)
     return one == aligned
+
+
+def _refuse_unfit(found: Fileset) -> None:
+    """Refuse what cannot be held still as it is registered."""
+    try:
+        SNAPSHOTS.get(found.snapshots)(fileset=found).check()  # type: ignore[call-arg]
+    except Unsupported as error:
+        raise Amiss("unfit", error.message) from error
 
 
 def state_of(error: ArgosyError) -> State:

@@ -296,7 +296,7 @@ class SiteWorker:
             retired=tuple(map(display, self._place.retired())),
             trouble="; ".join(filter(None, [self._place.trouble(), *self._slots.held().values()])),
             blocked=self._slots.blocked(),
-            silent=self._prober.silent(),
+            unwell=self._prober.unwell(),
             filesets=self._place.filesets.seen(),
         )
         if self._said is not None and self._said[0] == told and now() < self._said[1]:

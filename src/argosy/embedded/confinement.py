@@ -19,13 +19,14 @@ import msgspec
 
 from argosy.core.errors import Denied
 from argosy.embedded import landlock
+from argosy.linux.capabilities import make_heritable
 
 _SYSTEM = (
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/proc", "/dev/urandom", "/dev/random", "/dev/zero",
     "/etc/ca-certificates", "/etc/crypto-policies", "/etc/group", "/etc/gai.conf", "/etc/host.conf", "/etc/hosts",
     "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/nsswitch.conf", "/etc/passwd", "/etc/pki/tls/certs",
     "/etc/pki/ca-trust", "/etc/protocols", "/etc/resolv.conf", "/etc/services", "/etc/ssl/certs",
-    "/etc/ssl/openssl.cnf", "/etc/timezone",
+    "/etc/ssl/openssl.cnf", "/etc/timezone", "/sys/fs/cgroup",
 )  # fmt: skip
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 8, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -122,6 +123,8 @@ def _try_as(uid: int, gid: int, needed: list[Path], own: Path) -> None:
 def _become(uid: int, gid: int, keep: int | None) -> None:
     """Become the user, with at most one capability, and none that could ever come back."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    if keep is not None:  # the process that plans syncs must reach Python, too
+        make_heritable(keep)
     for capability in range(64):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
             break
@@ -136,7 +139,7 @@ def _become(uid: int, gid: int, keep: int | None) -> None:
 def _set_capabilities(mask: int) -> None:
     header = struct.pack("=Ii", _CAP_VERSION, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
-    data = struct.pack("=6I", low, low, 0, high, high, 0)
+    data = struct.pack("=6I", low, low, low, high, high, high)
     if _libc.capset(header, data) < 0:
         raise OSError(ctypes.get_errno(), "capset")
 

@@ -22,6 +22,7 @@ from argosy.core import wire
 from argosy.core.errors import ArgosyError, Busy, Invalid
 from argosy.core.faults import HubAway
 from argosy.core.report import Batch, Present, Probed, Report
+from argosy.core.syncing import Applied, Piece, Wanted
 
 _CREDENTIALS = struct.Struct("3i")
 _BELLS_KEPT = 100_000
@@ -242,6 +243,22 @@ def _filesets(body: bytes, delivery: Delivery) -> object:
     return delivery.filesets(wire.load(body, str))
 
 
+def _clock(_body: bytes, delivery: Delivery) -> object:
+    return delivery.clock()
+
+
+def _piece(body: bytes, delivery: Delivery) -> object:
+    return delivery.piece(wire.load(body, Piece))
+
+
+def _operations(body: bytes, delivery: Delivery) -> object:
+    return delivery.operations(wire.load(body, Wanted))
+
+
+def _applied(body: bytes, delivery: Delivery) -> object:
+    return delivery.applied(wire.load(body, Applied))
+
+
 _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "claim": _claim,
     "renew": _renew,
@@ -251,4 +268,8 @@ _METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
     "probed": _probed,
     "present": _present,
     "filesets": _filesets,
+    "clock": _clock,
+    "piece": _piece,
+    "operations": _operations,
+    "applied": _applied,
 }

@@ -54,17 +54,26 @@ def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
         _show(password)
     from argosy.hub.events.feed import Feed
     from argosy.hub.gc.collector import Collector
-    from argosy.hub.jobs.delivery import Delivery
+    from argosy.hub.schedules.clock import Ticker
+    from argosy.hub.sync.conductor import Conductor
+    from argosy.hub.sync.delivery import Delivery
+    from argosy.hub.workflows import offered
 
-    delivery, collector, feed = Delivery(exchange), Collector(), Feed()
+    offered.begin()
+    delivery, collector, ticker, feed = Delivery(exchange), Collector(), Ticker(), Feed()
+    conductor = Conductor()
     feed.start()
     delivery.start()
     collector.start()
+    ticker.start()
+    conductor.start()
     exchange.serve(listener, delivery)
     server = _Server(child, feed)
     server.run(sockets=[socket.socket(fileno=child.descriptors.listen)])
     feed.stop()
     exchange.stop()
+    conductor.stop()
+    ticker.stop()
     collector.stop()
     delivery.stop()
 

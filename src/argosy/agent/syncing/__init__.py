@@ -1,0 +1,1 @@
+"""What an agent does for a sync beside steps: it scans filesets, and applies operations to them."""
