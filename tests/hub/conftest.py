@@ -1,26 +1,16 @@
 """A hub of one data directory, shared by these tests; what a test records is gone after it."""
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from argosy.core.config import Config
-from argosy.hub.project import boot
-
-PASSWORD = "correct horse"
-
-_directory = Path(tempfile.mkdtemp(prefix="argosy-hub-tests-"))
-atexit.register(shutil.rmtree, _directory, ignore_errors=True)
-boot.prepare(_directory, Config(), PASSWORD)  # Django must know its settings before the tests import its models
+from tests.hub.home import DIRECTORY
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    return _directory
+    return DIRECTORY
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +18,18 @@ def _clean(django_db_blocker) -> Iterator[None]:
     from argosy.hub.catalogue.models import Unneeded
     from argosy.hub.gc.models import Run
     from argosy.hub.jobs import models as jobs
+    from argosy.hub.schedules.models import Schedule
     from argosy.hub.sites import models as sites
+    from argosy.hub.sync import models as syncs
+    from argosy.hub.workflows.models import Workflow
 
     with django_db_blocker.unblock():
         yield
         for model in (Run, Unneeded, jobs.Failure, jobs.Result, jobs.TaskEntries, jobs.Task, jobs.Submission, jobs.Job):
             model.objects.all().delete()
-        for model in (sites.SiteLink, sites.Site, sites.ServedRoot, sites.Datastore):
+        for model in (syncs.Run, syncs.Pair, Schedule, sites.SiteLink, sites.Site, sites.ServedRoot, sites.Datastore):
             model.objects.all().delete()
+        Workflow.objects.filter(installed__isnull=True).delete()
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +71,11 @@ def two_sites():
     from tests.hub.fake import sites
 
     return sites()
+
+
+@pytest.fixture
+def compared(api):
+    """A schedule of changes, with one workflow for what was created and one for what was deleted."""
+    from tests.hub.schedules import comparing
+
+    return comparing(api)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from argosy.agent.place import OrderSite, Place
 from argosy.agent.runner import run
 from argosy.core.config import Config, DatastoreConfig, LinkConfig, SiteConfig
 from argosy.core.entry import Entry
+from argosy.core.errors import LeaseLost
 from argosy.core.order import Order
 from argosy.core.report import Present
 from argosy.hub.jobs.models import Job
@@ -90,7 +92,8 @@ class RealAgent(FakeAgent):
         self.orders.append(order)
         lease = Lease(order.task, order.attempt, asked_at=now(), seconds=order.lease)
         site = OrderSite.of(self.places[order.site], order, lease)
-        self.delivery.report(run(order, site, self.delivery, self.pool))
+        with suppress(LeaseLost):  # of a discovery, whose next phase another attempt begins
+            self.delivery.report(run(order, site, self.delivery, self.pool))
 
     def projects(self, site: str = "london") -> Path:
         return self.roots[site] / "projects"

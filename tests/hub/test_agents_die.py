@@ -1,15 +1,19 @@
 """Tasks that kill the agents end, and cost the others little."""
 
+from datetime import timedelta
+
 import pytest
 
 from argosy.core.entry import Entry
 from argosy.core.order import Order
 from argosy.core.report import Present
-from argosy.hub.jobs.explain.causes import QUEUED
+from argosy.hub.jobs import suspects
+from argosy.hub.jobs.clock import count_anew
+from argosy.hub.jobs.explain.causes.turns import QUEUED
 from argosy.hub.jobs.explain.waiting import troubles
 from argosy.hub.jobs.files import JobFiles
 from argosy.hub.jobs.models import Job, Task
-from argosy.hub.jobs.services import Asked, submit
+from argosy.hub.jobs.services import Asked, cancel, submit
 from argosy.hub.jobs.suspects import MOST, SUSPECT
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.presence import note
@@ -118,6 +122,77 @@ def test_of_tasks_that_run_for_long_the_one_that_kills_the_agents_is_found_howev
     assert node.deaths < MOST
 
 
+def bombs(agent: FakeAgent, jobs: int, each: int) -> list[Job]:
+    return [waiting(agent, *(f"bomb{job}_{number}" for number in range(each))) for job in range(jobs)]
+
+
+@pytest.mark.parametrize(("jobs", "each", "fuse"), [(1, 12, 0.0), (12, 1, 0.0), (5, 1, 45.0)])
+def test_a_long_task_is_done_whatever_kills_the_agents_beside_it(
+    agent: FakeAgent, jobs: int, each: int, fuse: float
+) -> None:
+    long = waiting(agent, "long")
+    bad = bombs(agent, jobs, each)
+    agent.delivery.adopt_orphans()
+    node = Node(agent, {b"/srv/london/projects/long": 2400.0}, fuse)
+    while any(fresh(job).state == "STARTED" for job in (long, *bad)):
+        node.live(200, step=20)
+        assert node.agent.clock.passed < 15_000
+    assert state(long) == ("SUCCESS", 1, 0)
+    assert {state(job) for job in bad} == {("FAILURE", 0, each)}
+
+
+def test_a_job_of_nothing_but_tasks_that_kill_the_agents_is_over_soon(agent: FakeAgent) -> None:
+    long = waiting(agent, "long")
+    (bad,) = bombs(agent, 1, 40)
+    agent.delivery.adopt_orphans()
+    node = Node(agent, {b"/srv/london/projects/long": 600.0})
+    node.live(360, step=3)
+    assert state(bad) == ("FAILURE", 0, 40)
+    assert node.deaths <= 2 * 40 + 3, "each is tried alone twice, but for the first"
+    node.live(660, step=20)
+    assert state(long) == ("SUCCESS", 1, 0)
+
+
+def test_one_task_that_kills_the_agents_has_only_the_next_of_its_job_tried_alone(agent: FakeAgent) -> None:
+    job = waiting(agent, "bomb", *(f"good{n:02}" for n in range(20)))
+    lasts = {f"/srv/london/projects/good{n:02}".encode(): 100.0 for n in range(20)}
+    node = Node(agent, lasts)
+    node.live(900, step=10)
+    assert state(job) == ("FAILURE", 20, 1), "they are done four at a time"
+
+
+def test_a_task_that_is_suspected_for_another_is_not_condemned_for_one_death(agent: FakeAgent) -> None:
+    job = waiting(agent, "bomb", "next")
+    bomb, another = (agent.rung[number][1] for number in range(2))
+    for attempt in range(1, SUSPECT + 2):
+        assert agent.delivery.claim(bomb, attempt, "node1")
+        agent.delivery.adopt_orphans(died=True)
+    assert Task.objects.get(taskid=another).reason == "the agents died each time they ran another that does the same"
+    assert agent.delivery.claim(bomb, SUSPECT + 2, "node1") is None
+    assert agent.delivery.claim(another, 1, "node1")
+    agent.delivery.adopt_orphans(died=True)
+    assert Task.objects.get(taskid=another).reason == "the agents died once while they ran this task: it is begun again"
+    agent.run()
+    assert state(job) == ("FAILURE", 1, 1)
+
+
+def test_a_task_is_not_alone_while_agents_may_be_at_one_that_was_cancelled(agent: FakeAgent) -> None:
+    bad, job = waiting(agent, "bomb"), waiting(agent, "a")
+    for _ in range(SUSPECT):
+        for task in Task.objects.filter(state="PENDING"):
+            assert agent.delivery.claim(str(task.taskid), task.attempt, "node1")
+            agent.clock.forward(31)
+            assert agent.delivery.renew(str(task.taskid), task.attempt)
+        agent.delivery.adopt_orphans(died=True)
+    for task in Task.objects.filter(state="PENDING").order_by("job"):
+        assert agent.delivery.claim(str(task.taskid), task.attempt, "node1")
+        agent.clock.forward(31)
+    cancel(bad.pk)
+    agent.delivery.adopt_orphans(died=True)
+    agent.run()
+    assert state(job) == ("SUCCESS", 1, 0)
+
+
 def test_a_suspect_of_a_site_that_nobody_serves_holds_up_the_others_for_a_moment_only(agent: FakeAgent) -> None:
     job = waiting(agent, "bomb")
     for _ in range(SUSPECT):
@@ -171,7 +246,7 @@ def test_any_number_of_suspects_of_a_site_that_nobody_serves_hold_up_the_others_
     first = at_dublin("first")
     live_at_dublin(agent, 15)
     assert fresh(first).state == "SUCCESS"
-    for number in range(100):  # nor do they later, when they are told of again
+    for number in range(45):  # nor do they later, when they are told of again
         other = at_dublin(f"other{number}")
         live_at_dublin(agent, 1)
         assert fresh(other).state == "SUCCESS"
@@ -267,11 +342,21 @@ def test_a_walk_that_kills_the_agents_fails_and_what_it_found_is_done(agent: Fak
     assert Task.objects.get(job=job, chain=None).error == "agent_died"
 
 
+def test_a_trial_lasts_no_longer_where_the_clock_was_set_back_while_the_hub_was_away(agent: FakeAgent) -> None:
+    suspected(agent, 1)
+    _, task, attempt, _ = agent.rung[-1]
+    assert agent.delivery.claim(task, attempt, "node1")
+    agent.clock.set(-86400)
+    count_anew(agent.clock(), timedelta(seconds=60), timedelta(hours=1))
+    agent.delivery._clock.follow(timedelta(seconds=-86400))
+    (suspect,) = suspects.suspects()
+    assert suspects.hold([suspect], agent.clock())
+    assert not suspects.hold([suspect], agent.clock() + timedelta(seconds=31))
+
+
 def test_nothing_is_suspected_in_vain(agent: FakeAgent) -> None:
     """What everybody asks before anything begins is answered by an index of nothing."""
     from django.db import connection
-
-    from argosy.hub.jobs import suspects
 
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN QUERY PLAN " + suspects._SUSPECTS)

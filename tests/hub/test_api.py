@@ -317,7 +317,7 @@ def test_nothing_but_tokens_is_given_without_a_token(anonymous, api, job):
     seen = set()
     for path, operations in schema["paths"].items():
         for method in set(operations) & {"get", "post", "patch", "put", "delete"}:
-            url = path.replace("{id}", "1").replace("{taskid}", "0" * 32)
+            url = path.replace("{id}", "1").replace("{schedule}", "1").replace("{taskid}", "0" * 32)
             if path not in PUBLIC:
                 check_problem(getattr(anonymous, method)(url, {}), 401)
                 seen.add(path)

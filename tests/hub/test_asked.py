@@ -23,8 +23,8 @@ def failed(entry: Entry) -> Outcome:
 
 
 LISTS = (
-    "datastores", "discoveries", "filesets", "gc", "jobs", "jobs/recent", "jobs/stats", "retiredroots", "sitelinks",
-    "sites", "steps", "tasks", "workflows",
+    "conflicts", "datastores", "discoveries", "filesets", "gc", "jobs", "jobs/recent", "jobs/stats", "retiredroots",
+    "schedules", "sitelinks", "sites", "steps", "syncs", "tasks", "workflows",
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_all_lists_that_the_hub_documents_are_tried_here(api):
         for path, operations in schema["paths"].items()
         if any(one["name"] == "page_size" for one in operations.get("get", {}).get("parameters", []))
     }
-    of_one = {"jobs/{id}/files", "tasks/{taskid}/files"}
+    of_one = {"jobs/{id}/files", "schedules/{schedule}/workflows", "tasks/{taskid}/files"}
     assert pages - of_one == set(LISTS) - {"jobs/stats"}
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from argosy.client import Client, Event, Tokens
-from argosy.hub.common import changes
+from argosy.hub.common import changes, sight
 from argosy.hub.events.feed import Feed
 from argosy.hub.events.recent import Recent
 from argosy.hub.events.tickets import Ticket
@@ -541,3 +541,111 @@ def test_events_hold_no_line_end_whatever_is_in_a_job(hub, token):
     reader.await_(lambda: reader.of("job"))
     assert reader.last()["fields"] == {"text": text}
     assert json.loads(json.dumps(reader.last())) == reader.last()
+
+
+@pytest.mark.parametrize("what", ["deactivated", "new password", "reset password", "deleted"])
+@pytest.mark.parametrize("by", ["token", "ticket"])
+def test_who_is_put_out_of_the_hub_loses_his_open_stream(token, what, by):
+    with serving(recheck=0.1) as hub:
+        loses(hub, token, what, by)
+
+
+def test_he_loses_it_within_seconds(hub, token):
+    loses(hub, token, "deactivated", "token")
+
+
+def loses(hub: Served, token: str, what: str, by: str) -> None:
+    ann = User.objects.create_user("ann", password="a long password")
+    access = str(AccessToken.for_user(ann))
+    if by == "ticket":
+        got = httpx.post(f"{hub.url}/api/events/ticket/", headers={"Authorization": f"Bearer {access}"})
+        query, headers = {"ticket": got.json()["ticket"]}, {}
+    else:
+        query, headers = {}, {"Authorization": f"Bearer {access}"}
+    other = Reader(hub, token)
+    url = f"{hub.url}/api/events/stream/"
+    try:
+        with httpx.stream("GET", url, params=query, headers=headers, timeout=20) as answer:
+            pieces = answer.iter_text()
+            next(pieces)
+            began = time.monotonic()
+            put_out(ann, what)
+            for _ in pieces:
+                assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 10
+        assert httpx.get(url, params=query, headers=headers).status_code == 401
+        assert not other.ended.is_set()
+    finally:
+        User.objects.filter(username="ann").delete()
+
+
+def put_out(user: User, what: str) -> None:
+    if what == "deactivated":
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    elif what == "new password":
+        user.set_password("another long password")
+        user.save()
+    elif what == "reset password":
+        boot.reset_password(user.username, None)
+    else:
+        user.delete()
+
+
+@pytest.fixture
+def his_alone(monkeypatch, ann):
+    """Of jobs and their tasks ann sees her own; sites nobody sees but others."""
+
+    def shown(user, rows):
+        if user.pk != ann.pk:
+            return rows
+        own = {Job: {"owner": user}, Task: {"job__owner": user}}
+        return rows.filter(**own[rows.model]) if rows.model in own else rows.none()
+
+    monkeypatch.setattr(sight, "shown", shown)
+
+
+@pytest.mark.usefixtures("his_alone")
+def test_whatever_narrows_what_somebody_can_get_narrows_what_he_is_told(hub, token, ann):
+    hers = str(AccessToken.for_user(ann))
+    others, own = start("premigrate"), start("premigrate")
+    Job.objects.filter(pk=own.pk).update(owner=ann)
+    his, all_of_it = Reader(hub, hers), Reader(hub, token)
+    for job in (others, own):
+        cancel(job.pk)
+    Site.objects.get(name="london").save()
+    with transaction.atomic():
+        changes.note(changes.Kind.SITE, Site.objects.values_list("pk", flat=True))
+    all_of_it.await_(lambda: ended(all_of_it, others) and ended(all_of_it, own) and all_of_it.of("site"))
+    his.await_(lambda: ended(his, own) and his.of("task"))
+    counted(own)
+    his.await_(lambda: his.job(own).get("numfiles") == 1)
+    assert {event.data["id"] for event in his.of("job")} == {own.pk}
+    assert {event.data["job"] for event in his.of("task")} == {own.pk}
+    assert his.of("site") == []
+    listed = {path: hub.get(path, hers).json() for path in ("jobs/", "tasks/", "sites/", "jobs/recent/", "jobs/stats/")}
+    assert [job["id"] for job in listed["jobs/"]["results"]] == [own.pk]
+    assert [job["id"] for job in listed["jobs/recent/"]["results"]] == [own.pk]
+    assert {task["job"] for task in listed["tasks/"]["results"]} == {own.pk}
+    assert listed["sites/"]["results"] == []
+    for stats in (listed["jobs/"]["stats"], listed["jobs/stats/"]):
+        assert sum(stats["state"].values()) == stats["state"]["CANCELLED"] == 1
+    for path in ("", "explain/", "files/"):
+        assert hub.get(f"jobs/{others.pk}/{path}", hers).status_code == 404
+        assert hub.get(f"jobs/{own.pk}/{path}", hers).status_code == 200
+    assert hub.get(f"events/stream/?job_id={others.pk}", hers).status_code == 404
+
+
+@pytest.mark.usefixtures("his_alone")
+def test_who_does_not_see_all_begins_anew_when_he_comes_again(hub, ann):
+    hers = str(AccessToken.for_user(ann))
+    first = Reader(hub, hers, types=["job"])
+    after, _ = first.id, first.client.close()
+    again = Reader(hub, hers, types=["job"], after=after)
+    again.await_(lambda: again.of("reset"))
+    assert again.last("reset") == {"reason": "gone"}
+
+
+def test_who_sees_less_from_now_on_loses_the_stream_of_one_who_saw_more(hub, ann, monkeypatch):
+    reader = Reader(hub, str(AccessToken.for_user(ann)))
+    monkeypatch.setattr(sight, "shown", lambda user, rows: rows.none() if user.pk == ann.pk else rows)
+    reader.await_(reader.ended.is_set)

@@ -18,6 +18,7 @@ import argosy
 from argosy.core.config import DatastoreConfig, LinkConfig
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError
+from argosy.core.order import Order
 from argosy.core.report import Present
 from argosy.hub.jobs import removal
 from argosy.hub.jobs.explain import failed
@@ -300,6 +301,84 @@ def restarted_and_claimed(world: World) -> Job:
     return job
 
 
+def agents_died_and_claimed(world: World) -> Job:
+    job = agents_died(world)
+    while world.agent.claim() is None:
+        pass
+    return job
+
+
+def store_silent_after_a_restart(world: World) -> Job:
+    return store_silent(world, died=False)
+
+
+def store_silent_after_the_agents_died(world: World) -> Job:
+    return store_silent(world, died=True)
+
+
+def store_silent(world: World, *, died: bool) -> Job:
+    """What was begun again waits for a store that took the connection and says nothing."""
+    job = world.begin().start("premigrate", world.path, discovery=None)
+    moved_on(world)
+    world.agent.delivery.adopt_orphans(died=died)
+    claimed(world)
+    say_unwell(world, "store_down", "has not answered since 10:31:18 UTC")
+    return job
+
+
+def store_silent_for_some_and_others_cut_short(world: World) -> Job:
+    world.begin()
+    Site.objects.update(file_batch_size=1)
+    job = world.agent.start("premigrate", world.path, world.agent.made("other"), discovery=None)
+    looking = [claimed(world), claimed(world)]
+    for order in looking:
+        world.agent.do(order)
+    claimed(world)
+    claimed(world)
+    world.agent.delivery.adopt_orphans()
+    claimed(world)
+    say_unwell(world, "store_down", "has not answered since 10:31:18 UTC")
+    return job
+
+
+def behind_a_login_page(world: World) -> Job:
+    job = world.begin().start("premigrate", world.path, discovery=None)
+    moved_on(world)
+    say_unwell(world, "store_stranger", "what answers is no such store")
+    return job
+
+
+def moved_on(world: World) -> None:
+    """Have the files looked at, and the step that needs the datastore claimed."""
+    world.agent.do(claimed(world))
+    claimed(world)
+
+
+def claimed(world: World) -> Order:
+    while world.agent.rung:
+        if (order := world.agent.claim()) is not None:
+            return order
+    raise AssertionError("nothing waits")
+
+
+def say_unwell(world: World, code: str, reason: str) -> None:
+    world.agent.delivery.present(Present(site="london", node=NODE, unwell={"cloud": (code, reason)}))
+
+
+def silent_again(world: World) -> Job:
+    job = restarted_and_claimed(world)
+    world.agent.clock.forward(40)
+    return job
+
+
+def slots_held_after_a_lost_lease(world: World) -> Job:
+    job = lease_lost(world)
+    queues = Task.objects.filter(job=job).values_list("queue", flat=True)
+    blocked = dict.fromkeys(queues, "4 of 4 slots are held: dynamo.custom.hang of job 5")
+    world.agent.delivery.present(Present(site="london", node=NODE, blocked=blocked))
+    return job
+
+
 def agents_died(world: World) -> Job:
     job = world.begin().start("premigrate", world.path)
     for _ in range(3):
@@ -429,6 +508,17 @@ def login_page(world: World) -> Job:
     return world.begin(store=s3(endpoint=f"http://127.0.0.1:{port}")).ran("premigrate", world.path)
 
 
+def login_page_in_the_place_of_an_object(world: World) -> Job:
+    """It says yes to whatever it is asked for."""
+    bucket = Bucket()
+    served = world.held.enter_context(serving(bucket))
+    proxy, url = world.held.enter_context(standing_before(str(served["endpoint"])))
+    world.begin(store=s3(**served | {"bucket": BUCKET, "endpoint": url}))
+    world.stub()
+    proxy.always = "page"
+    return world.agent.ran("recall", world.path)
+
+
 def clock_wrong(world: World) -> Job:
     world.bucket(Bucket(trouble=403, word="RequestTimeTooSkewed"))
     return world.agent.ran("premigrate", world.path)
@@ -474,7 +564,14 @@ FAULTS: dict[Fault, str] = {
     object_gone: "object_gone",
     cancelled: "cancelled",
     restarted: "restarted",
-    restarted_and_claimed: "restarted",
+    restarted_and_claimed: "running",
+    agents_died_and_claimed: "running",
+    store_silent_after_a_restart: "store_down",
+    store_silent_after_the_agents_died: "store_down",
+    store_silent_for_some_and_others_cut_short: "store_down",
+    silent_again: "agent_silent",
+    slots_held_after_a_lost_lease: "slots_held",
+    behind_a_login_page: "store_stranger",
     agents_died: "agent_died",
     agents_died_once_too_often: "agent_died",
     other_job_ahead: "queued",
@@ -493,6 +590,7 @@ FAULTS: dict[Fault, str] = {
     store_untrusted: "store_untrusted",
     store_without_tls: "store_not_tls",
     login_page: "store_stranger",
+    login_page_in_the_place_of_an_object: "store_stranger",
     clock_wrong: "clock_wrong",
     store_elsewhere: "store_elsewhere",
     given_nothing: "no_work",
@@ -607,6 +705,7 @@ def test_where_no_rule_is_for_the_state_that_was_named_it_says_to_look_at_that(w
     (first,) = world.told(job).causes
     assert first.cause.name == "nothing_found"
     assert "the state that was named with each" in first.cause.remedy
+    assert first.reason == "1 entry was found, and no rule is for any of that"
 
 
 def test_a_directory_in_the_way_is_not_to_be_overwritten(world: World) -> None:
@@ -696,25 +795,31 @@ def test_what_runs_is_said_to_wait_for_a_store_that_was_well_and_does_not_answer
     Datastore.objects.filter(name="cloud").update(abilities={"conditions": True})
 
     def first(node: str, **silent: str) -> Trouble:
-        agent.delivery.present(Present(site="london", node=node, silent=silent))
+        unwell = {name: ("store_down", since) for name, since in silent.items()}
+        agent.delivery.present(Present(site="london", node=node, unwell=unwell))
         return world.told(job).causes[0]
 
     assert first(NODE, elsewhere="has not answered").cause.name == "running"
     assert first("another", cloud="has not answered").cause.name == "running"
     told = first(NODE, cloud="has not answered since 10:31:18 UTC")
-    assert (told.cause.name, told.reason) == ("store_down", "datastore cloud has not answered since 10:31:18 UTC")
+    assert (told.cause.name, told.reason) == ("store_down", "datastore cloud: has not answered since 10:31:18 UTC")
     assert world.told_of(world.path).causes[0].cause.name == "store_down"
     (london,) = [one for one in health.of_sites(agent.clock()) if one.site == "london"]
-    assert (london.health, "datastore cloud has not answered" in london.reason) == ("warning", True)
+    assert (london.health, "datastore cloud: has not answered" in london.reason) == ("warning", True)
     assert first(NODE).cause.name == "running"
 
 
+OF_THE_HUB = {"restarted", "agent_died", "in_turn", "sync_refused", "sync_broken"}
+"""Codes that are recorded and never raised."""
+
+
 def test_every_kind_of_error_has_a_cause_of_its_own() -> None:
+    rooms = {"core", "filesystems", "stores", "hsm", "discoveries", "steps", "sync", "agent"}
     for module in pkgutil.walk_packages(argosy.__path__, "argosy."):
-        if module.name.split(".")[1] in {"core", "filesystems", "stores", "hsm", "discoveries", "steps", "agent"}:
+        if module.name.split(".")[1] in rooms:
             importlib.import_module(module.name)
     codes = {kind.code for kind in kinds(ArgosyError) if kind.__module__ != "argosy.hub.common.errors"}
-    assert codes - {ArgosyError.code} == BY_CODE.keys() - {"restarted", "agent_died"}
+    assert codes - {ArgosyError.code} == BY_CODE.keys() - OF_THE_HUB
 
 
 def kinds(kind: type[ArgosyError]) -> Iterator[type[ArgosyError]]:

@@ -127,10 +127,13 @@ def test_a_fileset_is_added_changed_and_removed(api, file):
         ({"path": "/srv/london/../x"}, 400, "holds . or .."),
         ({"path": "shared"}, 400, "is not absolute"),
         ({"path": "/srv/london/.argosy/x"}, 400, "belongs to Argosy"),
+        ({"path": f"/srv/london/{'x' * 256}/y"}, 400, "a name in it has 256 bytes"),
+        ({"path": f"/srv/london/{'é' * 128}"}, 400, "no filesystem allows more than 255"),
+        ({"path": "/srv/london" + 17 * f"/{'x' * 250}"}, 400, "has 4278 bytes: Linux allows no more than 4095"),
         ({"name": "a b"}, 400, "use 1 to 63 letters"),
         ({"name": "projects"}, 409, "fileset projects of london exists already"),
-        ({"snapshots": "zfs"}, 400, "not a valid choice"),
-        ({"site": "atlantis"}, 400, "atlantis"),
+        ({"snapshots": "zfs"}, 400, "not a valid choice: known are index, btrfs, gpfs"),
+        ({"site": "atlantis"}, 400, "unknown site 'atlantis': known are london"),
         ({"number": 5, "colour": 1}, 400, "Unknown key"),
     ],
 )
@@ -209,3 +212,33 @@ def test_that_a_fileset_is_to_be_adopted_is_said_once_and_what_was_said_before_d
 def test_only_those_who_are_logged_in_see_filesets(anonymous, file):
     check_problem(anonymous.get("/api/filesets/"), 401)
     check_problem(anonymous.post("/api/filesets/", SENT), 401)
+
+
+def test_a_site_whose_roots_are_not_known_has_no_fileset_that_cannot_be_either(api):
+    api.post("/api/sites/", {"name": "paris"})
+    sent = {"site": "paris", "name": "far", "path": f"/srv/{'x' * 5000}"}
+    assert "sites.paris.filesets.far.path" in check_problem(api.post("/api/filesets/", sent), 400)["detail"]
+
+
+def test_how_much_may_be_gone_before_a_sync_asks_is_set_for_each_fileset(api, file):
+    made = api.post("/api/filesets/", SENT).json()
+    usual = {"mass_change_percent": 50, "mass_change_count": 10, "mass_change_top": 2}
+    assert {key: made[key] for key in usual} == usual
+    number = made["id"]
+    other = {"mass_change_percent": 100, "mass_change_count": 0, "mass_change_top": 7}
+    assert api.patch(f"/api/filesets/{number}/", other).status_code == 200
+    assert {key: api.get(f"/api/filesets/{number}/").json()[key] for key in other} == other
+    for key, value in (("mass_change_percent", 101), ("mass_change_percent", 0), ("mass_change_count", -1)):
+        assert key in str(check_problem(api.patch(f"/api/filesets/{number}/", {key: value}), 400))
+
+
+def test_what_the_file_says_of_mass_changes_is_declared_and_exported(api, file):
+    declared = Fileset.objects.get(name="projects")
+    refused = check_problem(api.patch(f"/api/filesets/{declared.pk}/", {"mass_change_count": 3}), 409)
+    assert str(file) in refused["detail"]
+    file.write_text(FILE + "mass_change_percent = 80\n")
+    reconcile(configuration.load(file))
+    declared.refresh_from_db()
+    assert (declared.mass_change_percent, declared.mass_change_count) == (80, 10)
+    assert "mass_change_percent = 80" in export.toml("london")
+    assert "mass_change_count" not in export.toml("london")

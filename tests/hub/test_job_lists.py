@@ -154,7 +154,11 @@ def test_tasks_are_asked_for_in_each_documented_state_and_in_no_other(api):
     for state in ("PENDING", "STARTED", "SUCCESS", "FAILURE", "ERROR", "SKIPPED", "CANCELLED"):
         assert api.get(f"/api/tasks/?state={state}").status_code == 200
     document = check_problem(api.get("/api/tasks/?state=REVOKED"), 400)
-    assert document["errors"]["state"] == {"0": ['"REVOKED" is not a valid choice.']}
+    assert document["errors"]["state"] == {
+        "0": [
+            '"REVOKED" is not a valid choice: known are PENDING, STARTED, SUCCESS, ERROR, FAILURE, SKIPPED, CANCELLED.'
+        ]
+    }
 
 
 def test_jobs_are_asked_for_in_every_state_that_is_counted(api, agent):

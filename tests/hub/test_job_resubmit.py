@@ -199,6 +199,13 @@ def test_nothing_to_do_again_is_said(api, agent, body, says):
     assert says in str(check_problem(api.post(f"/api/jobs/{job.pk}/resubmit/", body), 400))
 
 
+def test_where_files_were_cancelled_it_is_said_how_they_are_done_again(api, agent):
+    job = start("premigrate")
+    cancel(job.pk)
+    refused = check_problem(api.post(f"/api/jobs/{job.pk}/resubmit/", {"only_failed": True}), 400)["detail"]
+    assert refused.endswith("failed or was aborted: leave out only_failed to have done what was cancelled")
+
+
 def test_what_cannot_be_done_again_says_why(api, agent):
     rule = {"state": "all", "type": "all", "action": [{"name": "dynamo.tasks.recall"}]}
     Workflow.objects.create(name="gone", label="Gone", filter_rules=[rule])

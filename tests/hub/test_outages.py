@@ -93,10 +93,10 @@ def test_files_of_a_good_store_do_not_wait_for_a_dead_one(agent, far):
 
 
 def test_a_dead_store_is_tried_by_few_tasks(agent, far):
-    job, slots = found(agent, 60, 0), Slots(agent)
+    job, slots = found(agent, 200, 0), Slots(agent)
     slots.run(job)
-    assert len(slots.tried) <= 12
-    assert fresh(job).numfailedfiles == 120
+    assert len(slots.tried) <= 30
+    assert fresh(job).numfailedfiles == 400
 
 
 def test_what_waits_for_a_dead_store_fails_only_when_another_of_its_kind_was_tried_since(agent, far):
@@ -146,6 +146,15 @@ def test_what_is_done_with_other_options_is_not_held_back(agent, far):
     waiting = Task.objects.filter(job=job, tasktype="dynamo.tasks.migrate", failures=0)
     assert len(set(waiting.exclude(error="").values_list("submission", flat=True))) == 1
     assert len(set(waiting.filter(error="").values_list("submission", flat=True))) == 1
+
+
+@pytest.mark.parametrize(("bad", "good"), [(8, 40), (24, 24)])
+def test_good_tasks_of_a_place_of_which_a_part_is_dead_are_all_tried(agent, bad, good):
+    Site.objects.update(file_batch_size=2)
+    job, slots = found(agent, bad, good), Slots(agent)
+    slots.run(job)
+    assert by_directory(job, FileState.PROCESSED) == {"good": 2 * good}
+    assert by_directory(job, FileState.FAILED) == {"bad": 2 * bad}
 
 
 def test_entries_that_a_dead_place_kept_fail_with_what_they_met_themselves(agent):

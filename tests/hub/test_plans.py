@@ -354,6 +354,17 @@ def test_a_plan_without_anything_to_do_is_refused(agent: RealAgent, api) -> None
     assert (answer.status_code, answer.json()["detail"]) == (400, f"plan {plan.pk} has nothing to do")
 
 
+def test_a_plan_says_how_much_was_found_that_no_rule_is_for(agent: RealAgent, api) -> None:
+    rule = {"state": "created", "type": "all", "action": [{"name": "dynamo.tasks.migrate"}]}
+    Workflow.objects.create(name="news", label="News", fields=[], filter_rules=[rule])
+    try:
+        plan = planned(agent, "news", agent.made("file", CONTENT))
+    finally:
+        Workflow.objects.filter(name="news").delete()
+    said = api.get(f"/api/jobs/{plan.pk}/plan/").json()
+    assert (said["files"], said["untouched"], said["untaken"]) == (0, 0, 1)
+
+
 def test_the_api_makes_tells_and_applies_a_plan(agent: RealAgent, api) -> None:
     file = agent.made("file", CONTENT)
     body = {"workflow": "migrate", "site": "london", "paths": [str(file)], "dry_run": True}
@@ -407,6 +418,13 @@ def test_a_discovery_that_does_the_work_itself_cannot_be_planned(agent: RealAgen
     for body in (plain | {"workflow": "rebuild"}, plain | {"discovery": "rebuild", "job": plan}):
         refused = api.post("/api/file/workflow/", body)
         assert (refused.status_code, "dry_run" in refused.json()["detail"]) == (400, True)
+
+
+def test_what_takes_a_snapshot_is_planned_in_another_way_and_the_refusal_says_in_which(agent: RealAgent, api) -> None:
+    body = {"workflow": "premigrate", "site": "london", "paths": [str(agent.projects())], "dry_run": True}
+    refused = api.post("/api/file/workflow/", body | {"discovery": "snapdiff"})
+    assert (refused.status_code, "`--discovery none --state updated`" in refused.json()["detail"]) == (400, True)
+    assert api.post("/api/file/workflow/", body | {"discovery": "recursive"}).status_code == 201
 
 
 def test_a_large_plan_is_applied_in_pieces(agent: RealAgent, monkeypatch: pytest.MonkeyPatch) -> None:

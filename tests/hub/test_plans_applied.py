@@ -338,6 +338,102 @@ def test_a_directory_goes_at_a_later_attempt_only_with_what_the_first_one_listed
         assert changed.exists()
 
 
+class Killed:
+    """Kills the agent when it removes the entry after the first `some`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, some: int) -> None:
+        self._patched = monkeypatch
+        self._left = some
+
+    def within(self, agent: RealAgent) -> None:
+        real = {name: getattr(Posix, name) for name in ("remove", "unlink")}
+
+        def counted(name: str) -> Callable[..., Any]:
+            def act(*args: Any, **how: Any) -> Any:
+                self._left -= 1
+                if self._left < 0:
+                    raise LeaseLost("killed here")
+                return real[name](*args, **how)
+
+            return act
+
+        with self._patched.context() as until_killed:
+            for name in real:
+                until_killed.setattr(Posix, name, counted(name))
+            with pytest.raises(LeaseLost):
+                untold(agent)
+
+
+@pytest.mark.parametrize("trash_days", [7, 0])
+@pytest.mark.parametrize("names", [("dir/a", "dir/z"), ("dir/a", "other/z"), ("dir/a", "file"), ("dir/in/a", "dir/z")])
+def test_a_file_that_loses_one_name_in_an_attempt_that_was_lost_may_lose_the_others_in_the_next(
+    agent: RealAgent,
+    workflow: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, str],
+    trash_days: int,
+) -> None:
+    Site.objects.update(trash_days=trash_days)
+    job, given = linked(agent, workflow, names)
+    Killed(monkeypatch, 1).within(agent)
+    at_once(agent)
+    assert ended(job).keys() <= {"processed", "skipped"}
+    assert not any(path.exists() for path in given)
+
+
+def linked(agent: RealAgent, workflow: Callable[..., str], names: tuple[str, str]) -> tuple[Job, list[Path]]:
+    """Have a plan applied that deletes all names of a file, with the directories they lie in."""
+    top = agent.projects()
+    for name in names:
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+    first = top / names[0]
+    first.write_bytes(CONTENT)
+    os.link(first, top / names[1])
+    given = sorted({top / name.partition("/")[0] for name in names})
+    delete = workflow({"name": "dynamo.tasks.delete_paths_from_gpfs", "recursive": True}, discovery=None)
+    return apply(planned(agent, delete, *given).pk, owner=None)[0], given
+
+
+@pytest.mark.parametrize("trash_days", [7, 0])
+@pytest.mark.parametrize("names", [("dir/a", "other/z"), ("dir/a", "file"), ("afile", "dir/a")])
+def test_a_file_may_lose_its_names_by_several_tasks_of_an_application(
+    agent: RealAgent, workflow: Callable[..., str], names: tuple[str, str], trash_days: int
+) -> None:
+    Site.objects.update(trash_days=trash_days, file_batch_size=1)
+    job, given = linked(agent, workflow, names)
+    agent.run()
+    assert job.tasks.count() == len(given)
+    assert ended(job) == {"processed": sorted(path.name for path in given)}
+
+
+@pytest.mark.parametrize("change", ["edited", "a name more", "replaced"])
+def test_a_name_of_a_file_that_somebody_changed_since_the_other_was_removed_stays(
+    agent: RealAgent, workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    job, (top, *_) = linked(agent, workflow, ("dir/a", "dir/z"))
+    Killed(monkeypatch, 1).within(agent)
+    (rest,) = top.iterdir()
+    {
+        "edited": lambda: rest.write_bytes(b"a week of work"),
+        "a name more": lambda: os.link(rest, top / "new"),
+        "replaced": lambda: (rest.unlink(), rest.write_bytes(CONTENT)),
+    }[change]()
+    at_once(agent)
+    assert reasons(job) == {"what it holds has changed since it was planned"}
+    assert rest.exists()
+
+
+def test_a_file_with_further_names_that_somebody_changed_before_any_was_removed_stays(
+    agent: RealAgent, workflow: Callable[..., str]
+) -> None:
+    Site.objects.update(file_batch_size=1)
+    job, given = linked(agent, workflow, ("dir/a", "other/z"))
+    (given[0] / "a").chmod(0o600)
+    agent.run()
+    assert reasons(job) == {"what it holds has changed since it was planned"}
+    assert all(path.exists() for path in given)
+
+
 @pytest.mark.parametrize("change", ["nothing", "moved in"])
 def test_a_directory_is_moved_at_a_later_attempt_only_with_what_the_first_one_listed(
     agent: RealAgent, workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch, change: str

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from argosy.hub.project import boot
-from tests.hub.conftest import PASSWORD
+from tests.hub.home import PASSWORD
 
 
 @pytest.fixture(autouse=True)

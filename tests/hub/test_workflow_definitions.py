@@ -158,7 +158,7 @@ RULES = [
     ("a flag that is none", rule(ignore_site_includes="yes"), ".ignore_site_includes", "'yes' is not true or false"),
     ("an unknown step", rule({"name": "dynamo.tasks.fly"}), ".action[0].name", "unknown step 'dynamo.tasks.fly'"),
     ("a step of the hub's", rule({"name": "dynamo.tasks.doom_objects"}), ".action[0].name", "not for workflows"),
-    ("an unknown option", rule(STAT, STAT | {"speed": 9}), ".action[1].speed", "no option 'speed': it knows skip"),
+    ("an unknown option", rule(STAT, STAT | {"speed": 9}), ".action[1].speed", "no option 'speed': it knows beside"),
     ("a wrong type", rule(STAT | {"skip_missing": "yes"}), ".action[0].skip_missing", "Expected `bool`, got `str`"),
     ("no choice", rule({"name": "dynamo.tasks.recall", "lock_level": "x"}), ".action[0].lock_level", "partial, implic"),
     ("out of bounds", rule({"name": "dynamo.tasks.migrate", "stub_size": -1}), ".action[0].stub_size", ">= 0"),
@@ -431,13 +431,13 @@ def test_further_keys_of_an_action_become_options_and_fields_take_their_places(a
 
 @pytest.mark.feature("HUB-WF-018")
 def test_an_action_runs_at_the_site_it_names_and_else_at_the_jobs(api, agent):
-    actions = [STAT, STAT | {"site": "dublin"}, STAT | {"site": "*where"}, STAT | {"site": "*nowhere"}]
-    fields = [field("enum[site]", "where"), field("enum[site]", "nowhere", default=None)]
+    actions = [STAT, STAT | {"site": "dublin"}, STAT | {"site": "*where"}]
+    fields = [field("enum[site]", "where")]
     assert api.post("/api/workflows/", definition(rule(*actions), fields=fields)).status_code == 201
     agent.tree = [file("/srv/london/projects/a")]
     start("mine", fields={"where": "london"}, discovery="recursive")
     agent.run()
-    assert [order.site for order in agent.orders[1:]] == ["london", "dublin", "london", "london"]
+    assert [order.site for order in agent.orders[1:]] == ["london", "dublin", "london"]
 
 
 @pytest.mark.feature("HUB-WF-042")
@@ -512,3 +512,30 @@ def test_a_field_that_may_be_null_is_not_for_an_option_that_must_be_given(api):
         rule({"name": "dynamo.tasks.create_snapshot", "snapshot": "*s"}), fields=[field(name="s", default=None)]
     )
     assert "None" in wrong(api, made)["filter_rules[0].action[0].snapshot"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "said"),
+    [
+        ("enum[site]", {"default": None}, "can be null, which names no site"),
+        ("string", {"default": None}, "can be null, which names no site"),
+        ("choices", {"choices": [{"label": "One", "value": 1}]}, "can be 1, which names no site"),
+    ],
+)
+def test_a_field_that_can_be_no_site_is_not_for_the_site_of_an_action(api, kind, more, said):
+    made = definition(rule(STAT | {"site": "*where"}), fields=[field(kind, "where", **more)])
+    assert said in wrong(api, made)["filter_rules[0].action[0].site"]
+
+
+def test_an_action_whose_field_names_no_site_is_not_run_at_the_site_of_the_job(api):
+    made = definition(rule(STAT | {"site": "*where"}), fields=[field("string", "where")])
+    assert api.post("/api/workflows/", made).status_code == 201
+    asked = {"workflow": "mine", "site": "london", "paths": ["/srv/london/projects/a"]}
+    refused = api.post("/api/file/workflow/", asked | {"fields": {"where": "paris"}})
+    assert refused.status_code == 400
+    assert "filter_rules[0].action[0].site, from field 'where': unknown site 'paris'" in refused.json()["detail"]
+    Workflow.objects.filter(name="mine").update(fields=[field("enum[site]", "where", default=None)])
+    for fields in ({}, {"where": None}):  # of a definition that was made before
+        refused = api.post("/api/file/workflow/", asked | {"fields": fields})
+        assert refused.status_code == 400
+        assert "filter_rules[0].action[0].site: field 'where' can be null" in refused.json()["detail"]

@@ -1,18 +1,21 @@
 """What writes says so in its body alone: parameters beside it are refused whatever comes with them."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from argosy.core.entry import Entry
 from argosy.hub.common.parsers import LIMIT
 from argosy.hub.events.feed import Feed
 from argosy.hub.jobs.models import Job, Task
 from argosy.hub.jobs.services import Asked, submit
+from argosy.hub.schedules.models import Schedule, Subscription
 from argosy.hub.sites.models import Datastore, Fileset, Site, SiteLink
 from argosy.hub.workflows.models import Workflow
 from tests.hub.fake import file, start
@@ -33,10 +36,15 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 SINGLE = {
     "", "api/", "api/auth/token/publickey/", "api/configurations/", "api/docs/", "api/health/", "api/schema/",
+    "api/conflicts/{}/",
     "api/datastores/{}/", "api/filesets/{}/", "api/gc/{}/", "api/jobs/{}/", "api/jobs/{}/explain/", "api/jobs/{}/plan/",
-    "api/sitelinks/{}/", "api/sites/{}/", "api/tasks/{}/", "api/workflows/{}/",
+    "api/schedules/{}/", "api/schedules/{}/workflows/{}/", "api/sitelinks/{}/", "api/sites/{}/", "api/syncs/{}/",
+    "api/tasks/{}/", "api/workflows/{}/",
 }  # fmt: skip
 """Addresses of single things, which have no parameters that could choose another."""
+
+
+_VARIABLE = re.compile(r"\(\?P<[^)]*\)|<[^>]*>")
 
 
 def patterns(within: Any = None, before: str = "") -> Iterator[tuple[str, Any]]:
@@ -50,9 +58,8 @@ def patterns(within: Any = None, before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _plain(pattern: str) -> str:
-    """Return a pattern with its one variable, if it has one, as `{}`."""
-    head, opened, rest = pattern.replace("^", "").replace("$", "").partition("(?P<" if "(?P<" in pattern else "<")
-    return head + "{}" + rest[rest.index(")" if "(?P<" in pattern else ">") + 1 :] if opened else head
+    """Return a pattern with its variables as `{}`."""
+    return _VARIABLE.sub("{}", pattern.replace("^", "").replace("$", ""))
 
 
 def methods(view: Any) -> set[str]:
@@ -69,7 +76,7 @@ ADDRESSES = dict(patterns())
 
 @pytest.fixture
 def row(api, agent):
-    """Returns what stands for a row in an address: what can be changed has one."""
+    """Returns an address with rows in it: what can be changed has one."""
     agent.tree = [file(f"{TREE}/a")]
     job = start("premigrate", fields={"lock_level": "implicit"})
     agent.run()
@@ -77,7 +84,10 @@ def row(api, agent):
     named = {"jobs": job.pk, "tasks": str(Task.objects.filter(job=job)[0].taskid)}
     for model in (Site, Datastore, SiteLink, Fileset, Workflow):
         named[f"{model.__name__.lower()}s"] = model.objects.order_by("pk")[0].pk
-    return lambda address: named.get(address.removeprefix("api/").partition("/")[0], 1)
+    schedule = Schedule.objects.create(name="nightly", site=Site.objects.get(name="london"), since=timezone.now())
+    named["schedules"] = schedule.pk
+    below = Subscription.objects.create(schedule=schedule, workflow=Workflow.objects.get(name="stat"), name="stat").pk
+    return lambda address: address.format(named.get(address.removeprefix("api/").partition("/")[0], 1), below)
 
 
 def test_every_address_that_writes_refuses_a_parameter_with_whatever_body(api, row):
@@ -85,7 +95,7 @@ def test_every_address_that_writes_refuses_a_parameter_with_whatever_body(api, r
     for address, view in ADDRESSES.items():
         for method in methods(view) & set(WRITING):
             for said, body in BODIES.items():
-                answer = getattr(api, method)(f"/{address.format(row(address))}?bogus=1", **body)
+                answer = getattr(api, method)(f"/{row(address)}?bogus=1", **body)
                 assert answer.status_code == 400, (method, address, said, answer.content)
                 assert "bogus" in check_problem(answer, 400)["errors"]
                 tried += 1
@@ -97,7 +107,7 @@ def test_every_address_that_reads_refuses_a_parameter_but_those_of_single_things
         if "get" not in methods(view) or address in SINGLE:
             continue
         for method in (api.get, api.head):
-            answer = method(f"/{address.format(row(address))}?bogus=1&path={TREE}")
+            answer = method(f"/{row(address)}?bogus=1&path={TREE}")
             assert answer.status_code == 400, (address, answer.content)
     assert {address for address, view in ADDRESSES.items() if "get" in methods(view)} >= SINGLE
 
@@ -107,10 +117,10 @@ def test_every_address_that_writes_refuses_a_body_that_says_what_it_does_not_kno
         for method in methods(view) & set(WRITING):
             if "/auth/" in address or not hasattr(view, "cls"):
                 continue
-            answer = getattr(api, method)(f"/{address.format(row(address))}", {"bogus": True}, format="json")
+            answer = getattr(api, method)(f"/{row(address)}", {"bogus": True}, format="json")
             assert answer.status_code == 400, (method, address, answer.content)
             assert "bogus" in check_problem(answer, 400)["errors"]
-            form = getattr(api, method)(f"/{address.format(row(address))}", b"bogus=1", content_type=FORM)
+            form = getattr(api, method)(f"/{row(address)}", b"bogus=1", content_type=FORM)
             assert form.status_code == 415, (method, address, form.content)
 
 

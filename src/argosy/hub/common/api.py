@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
-from argosy.hub.common.fields import StrictSerializer
+from argosy.hub.common.fields import Choice, StrictSerializer
 
 FAILURES_KEPT = 60
 """Seconds a failed login counts."""
@@ -69,7 +69,7 @@ class VerifySerializer(StrictSerializer):
     """A token and its kind."""
 
     token = serializers.CharField()
-    type = serializers.ChoiceField(choices=["access", "refresh"], required=False)
+    type = Choice(choices=["access", "refresh"], required=False)
 
 
 class KeySetSerializer(serializers.Serializer[Any]):

@@ -1,8 +1,9 @@
 """What several APIs have: ids, and paths: text where they are UTF-8, their exact bytes in `NAME_b64` where not."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn, cast
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -19,6 +20,41 @@ class IdField(serializers.IntegerField):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(min_value=-1, max_value=2**63 - 1, **more)
+
+
+class Choice(serializers.ChoiceField):
+    """One of several words; a refusal names them."""
+
+    def fail(self, key: str, **more: Any) -> NoReturn:
+        """Refuse what is none of them.
+
+        Raises:
+            serializers.ValidationError: always.
+        """
+        if key == "invalid_choice":
+            known = ", ".join(map(str, self.choices))
+            raise serializers.ValidationError(f'"{more["input"]}" is not a valid choice: known are {known}.', code=key)
+        super().fail(key, **more)
+
+
+class Named(serializers.SlugRelatedField[Any]):
+    """Something by its name; a refusal of one that is not there names those that are."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(slug_field="name", **more)
+
+    def fail(self, key: str, **more: Any) -> NoReturn:
+        """Refuse what is the name of none.
+
+        Raises:
+            serializers.ValidationError: always.
+        """
+        if key == "does_not_exist":
+            rows = cast("QuerySet[Any]", self.get_queryset())
+            known = ", ".join(rows.order_by("name").values_list("name", flat=True)) or "none"
+            said = f"unknown {self.field_name} {more['value']!r}: known are {known}"
+            raise serializers.ValidationError(said, code=key)
+        super().fail(key, **more)
 
 
 class StrictSerializer(serializers.Serializer[Any]):

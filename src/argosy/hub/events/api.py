@@ -1,5 +1,6 @@
 """The stream of events, and tickets for it."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,14 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import Token
 
 from argosy.core.errors import NotFound
+from argosy.hub.common import sight
 from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.changes import Kind
-from argosy.hub.common.fields import IdField, expect_nothing
+from argosy.hub.common.fields import Choice, IdField, expect_nothing
+from argosy.hub.events import pictures
 from argosy.hub.events.listener import Asked
 from argosy.hub.events.stream import ADMITTED
-from argosy.hub.events.tickets import LIFETIME, TicketAuthentication, ends, stands, ticket_for
+from argosy.hub.events.tickets import LIFETIME, TicketAuthentication, ends, login_of, owner, ticket_for
 from argosy.hub.jobs.api import JobViewSet
 from argosy.hub.jobs.filters import ManyField
 
@@ -36,7 +39,7 @@ class StreamQuery(Query):
 
     also_known = ()
 
-    types = ManyField(child=serializers.ChoiceField(choices=[kind.value for kind in Kind]), required=False)
+    types = ManyField(child=Choice(choices=[kind.value for kind in Kind]), required=False)
     job_id = ManyField(child=IdField(), required=False, max_length=NAMED)
     last_event_id = serializers.CharField(required=False, allow_blank=True, max_length=100)
     ticket = serializers.CharField(required=False)
@@ -65,16 +68,43 @@ class StreamView(APIView):
 
 
 def _asked(request: Request, sent: dict[str, Any]) -> Asked:
+    token, user = _token(request), request.user
+    assert isinstance(user, User)
     jobs = frozenset(sent["job_id"]) if sent.get("job_id") else None
-    _check_known(jobs or frozenset())
-    token = _token(request)
+    _check_known(jobs or frozenset(), user)
+    kinds = frozenset(map(Kind, sent.get("types") or Kind))
+    narrowed = _is_narrowed(user)
     return Asked(
-        kinds=frozenset(map(Kind, sent.get("types") or Kind)),
+        kinds=kinds,
         jobs=jobs,
         after=request.headers.get("Last-Event-ID") or sent.get("last_event_id", ""),
         until=ends(token),
-        allowed=partial(stands, token),
+        user=user.pk,
+        login=(*login_of(token), narrowed),
+        allowed=partial(_is_allowed, token, narrowed=narrowed),
+        narrowed=narrowed,
+        sees=partial(_seen, user.pk),
     )
+
+
+def _is_narrowed(user: User) -> bool:
+    return any(pictures.narrowed(user, kind) is not None for kind in Kind)
+
+
+def _is_allowed(token: Token, *, narrowed: bool) -> bool:
+    """Say whether a stream may go on: its owner may listen, and there is something to be hidden from him as before."""
+    user = owner(token)
+    return user is not None and _is_narrowed(user) == narrowed
+
+
+def _seen(user: int, kind: Kind, rows: Collection[int]) -> frozenset[int]:
+    """Return which of the rows somebody sees now."""
+    seen = pictures.narrowed(User.objects.get(pk=user), kind)
+    if seen is None:
+        return frozenset(rows)
+    wanted = sorted(rows)
+    some = (wanted[start : start + pictures.AT_ONCE] for start in range(0, len(wanted), pictures.AT_ONCE))
+    return frozenset(pk for each in some for pk in seen.filter(pk__in=each).values_list("pk", flat=True))
 
 
 def _token(request: Request) -> Token:
@@ -82,8 +112,8 @@ def _token(request: Request) -> Token:
     return request.auth
 
 
-def _check_known(jobs: frozenset[int]) -> None:
-    known = JobViewSet.queryset.filter(pk__in=jobs).values_list("pk", flat=True)
+def _check_known(jobs: frozenset[int], user: User) -> None:
+    known = sight.shown(user, JobViewSet.queryset).filter(pk__in=jobs).values_list("pk", flat=True)
     if missing := sorted(jobs - set(known)):
         raise NotFound(f"there is no job {missing[0]}")
 

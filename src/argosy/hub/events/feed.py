@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 
 import structlog
 from django.db import connection
@@ -24,8 +24,8 @@ LONGEST = 5.0
 """Seconds it rests at most."""
 LISTENERS = 500
 """Who may listen at once."""
-RECHECK = 50.0
-"""Seconds between looks whether those who listen still may: with a rest of the thread, none listens a minute more."""
+RECHECK = 2.0
+"""Seconds between looks whether those who listen still may: with a rest of the thread, none listens seven more."""
 PIECE = 32 << 10
 """Bytes that are sent at once, more or less."""
 
@@ -81,7 +81,7 @@ class Feed:
             for kind in asked.kinds:
                 self._catch_up(kind)
             self._listeners.add(listener)
-            if (known := self._found(asked.after)) is None:
+            if (known := self._found(asked.after)) is None or asked.narrowed:  # who sees which was looked at for others
                 self._begin_anew(listener, "gone" if asked.after else "new")
             else:
                 listener.position = known
@@ -116,7 +116,7 @@ class Feed:
     def _behind(self, listener: Listener) -> bytes:
         """Return what he wants of what is behind him, a piece of it if that is much."""
         found = [event for kind in listener.asked.kinds for event in self._recent[kind].after(listener.position)]
-        wanted = [event for event in found if listener.asked.wants(event.picture)]
+        wanted = [event for event in found if listener.asked.wants(event.picture) and listener.asked.may_have(event)]
         piece = bytearray()
         for event in sorted(wanted, key=lambda event: event.number):
             if len(piece) > PIECE:
@@ -169,14 +169,28 @@ class Feed:
             rows = self._changes.take(kind)
         try:
             made = list(pictures(kind, rows))
+            seen = self._seen(kind, rows)
         except Exception:
             self._changes.add(kind, rows)
             raise
         with self._lock:
+            for listener in self._narrowed(kind):
+                if listener.asked.user not in seen:  # he came meanwhile
+                    self._begin_anew(listener, "new")
             for picture in made:
                 self._number += 1
-                self._recent[kind].put(Event(self._number, picture))
+                by = frozenset(user for user, rows in seen.items() if picture.is_gone or picture.row in rows)
+                self._recent[kind].put(Event(self._number, picture, by))
         return made
+
+    def _seen(self, kind: Kind, rows: Collection[int]) -> dict[int, frozenset[int]]:
+        """Return which of the rows they see who listen and do not see all."""
+        with self._lock:
+            asked = {listener.asked.user: listener.asked for listener in self._narrowed(kind)}
+        return {user: one.sees(kind, rows) for user, one in asked.items()}
+
+    def _narrowed(self, kind: Kind) -> list[Listener]:
+        return [one for one in self._listeners if one.asked.narrowed and kind in one.asked.kinds]
 
     def _catch_up(self, kind: Kind) -> None:
         """Have those who listen know that they missed changes of which nobody knows what they were.
@@ -194,7 +208,11 @@ class Feed:
         now = time.monotonic()
         if now - self._checked < self._recheck_every:
             return
+        allowed: dict[Hashable, bool] = {}
         for listener in self._present():
-            if listener.asked.until <= time.time() or not listener.asked.allowed():
+            asked = listener.asked
+            if asked.login not in allowed:
+                allowed[asked.login] = asked.allowed()
+            if asked.until <= time.time() or not allowed[asked.login]:
                 listener.end()
         self._checked = now

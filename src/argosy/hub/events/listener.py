@@ -1,7 +1,7 @@
 """One who listens: what for, how far he has come, and how the thread that makes events wakes him."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +9,7 @@ import msgspec
 
 from argosy.hub.common.changes import Kind
 from argosy.hub.events.pictures import Picture
+from argosy.hub.events.recent import Event
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -23,8 +24,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the last event that he has; "": none."""
     until: float
     """When his login ends, in seconds of the epoch."""
+    user: int
+    login: Hashable
+    """The same for all who showed what stands or falls together."""
     allowed: Callable[[], bool]
     """Asks the database whether he still is allowed to."""
+    narrowed: bool
+    """Whether he does not see all there is."""
+    sees: Callable[[Kind, Collection[int]], frozenset[int]]
+    """Asks the database which of some rows he sees."""
+
+    def may_have(self, event: Event) -> bool:
+        """Say whether it is of something that he sees."""
+        return not self.narrowed or self.user in event.seen_by
 
     def wants(self, picture: Picture) -> bool:
         """Say whether it is one of those that were asked for: the hub's own jobs are by their number alone."""

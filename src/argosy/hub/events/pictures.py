@@ -5,8 +5,11 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from rest_framework.renderers import JSONRenderer
 
+from argosy.hub.common import sight
 from argosy.hub.common.changes import Kind
 from argosy.hub.jobs.api import JobViewSet, TaskViewSet
 from argosy.hub.jobs.models import OWN, Job, Task
@@ -14,6 +17,7 @@ from argosy.hub.jobs.shapes import JobSerializer, TaskSerializer
 from argosy.hub.sites.api import SiteSerializer, SiteViewSet
 from argosy.hub.sites.models import Site
 
+_DELETED = "deleted"
 AT_ONCE = 500
 """Rows of one question to the database, which limits them."""
 _CONTEXT = {"request": None}  # one picture serves all hosts that the hub goes by: its addresses begin with /
@@ -33,6 +37,11 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     """JSON."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it says no more than that the row is gone."""
+        return self.name == _DELETED
+
 
 def pictures(kind: Kind, rows: Collection[int]) -> Iterator[Picture]:
     """Yield how the rows look now. Of those that are gone, jobs and sites are told; tasks go with their job."""
@@ -42,6 +51,13 @@ def pictures(kind: Kind, rows: Collection[int]) -> Iterator[Picture]:
         yield from made
         if kind is not Kind.TASK:
             yield from (_deleted(kind, row) for row in set(some) - {picture.row for picture in made})
+
+
+def narrowed(user: User, kind: Kind) -> QuerySet[Any] | None:
+    """Return the rows that somebody sees; None where he sees all there are."""
+    rows = _ROWS[kind].all()
+    seen = sight.shown(user, rows)
+    return None if seen is rows else seen
 
 
 def _jobs(rows: Collection[int]) -> Iterator[Picture]:
@@ -68,7 +84,7 @@ def _sites(rows: Collection[int]) -> Iterator[Picture]:
 
 def _deleted(kind: Kind, row: int) -> Picture:
     job = row if kind is Kind.JOB else None
-    return Picture(kind=kind, row=row, job=job, name="deleted", data=_json({"type": kind.value, "id": row}))
+    return Picture(kind=kind, row=row, job=job, name=_DELETED, data=_json({"type": kind.value, "id": row}))
 
 
 def _json(shown: Any) -> bytes:
@@ -77,6 +93,11 @@ def _json(shown: Any) -> bytes:
     return made
 
 
+_ROWS: dict[Kind, QuerySet[Any]] = {
+    Kind.JOB: JobViewSet.queryset,
+    Kind.TASK: TaskViewSet.queryset,
+    Kind.SITE: SiteViewSet.queryset,
+}
 _MAKERS: dict[Kind, Callable[[Collection[int]], Iterator[Picture]]] = {
     Kind.JOB: _jobs,
     Kind.TASK: _tasks,

@@ -17,6 +17,8 @@ class Event(msgspec.Struct, frozen=True):
 
     number: int
     picture: Picture
+    seen_by: frozenset[int] = frozenset()
+    """Of the users who do not see all there is, those who see this."""
 
     @property
     def size(self) -> int:

@@ -4,9 +4,10 @@ A ticket opens nothing but streams, and only for a moment: addresses end up in l
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
@@ -14,6 +15,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
 
 LIFETIME = timedelta(seconds=60)
@@ -41,13 +43,17 @@ def ends(token: Token) -> float:
     return float(token.get(UNTIL, token["exp"]))
 
 
-def stands(token: Token) -> bool:
-    """Say whether the owner of the token still exists, is active, and has the password he had."""
+def owner(token: Token) -> User | None:
+    """Return the owner of the token; None where he exists or is active no more, or has another password by now."""
     try:
-        JWTAuthentication().get_user(token)
+        return cast("User", JWTAuthentication().get_user(token))
     except AuthenticationFailed:
-        return False
-    return True
+        return None
+
+
+def login_of(token: Token) -> tuple[object, ...]:
+    """Return what `owner` goes by: the same for all tokens that he got with one password."""
+    return tuple(token.get(claim) for claim in (api_settings.USER_ID_CLAIM, api_settings.REVOKE_TOKEN_CLAIM))
 
 
 class TicketAuthentication(BaseAuthentication):

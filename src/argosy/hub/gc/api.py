@@ -8,7 +8,7 @@ from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from argosy.hub.common.fields import StrictSerializer
+from argosy.hub.common.fields import Choice, StrictSerializer
 from argosy.hub.gc import services
 from argosy.hub.gc.models import Run
 
@@ -16,7 +16,7 @@ from argosy.hub.gc.models import Run
 class BeginSerializer(StrictSerializer):
     """A run to begin."""
 
-    kind = serializers.ChoiceField(choices=[Run.Kind.PLAN.value, Run.Kind.RUN.value])
+    kind = Choice(choices=[Run.Kind.PLAN.value, Run.Kind.RUN.value])
     take_over = serializers.BooleanField(default=False)
 
 

@@ -1,27 +1,21 @@
 """The thread that takes runs from phase to phase, and begins those that were asked for."""
 
-import threading
 import time
 from datetime import timedelta
 
-import structlog
-from django.db import connection
 from django.utils import timezone
 
 from argosy.core.states import JOB_ENDED
 from argosy.hub.catalogue.models import Unneeded
+from argosy.hub.common.duties import Duty
 from argosy.hub.gc import phases, services
 from argosy.hub.gc.models import OPEN, Run
 from argosy.hub.jobs.models import Job
-
-log = structlog.get_logger()
 
 PERIOD, BRISK = 1.0, 0.2
 """Seconds between looks, and while a run goes on."""
 COUNTS = 600.0
 """Seconds between looks at the clock, so that the time counts in which objects wait."""
-GRACE = 5.0
-"""Seconds a step under way may take when we are told to stop; to break it off is harmless."""
 PAUSE = 10
 """How many times as long as the last run that began by itself took, no other does."""
 
@@ -30,18 +24,16 @@ class Collector:
     """Garbage collection of one hub."""
 
     def __init__(self) -> None:
-        self._stopped = threading.Event()
         self._counts = 0.0
-        self._thread = threading.Thread(target=self._go_on, name="collector", daemon=True)
+        self._duty = Duty("collector", lambda: BRISK if self.look() else PERIOD, later=PERIOD)
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._duty.start(after=PERIOD)
 
     def stop(self) -> None:
         """Look no more; a run goes on where it was when there is a collector again."""
-        self._stopped.set()
-        self._thread.join(GRACE)
+        self._duty.stop()
 
     def look(self) -> bool:
         """Take the run that goes on a step further, or begin one; say whether one goes on."""
@@ -54,16 +46,6 @@ class Collector:
         elif _is_asked_for():
             run = services.begin(Run.Kind.ASKED)
         return run is not None
-
-    def _go_on(self) -> None:
-        busy = False
-        while not self._stopped.wait(BRISK if busy else PERIOD):
-            try:
-                busy = self.look()
-            except Exception:
-                busy = False
-                log.exception("garbage collection put off")
-        connection.close()
 
 
 def _is_asked_for() -> bool:

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from argosy.core.ready import ready
 from argosy.core.states import JobState
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import IdField, StrictSerializer, expect_nothing
+from argosy.hub.common.fields import Choice, IdField, StrictSerializer, expect_nothing
 from argosy.hub.jobs import downloads, queries, removal, resubmission, services
 from argosy.hub.jobs.files import JobFiles, task_files
 from argosy.hub.jobs.filters import (
@@ -95,7 +95,7 @@ class RegisterSerializer(StrictSerializer):
     site = serializers.CharField()
     discovery = serializers.CharField(required=False, allow_null=True, default=None)
     paths = serializers.ListField(child=GivenSerializer(), required=False)
-    state = serializers.ChoiceField(choices=[JobState.PENDING.value], required=False)
+    state = Choice(choices=[JobState.PENDING.value], required=False)
 
 
 class ChangeSerializer(StrictSerializer):
@@ -103,7 +103,7 @@ class ChangeSerializer(StrictSerializer):
 
     also_known = ("discovery", "jobtype", "paths", "site")
 
-    state = serializers.ChoiceField(choices=[JobState.CANCELLED.value], required=False)
+    state = Choice(choices=[JobState.CANCELLED.value], required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse what differs from what the job is."""
@@ -144,7 +144,7 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answer a page of jobs, with the counts of `stats` beside it."""
         answer = super().list(request, *args, **kwargs)
-        answer.data["stats"] = queries.stats(self.queryset, asked_of(self))
+        answer.data["stats"] = queries.stats(self.filter_queryset(self.queryset), asked_of(self))
         return answer
 
     @extend_schema(request=RegisterSerializer, responses={201: JobDetailSerializer})
@@ -181,14 +181,14 @@ class JobViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Listed):
     @action(detail=False, asks=Query)
     def recent(self, request: Request) -> Response:
         """Answer the five newest jobs, whatever their state."""
-        page = self.paginate_queryset(list(queries.matching(self.get_queryset(), {})[:RECENT]))
+        page = self.paginate_queryset(list(queries.matching(self.filter_queryset(self.get_queryset()), {})[:RECENT]))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(parameters=[JobQuery], responses=StatsSerializer)
     @action(detail=False)
     def stats(self, request: Request) -> Response:
         """Answer how many jobs there are of each type, state, day and site: the last week's, unless asked otherwise."""
-        return Response(queries.stats(self.get_queryset(), asked_of(self)))
+        return Response(queries.stats(self.filter_queryset(self.get_queryset()), asked_of(self)))
 
     @extend_schema(parameters=[JobFilesQuery], responses=FileSerializer(many=True))
     @action(detail=True, asks=JobFilesQuery)

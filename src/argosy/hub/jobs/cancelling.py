@@ -40,7 +40,7 @@ def cancel_tasks(ledger: Ledger, job: Job) -> None:
     working.update(**{_CANCELLED: _left()})
     ledger.count(job.pk, **_counts(tasks, working))
     changes.note(changes.Kind.TASK, tasks.order_by().values_list("pk", flat=True)[: changes.MOST + 1])
-    tasks.update(state=TaskState.CANCELLED, completed=ledger.now, deaths=0)
+    tasks.update(state=TaskState.CANCELLED, completed=ledger.now, deaths=0, held=False)
     ledger.known.forget()
 
 
@@ -55,5 +55,6 @@ def _counts(tasks: QuerySet[Task], working: QuerySet[Task]) -> dict[str, int]:
     """Return what to add to the counts of the job; given paths that were not looked at yet are new to it."""
     new = Coalesce(Sum(F(_CANCELLED), filter=Q(chain=None)), 0)
     sums = working.aggregate(cancelled=Coalesce(Sum(F(_CANCELLED)), 0), new=new)
-    opened = tasks.aggregate(count=Count("pk"))["count"]
-    return {"numopen": -opened, "numfiles": sums["new"], _CANCELLED: sums["cancelled"]}
+    opened = tasks.aggregate(count=Count("pk"), held=Count("pk", filter=Q(held=True)))
+    of_tasks = {"numopen": -opened["count"], "numheld": -opened["held"]}
+    return {**of_tasks, "numfiles": sums["new"], _CANCELLED: sums["cancelled"]}

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 
 from argosy.core.order import Order, Policy
+from argosy.core.phases import MOVED
 from argosy.core.report import Report
 from argosy.core.states import TaskState
 from argosy.discoveries.base import discovery_of
 from argosy.hub.common.models import Configuration
-from argosy.hub.jobs import record, sinks, suspects
+from argosy.hub.jobs import leads, record, sinks, suspects
 from argosy.hub.jobs.closing import SNAPSHOTTING
 from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.ledger import Ledger
@@ -29,10 +30,12 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
     task = ledger.known.task(taskid)
     if task is None or task.attempt != attempt or task.state != TaskState.PENDING:
         return None
-    if task.due is not None and task.due > ledger.now:  # held back since its site was told of it
+    if task.held or (task.due is not None and task.due > ledger.now):  # held back since its site was told of it
         return None
     if suspects.is_condemned(task):  # whoever asks has told how the last attempt ended, if it did
         record.end(ledger, task, Report(task=taskid, attempt=attempt, error=task.error, reason=task.reason))
+        return None
+    if task.chain is not None and task.phase > MOVED and record.leave_out(ledger, task):
         return None
     if not _may_begin(ledger, task):
         ledger.change(task, rung_at=None)
@@ -77,6 +80,7 @@ def _order(known: Known, task: Task, lease: float, *, age: float) -> Order:
         batch_files=sinks.BATCH if sunk else min(site.file_batch_size, MOST_FOUND),
         batch_bytes=_ANY_SIZE if sunk else site.file_batch_gb << 30,
         sequence=task.sequence,
+        phase=task.phase,
         own=_is_own(task),
         dry_run=_is_looked(task) and known.ordered(task.submission_id).dry_run,
         after=bytes(task.after) if task.after is not None else None,
@@ -90,6 +94,8 @@ def _is_looked(task: Task) -> bool:
 
 def _is_own(task: Task) -> bool:
     """Say whether it is one of the steps that only the hub's own jobs may have, and such a job has it."""
+    if task.tasktype in leads.OWN:
+        return leads.of(task.job.jobtype) is not None
     return task.tasktype in _hubs_steps() and task.job.jobtype == OWN
 
 

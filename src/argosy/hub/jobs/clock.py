@@ -63,7 +63,9 @@ def count_anew(now: datetime, lease: timedelta, longest: timedelta) -> None:
 
     Attempts have a whole lease, as none could renew it; nobody waits longer for another than he would if it failed now.
     """
-    Task.objects.filter(state=TaskState.STARTED).exclude(lease_until=None).update(lease_until=now + lease)
+    running = Task.objects.filter(state=TaskState.STARTED)
+    running.exclude(lease_until=None).update(lease_until=now + lease)
+    running.filter(rung_at__gt=now).update(rung_at=now)
     Task.objects.exclude(state=TaskState.STARTED).filter(lease_until__gt=now).update(lease_until=now + lease)
     waiting = Task.objects.filter(state=TaskState.PENDING)
     waiting.filter(due__gt=now + longest).update(due=now + longest)

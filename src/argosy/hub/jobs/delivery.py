@@ -1,18 +1,17 @@
 """The hub as agents see it, and the sweep that lets nothing wait for ever."""
 
-import threading
 from datetime import timedelta
 from functools import partial
 from itertools import product
 
 import structlog
-from django.db import connection
 
 from argosy.core.errors import Unavailable
 from argosy.core.fileset import Registered
 from argosy.core.order import Order, StoreAccess
 from argosy.core.report import Batch, Present, Probed, Report
 from argosy.core.states import TaskState
+from argosy.hub.common.duties import Duty
 from argosy.hub.jobs import bells, claiming, orphans, record
 from argosy.hub.jobs.clock import Clock, count_anew
 from argosy.hub.jobs.housekeeping import Housekeeping
@@ -44,21 +43,18 @@ class Delivery:
         self._lease = lease
         self._recorder = Recorder(self._clock)
         self._housekeeping = Housekeeping(self._recorder)
-        self._stopped = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep_on, name="sweep", daemon=True)
+        self._sweeper = Duty("sweep", self._see_to_it, later=PERIOD, grace=None)
 
     def start(self) -> None:
         """Begin to record and to sweep. What ran or waited when the hub ended is counted from now."""
         self._recorder.start()
         lease, longest = timedelta(seconds=self._lease), timedelta(seconds=record.LONGEST)
         self._recorder.record(lambda ledger: count_anew(ledger.now, lease, longest))
-        self._sweeper.start()
+        self._sweeper.start(after=PERIOD)
 
     def stop(self) -> None:
         """Record what was handed in, and end."""
-        self._stopped.set()
-        if self._sweeper.is_alive():
-            self._sweeper.join()
+        self._sweeper.stop()
         self._recorder.stop()
 
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
@@ -95,6 +91,10 @@ class Delivery:
         """Return the filesets of the site as they are registered; that one is to be adopted is said once."""
         return self._recorder.record(lambda _: filesets.registered(site))
 
+    def clock(self) -> int:
+        """Return what time it is here, ns since 1970."""
+        return int(self._clock.now().timestamp() * 1e9)
+
     def sweep(self) -> None:
         """Take tasks from attempts whose leases ran out, and ring again for those that nobody claimed."""
         expired = self._recorder.record(_expired)
@@ -109,16 +109,15 @@ class Delivery:
         self._recorder.record(partial(orphans.adopt, died=died))
         log.info("orphans adopted")
 
-    def _sweep_on(self) -> None:
-        while not self._stopped.wait(PERIOD):
-            for act in (self.sweep, self._keep_house):
-                try:
-                    act()
-                except Unavailable:
-                    pass  # put off; the recorder has logged why
-                except Exception:
-                    log.exception("sweep failed")
-        connection.close()
+    def _see_to_it(self) -> float:
+        for act in (self.sweep, self._keep_house):
+            try:
+                act()
+            except Unavailable:
+                pass  # put off; the recorder has logged why
+            except Exception:
+                log.exception("sweep failed")
+        return PERIOD
 
     def _keep_house(self) -> None:
         self._housekeeping.run(self._clock.now())

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from argosy.core.states import FileState, TaskState
 from argosy.hub.common.asked import Query
-from argosy.hub.common.fields import IdField, read_path
+from argosy.hub.common.fields import Choice, IdField, read_path
 from argosy.hub.jobs import queries
 from argosy.hub.jobs.given import LONGEST
 
@@ -26,7 +26,7 @@ class ManyField(serializers.ListField):
         return super().to_internal_value(parts)
 
 
-class OrderField(serializers.ChoiceField):
+class OrderField(Choice):
     """By what a list is sorted; with a `-` before it the other way round."""
 
     def __init__(self, *names: str) -> None:
@@ -36,13 +36,13 @@ class OrderField(serializers.ChoiceField):
 class JobQuery(Query):
     """Which jobs."""
 
-    created = serializers.ChoiceField(choices=[*queries.WINDOWS, "null"], required=False)
+    created = Choice(choices=[*queries.WINDOWS, "null"], required=False)
     created_time_from = serializers.DateTimeField(required=False)
     created_time_to = serializers.DateTimeField(required=False)
     completed_time_from = serializers.DateTimeField(required=False)
     completed_time_to = serializers.DateTimeField(required=False)
     jobtype = serializers.CharField(required=False)
-    state = ManyField(child=serializers.ChoiceField(choices=queries.STATES), required=False)
+    state = ManyField(child=Choice(choices=queries.STATES), required=False)
     owner_ids = ManyField(child=IdField(), required=False)
     site_id = IdField(required=False)
     hide_noop = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -68,7 +68,7 @@ class TaskQuery(Query):
     """Which tasks."""
 
     tasktype = serializers.CharField(required=False)
-    state = ManyField(child=serializers.ChoiceField(choices=[state.value for state in TaskState]), required=False)
+    state = ManyField(child=Choice(choices=[state.value for state in TaskState]), required=False)
     job_id = IdField(required=False)
     site_id = IdField(required=False)
     ordering = OrderField("id", "tasktype", "site", "created", "started", "completed", "state")
@@ -80,8 +80,8 @@ _STATES = [*(state.value for state in FileState), "failures"]
 class JobFilesQuery(Query):
     """Which files of a job."""
 
-    category = serializers.ChoiceField(choices=_STATES, required=False)
-    state = serializers.ChoiceField(choices=_STATES, required=False, help_text="Another name of category.")
+    category = Choice(choices=_STATES, required=False)
+    state = Choice(choices=_STATES, required=False, help_text="Another name of category.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return what is asked under one name."""
@@ -93,14 +93,14 @@ class DownloadQuery(JobFilesQuery):
 
     also_known = ()
     # not `format`, by which the framework would choose who renders the answer
-    file_format = serializers.ChoiceField(choices=["json", "csv"], default="json")
+    file_format = Choice(choices=["json", "csv"], default="json")
 
 
 class TaskFilesQuery(Query):
     """Which files of a task."""
 
-    state = serializers.ChoiceField(choices=_STATES, required=False)
-    type = serializers.ChoiceField(choices=["file", "directory", "symlink", "other"], required=False)
+    state = Choice(choices=_STATES, required=False)
+    type = Choice(choices=["file", "directory", "symlink", "other"], required=False)
     site = serializers.CharField(required=False)
 
 

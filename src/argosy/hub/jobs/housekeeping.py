@@ -101,7 +101,9 @@ def _cancel_left(recorder: Recorder) -> int:
 
 
 def _left(ledger: Ledger) -> list[int]:
-    left = ledger.tasks().filter(state__in=OPEN_TASK, job__state=JobState.CANCELLED).exclude(tasktype=ROTATE)
+    left = (
+        ledger.tasks().filter(state__in=OPEN_TASK, job__state=JobState.CANCELLED).exclude(tasktype=ROTATE, chain=None)
+    )
     return list(left.order_by("job").values_list("job", flat=True).distinct()[:MOST])
 
 

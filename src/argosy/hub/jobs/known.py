@@ -26,7 +26,7 @@ _SITES = Table(Site)
 _LINKS = Table(SiteLink)
 _DATASTORES = Table(Datastore)
 _ORDERED = """
-SELECT CAST(submission.rules AS text), job.dry_run FROM jobs_submission submission
+SELECT CAST(submission.rules AS text), job.dry_run, job.feeds FROM jobs_submission submission
 JOIN jobs_job job ON job.id = submission.job_id WHERE submission.id = %s
 """
 
@@ -37,6 +37,8 @@ class Ordered(NamedTuple):
     rules: list[Rule]
     dry_run: bool
     """Whether steps are only to say what they would do."""
+    feeds: bool
+    """Whether what is found goes to other jobs."""
 
 
 class Known:
@@ -101,8 +103,8 @@ class Known:
         if submission not in self._ordered:
             with connection.cursor() as cursor:
                 cursor.execute(_ORDERED, [submission])
-                rules, dry_run = cursor.fetchone()
-            self._ordered[submission] = Ordered(_decoded(rules), bool(dry_run))
+                rules, dry_run, feeds = cursor.fetchone()
+            self._ordered[submission] = Ordered(_decoded(rules), bool(dry_run), bool(feeds))
         return self._ordered[submission]
 
     def rules(self, submission: int) -> list[Rule]:

@@ -1,7 +1,7 @@
 """What one transaction adds up before it writes it: tasks, results, and the changes to tasks and to counts of jobs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from argosy.core import wire
 from argosy.core.outcome import Outcome
+from argosy.core.paths import above
 from argosy.core.states import (
     JOB_NEXT,
     JOB_OPEN,
@@ -27,6 +28,7 @@ from argosy.hub.catalogue.models import Unneeded
 from argosy.hub.catalogue.services import record as record_unneeded
 from argosy.hub.catalogue.services import unneeded
 from argosy.hub.common.changes import Kind, note
+from argosy.hub.jobs import feeders, leads, phases
 from argosy.hub.jobs.blobs import Carried, Noted, pack_carried, pack_noted
 from argosy.hub.jobs.closing import closing
 from argosy.hub.jobs.failures import UNWELL, Failures
@@ -47,7 +49,7 @@ SURELY = 1000
 
 _CHANGING = (
     "state", "attempt", "failures", "deaths", "lost", "started", "completed", "due", "rung_at", "lease_until", "node",
-    "error", "reason", "got_on", "sequence", "after", "moved_data", *COLUMN.values(),
+    "error", "reason", "got_on", "sequence", "after", "phase", "held", "moved_data", *COLUMN.values(),
 )  # fmt: skip
 _UPDATE = (
     f"UPDATE task SET {', '.join(f'{name} = %s' for name in _CHANGING)} WHERE id = %s AND state = %s AND attempt = %s"  # noqa: S608 - names of columns, not of anybody's making
@@ -57,7 +59,7 @@ LARGEST = 2**63 - 1
 """What a database counts up to. Sparse files say of themselves that they are as large, and two of them are larger."""
 _PLUS = f"CASE WHEN {{0}} > {LARGEST} - %s THEN {LARGEST} ELSE {{0}} + %s END"
 _BYTES = {"numbytes", "moved_data"}
-_COUNT = "UPDATE jobs_job SET {} WHERE id = %s RETURNING numopen"
+_COUNT = "UPDATE jobs_job SET {} WHERE id = %s RETURNING numopen, numheld"
 _UNBEGUN = ", ".join(f"'{state}'" for state in before(JobState.STARTED, JOB_NEXT))
 _BEGIN = f"UPDATE jobs_job SET state = 'STARTED', started = %s WHERE id = %s AND state IN ({_UNBEGUN})"  # noqa: S608 - states
 
@@ -108,8 +110,12 @@ class Ledger:
         assert known is task, f"{task} is changed as two objects: each loses what the other was told"
         if then != task.state and then in TASK_ENDED:
             self.count(task.job_id, numopen=-1, numbroken=int(then == TaskState.FAILURE))
+        was_held = task.held
         for column, value in values.items():
             setattr(task, column, value)
+        task.held = task.held and then not in TASK_ENDED
+        if task.held != was_held:
+            self.count(task.job_id, numheld=task.held - was_held)
         for column, n in (counts or {}).items():
             setattr(task, column, min(getattr(task, column) + n, LARGEST))
 
@@ -119,7 +125,7 @@ class Ledger:
         task.created = self.now
         task.place = self.known.place(task, carried)
         self._tasks.append((task, carried))
-        self.count(task.job_id, numopen=1)
+        self.count(task.job_id, numopen=1, numheld=int(task.held))
         self.wait(task)
 
     def keep(self, task: Task, carried: Sequence[Carried]) -> None:
@@ -240,14 +246,14 @@ class Ledger:
         self._changed.clear()
 
     def _write_counts(self) -> list[int]:
-        """Add to the counts of jobs, and return those that have no open task."""
+        """Add to the counts of jobs, and return those that have no open task, or none that is not held."""
         idle = []
         with connection.cursor() as cursor:
             for job, changes in self._jobs.items():
                 added = {column: min(n, LARGEST) for column, n in changes.items() if n}
                 if added:
                     cursor.execute(_COUNT.format(", ".join(map(_plus, added))), [*_values(added), job])
-                    idle += [job for (numopen,) in cursor.fetchall() if not numopen]
+                    idle += [job for numopen, numheld in cursor.fetchall() if numopen == numheld]
         return idle
 
     def _begin(self) -> None:
@@ -260,12 +266,31 @@ class Ledger:
             walking = Task.objects.filter(job=OuterRef("pk"), chain__isnull=True, state__in=OPEN_TASK)
             Job.objects.filter(~Exists(walking), pk__in=self._walked).update(dir_walk_complete=True)
         for job in Job.objects.filter(pk__in=idle, state__in=OPEN_JOB) if idle else ():
+            if job.numheld:
+                self.go_on(job)
+                continue
             if close(job, self.now):
                 continue
             state = verdict(job)
             open_ = Job.objects.filter(pk=job.pk, state__in=before(state, JOB_NEXT))
-            open_.update(state=state, completed=self.now)
-            log.info("job ended", job=job.pk, state=state.value, files=job.numfiles, failed=job.numfailedfiles)
+            if open_.update(state=state, completed=self.now):
+                log.info("job ended", job=job.pk, state=state.value, files=job.numfiles, failed=job.numfailedfiles)
+                let_go(job, self.now)
+
+    def go_on(self, job: Job) -> None:
+        """Begin the next phase where all that the job has left is held, once that is so with those it belongs to."""
+        if (turn := feeders.to_go_on(job)) is not None:
+            self._lanes |= phases.go_on(turn)
+
+
+def let_go(job: Job, now: datetime) -> None:
+    """Note at the job that feeds this one, if any does, that this one has ended."""
+    if job.fed_by is None:
+        return
+    ledger = Ledger(now)
+    ledger.count(job.fed_by, numopen=-1)
+    ledger.go_on(job)
+    ledger.write()
 
 
 def close(job: Job, now: datetime) -> bool:
@@ -299,7 +324,15 @@ def verdict(job: Job) -> JobState:
     """Return how a job with no open task ended; aborted entries do not make it fail."""
     if job.numfailedfiles or job.numbroken:
         return JobState.FAILURE
-    return JobState.SUCCESS if job.numfiles else JobState.SKIPPED
+    return JobState.SKIPPED if _did_nothing(job) else JobState.SUCCESS
+
+
+def _did_nothing(job: Job) -> bool:
+    """Say whether a job had nothing to do: no files, or, of one that is led, only such as are left alone as asked for.
+
+    Who leads tells of those in every run: they are no work that was found.
+    """
+    return not job.numfiles or (job.numskippedfiles == job.numfiles and leads.of(job.jobtype) is not None)
 
 
 def chunks(carried: Sequence[Carried], site: Site, places: Places | None = None) -> Iterable[list[Carried]]:
@@ -338,22 +371,28 @@ def _length(item: Carried) -> int:
 
 
 def _together(carried: Sequence[Carried]) -> Iterable[Sequence[Carried]]:
-    """Yield each entry, with those that are to get its name, or have the one that it is to get."""
-    sources = {item.entry.source for item in carried if item.entry.source != item.entry.path}
-    if not any(item.entry.path in sources for item in carried):
+    """Yield each entry, with those that have to do with the names that it has or is to get, or with what lies there."""
+    moved = [item for item in carried if item.entry.source is not None and item.entry.source != item.entry.path]
+    if not moved:
         return ((item,) for item in carried)
+    names = {name for item in moved for name in _own_names(item)}
     groups: dict[bytes, list[Carried]] = {}
     for item in carried:
-        *others, group = sorted(_groups(groups, item), key=len) or [[]]
+        own = list(_names(item, names))
+        found = {id(group): group for name in own if (group := groups.get(name)) is not None}
+        *others, group = sorted(found.values(), key=len) or [[]]
         joined = [item, *(each for other in others for each in other)]
         group += joined
-        groups |= {name: group for each in joined for name in _names(each)}
+        groups |= {name: group for each in joined for name in _names(each, names)}
     return {id(group): group for group in groups.values()}.values()
 
 
-def _groups(groups: dict[bytes, list[Carried]], item: Carried) -> Iterable[list[Carried]]:
-    return {id(group): group for name in _names(item) if (group := groups.get(name)) is not None}.values()
-
-
-def _names(item: Carried) -> Iterable[bytes]:
+def _own_names(item: Carried) -> Iterable[bytes]:
     return (item.entry.path,) if item.entry.source is None else (item.entry.path, item.entry.source)
+
+
+def _names(item: Carried, moved: Collection[bytes]) -> Iterator[bytes]:
+    """Yield the names of the entry; of one that is moved, also those above that others have or are to get."""
+    for name in _own_names(item):
+        yield name
+        yield from (each for each in above(name) if each in moved) if item.entry.source is not None else ()

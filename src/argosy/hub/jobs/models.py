@@ -66,8 +66,12 @@ class Job(Counted):
     numbytes = models.PositiveBigIntegerField(default=0)
     numopen = models.PositiveBigIntegerField(default=0)
     """Tasks that have not ended."""
+    numheld = models.PositiveBigIntegerField(default=0)
+    """Those of them that are held for a later phase: when no others are left, the next begins."""
     numbroken = models.PositiveBigIntegerField(default=0)
     """Tasks that ended in FAILURE."""
+    numuntaken = models.PositiveBigIntegerField(default=0)
+    """Entries that were found and that no rule is for: none of them is counted as a file of it."""
     resubmission_of = models.PositiveBigIntegerField(null=True, db_index=True)
     """The job that this one does again."""
     only_failed = models.BooleanField(default=False)
@@ -76,6 +80,14 @@ class Job(Counted):
     """Whether it is a plan: it is from its beginning, or never."""
     applies = models.PositiveBigIntegerField(null=True)
     """The plan that this one does."""
+    schedule = models.PositiveBigIntegerField(null=True)
+    """The schedule that began it, which may be gone."""
+    schedule_name = models.CharField(max_length=255, default="")
+    """What that is called, or was."""
+    feeds = models.BooleanField(default=False)
+    """Whether it only finds: what it finds goes to the jobs that it feeds. It lasts until those have ended."""
+    fed_by = models.PositiveBigIntegerField(null=True, db_index=True)
+    """The job that finds the entries of this one."""
     cancelled_by = models.CharField(max_length=255, default="")
     """Who cancelled it, in words; the user himself may be gone. Empty where nobody did, or nothing was noted."""
     removed = models.BooleanField(default=False)
@@ -90,6 +102,7 @@ class Job(Counted):
             models.Index(fields=["created"], name="job_created"),
             models.Index(fields=["completed"], name="job_completed"),
             models.Index(fields=["id"], name="job_removed", condition=models.Q(removed=True)),
+            models.Index(fields=["schedule", "state"], name="job_schedule"),
         )
 
     def __str__(self) -> str:
@@ -189,7 +202,11 @@ class Task(Counted):
     sequence = models.PositiveIntegerField(default=0)
     """Of a discovery: number of the next batch."""
     after = models.BinaryField(null=True)
-    """Of a discovery: last path of the last batch."""
+    """Of a discovery: last path of the last batch; null: it begins, or begins a phase."""
+    phase = models.PositiveIntegerField(default=0)
+    """Of a discovery: the phase of the last batch. Of a task that is or was held: the one it was held for."""
+    held = models.BooleanField(default=False)
+    """Whether it waits, told of to nobody, until what belongs to earlier phases has ended."""
 
     class Meta:
         """In the order they were made; indexed for what is asked all the time."""

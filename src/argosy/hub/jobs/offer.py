@@ -25,7 +25,8 @@ Lane = tuple[int, str]
 _SITES = Table(Site)
 _WAITING = "FROM task WHERE site_id = %s AND queue = %s AND state = 'PENDING' AND"
 _TOLD = f"SELECT count(*) {_WAITING} rung_at IS NOT NULL"
-_UNTOLD = f"SELECT id {_WAITING} rung_at IS NULL AND (due IS NULL OR due <= %s) ORDER BY seq DESC, id LIMIT %s"
+_READY = "rung_at IS NULL AND NOT held AND (due IS NULL OR due <= %s)"
+_UNTOLD = f"SELECT id {_WAITING} {_READY} ORDER BY seq DESC, id LIMIT %s"
 _TELL = f"UPDATE task SET rung_at = %s WHERE id IN ({_UNTOLD}) RETURNING seq, id, taskid, attempt"  # noqa: S608 - nobody's words are in it
 
 

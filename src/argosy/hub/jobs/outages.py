@@ -4,6 +4,7 @@ Few of them are tried while it lasts, so that other work has the site's slots. T
 last time, where others like it were tried meanwhile and met the same.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Max, Q, QuerySet
@@ -18,6 +19,10 @@ from argosy.hub.jobs.models import Task
 
 STANDSTILL = timedelta(seconds=10)
 """How long nothing must have got through to a place before what needs it is held back with a task that failed."""
+BETWEEN = timedelta(seconds=4)
+"""How long after one task another is tried, at least, to find out whether what it needs is back, or was never away."""
+_CHOSEN = Q(failures=0, error="", held=False)
+"""What is tried when it is due although the place is dead; of what is held back it is told why."""
 
 
 def is_of_a_place(told: Report) -> bool:
@@ -39,40 +44,48 @@ def is_dead(ledger: Ledger, task: Task, told: Report, *, within: timedelta, outa
     return not alike.filter(ended | Q(got_on__gte=since) | at_it).exists()
 
 
-def hold_back(ledger: Ledger, task: Task, told: Report, *, due: datetime, outage: timedelta) -> None:
+def hold_back(ledger: Ledger, task: Task, told: Report, *, due: datetime) -> None:
     """Have what waits for the place wait as long; but for one task every now and then, which finds out.
 
     That one is tried again when the others are, and no sooner.
     """
-    latest = _waiting(ledger, task).aggregate(latest=Max("due"))["latest"]
+    waiting = _waiting(ledger, task)
+    latest = waiting.aggregate(latest=Max("due"))["latest"]
     ledger.change(task, due=max(due, latest or due))
-    waiting = _waiting(ledger, task).filter(failures=0)
-    if _is_one_to_be_tried(ledger, task, outage) and (one := waiting.order_by("pk").first()):
-        waiting.filter(pk=one.pk, due__gt=ledger.now).update(due=ledger.now)
-        waiting = waiting.exclude(pk=one.pk)
-    sooner = waiting.filter(Q(due=None) | Q(due__lt=due))
+    _choose(waiting, _times(ledger, task, due, told))
+    behind = waiting.exclude(_CHOSEN, due__gte=ledger.now).filter(failures__lt=task.failures)
+    sooner = behind.filter(Q(due=None) | Q(due__lt=due))
     if sooner.update(due=due, rung_at=None, error=told.error, reason=told.reason):
         changes.note_many(changes.Kind.TASK)
     ledger.known.forget()
 
 
-def to_end_with(ledger: Ledger, task: Task) -> list[Task]:
-    """Return what waits for the place, where another was tried since this task was, and met the same.
+def _times(ledger: Ledger, task: Task, until: datetime, told: Report) -> list[datetime]:
+    """Return when to find out, behind the times that are chosen: they keep half a slot of the site busy at most."""
+    apart = max(BETWEEN, 2 * timedelta(seconds=told.seconds))
+    others = _alike(ledger, task).exclude(pk=task.pk)
+    chosen = Q(_CHOSEN, state=TaskState.PENDING, due__gte=ledger.now)
+    last = others.aggregate(begun=Max("started"), chosen=Max("due", filter=chosen))
+    first = max([ledger.now, *(time + apart for time in last.values() if time is not None)])
+    return [first + place * apart for place in range(1 + (until - first) // apart)]
 
-    Where none was it may be this one's own fault: what waits is tried then.
+
+def _choose(waiting: QuerySet[Task], times: Sequence[datetime]) -> None:
+    """Have some be tried at these times: any of them, for what one behind the other needs is often in one directory."""
+    chosen = waiting.filter(failures=0).order_by("taskid").values_list("pk", flat=True)[: len(times)]
+    for pk, due in zip(list(chosen), times, strict=False):
+        waiting.filter(pk=pk).update(due=due, rung_at=None, error="", reason="")
+
+
+def to_end_with(ledger: Ledger, task: Task) -> list[Task]:
+    """Return what waits for the place, and met the same as this task; or all, where another was tried since and did.
+
+    Where none was it may be this one's own fault: what waits and was not tried yet is tried then.
     """
     since = (task.started or ledger.now) + STANDSTILL
     tried = _failing(ledger, task).filter(started__gte=since)
-    return ledger.known.hold(_waiting(ledger, task)) if tried.exists() else []
-
-
-def _is_one_to_be_tried(ledger: Ledger, task: Task, outage: timedelta) -> bool:
-    """Say whether none was lately of those that wait, or is about to be; or no other than this was at all."""
-    begun = (task.started or ledger.now) - outage
-    if not _failing(ledger, task).filter(Q(completed=None) | Q(completed__gte=begun)).exists():
-        return True
-    about_to_be = Q(state=TaskState.PENDING, started=None) & (Q(due=None) | Q(due__lte=ledger.now))
-    return not _alike(ledger, task).filter(about_to_be | Q(started__gte=ledger.now - STANDSTILL)).exists()
+    waiting = _waiting(ledger, task)
+    return ledger.known.hold(waiting if tried.exists() else waiting.filter(failures__gt=0))
 
 
 def _failing(ledger: Ledger, task: Task) -> QuerySet[Task]:
@@ -82,7 +95,9 @@ def _failing(ledger: Ledger, task: Task) -> QuerySet[Task]:
 
 
 def _waiting(ledger: Ledger, task: Task) -> QuerySet[Task]:
-    return _alike(ledger, task).filter(state=TaskState.PENDING).exclude(pk=task.pk).exclude(error=Restoring.code)
+    """Return the others that may be tried: what is held until others have ended, or waits for its objects, may not."""
+    waiting = _alike(ledger, task).filter(state=TaskState.PENDING, held=False)
+    return waiting.exclude(pk=task.pk).exclude(error=Restoring.code)
 
 
 def _alike(ledger: Ledger, task: Task) -> QuerySet[Task]:

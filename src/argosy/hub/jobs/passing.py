@@ -7,35 +7,49 @@ import msgspec
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Invalid
+from argosy.core.faults import NotMoved
 from argosy.core.outcome import Outcome
+from argosy.core.phases import MOVED
 from argosy.core.states import FileState
-from argosy.hub.jobs import sinks
+from argosy.hub.jobs import leads, sinks
 from argosy.hub.jobs.blobs import Carried, unpack_noted
 from argosy.hub.jobs.ledger import Ending, Ledger, chunks
 from argosy.hub.jobs.models import COLUMN, Task
 from argosy.hub.jobs.queues import queue_of
+from argosy.hub.jobs.undone import Undone
 from argosy.hub.sites.links import mapped
 from argosy.hub.workflows.rules import chosen
 
 
-def found(ledger: Ledger, task: Task, entries: Sequence[Entry]) -> Counter[str]:
-    """Start the chains of the rules that match the entries; return counts for the task."""
+def found(ledger: Ledger, task: Task, entries: Sequence[Entry], *, phase: int) -> Counter[str]:
+    """Start the chains of the rules that match the entries; return counts for the task.
+
+    Of a later phase than the first moves, nothing is begun that has to do with moves that did not end well.
+    """
     rules = ledger.known.rules(task.submission_id)
+    undone = Undone.of(ledger, task, home=task.site_id) if phase > MOVED else Undone()
     chains: dict[int, list[Carried]] = {}
     endings: list[Ending] = []
-    size = 0
+    size = untaken = 0
     for entry in entries:
         if entry.kind is Kind.OTHER:
             outcome = Outcome.skipped(entry, "not a file, directory or symlink")
             endings.append(Ending(outcome, final=FileState.SKIPPED))
             continue
-        for place in chosen(rules, entry):
+        places = chosen(rules, entry)
+        untaken += not places
+        try:
+            undone.expect_apart(entry)
+        except NotMoved as error:
+            endings += [Ending(Outcome.of_error(entry, error), final=FileState.ABORTED)] if places else []
+            continue
+        for place in places:
             chains.setdefault(place, []).append(Carried(entry=entry))
             size += entry.size
     for place, carried in chains.items():
         endings += _pass_on(ledger, task, place, 0, carried)
     counted = sum(map(len, chains.values())) + len(endings)
-    ledger.count(task.job_id, numfiles=counted, numbytes=size)
+    ledger.count(task.job_id, numfiles=counted, numbytes=size, numuntaken=untaken)
     return ledger.note(task, endings)
 
 
@@ -66,23 +80,33 @@ def passed(ledger: Ledger, task: Task, pairs: Sequence[tuple[Carried, Outcome]])
     """Hand on the entries that go on; return how each ended here."""
     assert task.chain is not None
     last = task.seq + 1 == len(ledger.known.rules(task.submission_id)[task.chain].chain)
-    endings = [_ending(item, outcome) for item, outcome in pairs if last or not outcome.state.goes_on]
+    endings = [_ending(item, outcome) for item, outcome in pairs if last or not outcome.goes_on]
+    if last and task.tasktype == leads.PREPARED:
+        return [_prepared(ending) for ending in endings]
     if last:
         return endings
-    on = [_carried(item, outcome) for item, outcome in pairs if outcome.state.goes_on]
+    on = [_carried(item, outcome) for item, outcome in pairs if outcome.goes_on]
     lost = _pass_on(ledger, task, task.chain, task.seq + 1, on)
     stranded = {ending.outcome.entry.path for ending in lost}
     gone = [
         Ending(outcome, item.source)
         for item, outcome in pairs
-        if outcome.state.goes_on and outcome.entry.path not in stranded
+        if outcome.goes_on and outcome.entry.path not in stranded
     ]
     return [*endings, *gone, *lost]
 
 
+def _prepared(ending: Ending) -> Ending:
+    """Return the ending of an entry that waits, if it ended well, for what comes of it."""
+    return msgspec.structs.replace(ending, final=None) if ending.outcome.state.goes_on else ending
+
+
 def _ending(item: Carried, outcome: Outcome) -> Ending:
-    """Return the end of an entry's way: processed where any link of its chain processed it."""
-    worked = item.done and outcome.state is FileState.SKIPPED
+    """Return the end of an entry's way: processed where any link of its chain processed it.
+
+    One that needed nothing is told as skipped, whichever links found that out.
+    """
+    worked = item.done and outcome.state is FileState.SKIPPED and not outcome.ends
     return Ending(outcome, item.source, FileState.PROCESSED if worked else outcome.state)
 
 

@@ -25,6 +25,7 @@ _RANGES = {
     "jobtype": "jobtype",
     "site_id": "site",
     "state": "state__in",
+    "schedule_ids": "schedule__in",
 }
 _TASK_FILTERS = {"tasktype": "tasktype", "state": "state__in", "job_id": "job", "site_id": "site"}
 _COLUMNS = {"site": "site__name", "owner": "owner__username"}
@@ -48,8 +49,8 @@ def matching(jobs: QuerySet[Job], asked: Mapping[str, Any]) -> QuerySet[Job]:
     if owners := asked.get("owner_ids"):
         known = Q(owner__in=[owner for owner in owners if owner != -1])
         jobs = jobs.filter(known | Q(owner=None) if -1 in owners else known)
-    if asked.get("clientkey_ids") or asked.get("schedule_ids"):
-        jobs = jobs.none()  # no job is started by a key or a schedule yet
+    if asked.get("clientkey_ids"):
+        jobs = jobs.none()  # no job is started by a key yet
     if asked.get("hide_noop"):
         jobs = jobs.exclude(state=JobState.SUCCESS, numprocessedfiles=0)
     if prefix := asked.get("input_paths_prefix"):

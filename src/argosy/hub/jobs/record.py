@@ -7,17 +7,20 @@ from datetime import timedelta
 import msgspec
 import structlog
 
-from argosy.core.errors import Invalid, LeaseLost, Restoring
+from argosy.core.errors import ArgosyError, Invalid, LeaseLost, Restoring
 from argosy.core.outcome import Outcome
 from argosy.core.report import Batch, Report
 from argosy.core.states import FileState, TaskState
 from argosy.discoveries.base import discovery_of
-from argosy.hub.jobs import late, outages, sinks
+from argosy.hub.jobs import feeding, late, leads, outages, sinks
 from argosy.hub.jobs.blobs import Carried
-from argosy.hub.jobs.ledger import Ending, Ledger
+from argosy.hub.jobs.closing import ROTATE
+from argosy.hub.jobs.ledger import OPEN_TASK, Ending, Ledger
 from argosy.hub.jobs.models import COLUMN, Task
 from argosy.hub.jobs.outages import STANDSTILL
 from argosy.hub.jobs.passing import found, paired, passed, taken, unwalked
+from argosy.hub.jobs.phases import waiting
+from argosy.hub.jobs.undone import left_out
 
 log = structlog.get_logger()
 
@@ -34,7 +37,9 @@ OUTAGE = timedelta(seconds=PATIENCE * (3 ** (ATTEMPTS - 1) - 1) / 2)
 
 
 def batch(ledger: Ledger, told: Batch) -> bool:
-    """Record what a discovery found: tasks for the chains of the rules that match.
+    """Record what a discovery found: tasks for the chains of the rules that match. False: the attempt is over.
+
+    Of a later phase than what was found before nothing is recorded while that is worked on: see `phases`.
 
     Raises:
         Invalid: batches are missing before it.
@@ -46,12 +51,36 @@ def batch(ledger: Ledger, told: Batch) -> bool:
         return True
     if told.sequence > task.sequence:
         raise Invalid(f"batch {told.sequence} of task {told.task} came before batch {task.sequence}")
-    sink = sinks.of(task.tasktype)
-    counts = found(ledger, task, told.entries) if sink is None else taken(ledger, task, told.entries, sink)
-    counts += unwalked(ledger, task, told.failed)
+    if told.phase > task.phase and task.sequence and _is_at_work(ledger, task):
+        _hold(ledger, task, told.phase)
+        return False
+    counts = _handed_out(ledger, task, told) + unwalked(ledger, task, told.failed)
     after = told.entries[-1].path if told.entries else task.after
-    ledger.change(task, counts, sequence=task.sequence + 1, after=after)
+    ledger.change(task, counts, sequence=task.sequence + 1, after=after, phase=max(told.phase, task.phase))
     return True
+
+
+def _handed_out(ledger: Ledger, task: Task, told: Batch) -> Counter[str]:
+    """Give what was found to those that it is for; return counts for the task."""
+    if feeding.feeds(ledger, task):
+        return feeding.feed(ledger, task, told.entries, phase=told.phase)
+    sink = sinks.of(task.tasktype)
+    if sink is not None:
+        return taken(ledger, task, told.entries, sink)
+    return found(ledger, task, told.entries, phase=told.phase)
+
+
+def _is_at_work(ledger: Ledger, task: Task) -> bool:
+    """Say whether anything found is still worked on, this discovery and what waits for a later phase apart."""
+    others = ledger.tasks().filter(job__in=feeding.jobs_of(ledger, task), state__in=OPEN_TASK, held=False)
+    return others.exclude(pk=task.pk).exists()
+
+
+def _hold(ledger: Ledger, task: Task, phase: int) -> None:
+    """Take the task from its attempt; another begins the phase when what was handed out before is done."""
+    behind = task.phase
+    again(ledger, task, reason="", error="", failures=0)
+    ledger.change(task, after=None, due=None, lost=0, **waiting(phase, behind=behind))
 
 
 def report(ledger: Ledger, told: Report) -> None:
@@ -142,6 +171,19 @@ def expire(ledger: Ledger, task: Task) -> None:
         ledger.change(task, lease_until=until)
 
 
+def leave_out(ledger: Ledger, task: Task) -> bool:
+    """End what a task that was held has to do with moves that did not end well; say whether there was anything."""
+    told = left_out(ledger, task)
+    if not told:
+        return False
+    if rest := _dealt_with(ledger, task, told):
+        ledger.keep(task, rest)
+        again(ledger, task, reason="", error="", failures=0)
+    else:
+        _end_as(ledger, task)
+    return True
+
+
 def again(ledger: Ledger, task: Task, *, reason: str, error: str, failures: int, delay: float = 0.0) -> None:
     """Have another attempt made, after `delay` seconds."""
     ledger.change(
@@ -171,7 +213,7 @@ def _retry(ledger: Ledger, task: Task, told: Report) -> None:
     log.info("task will be tried again", task=told.task, attempt=told.attempt, delay=delay, reason=told.reason)
     again(ledger, task, reason=told.reason, error=told.error, failures=1, delay=delay)
     if outages.is_of_a_place(told) and outages.is_dead(ledger, task, told, within=STANDSTILL, outage=OUTAGE):
-        outages.hold_back(ledger, task, told, due=ledger.now + timedelta(seconds=delay), outage=OUTAGE)
+        outages.hold_back(ledger, task, told, due=ledger.now + timedelta(seconds=delay))
 
 
 def _asked_last(rest: Sequence[Carried], told: Report) -> list[Carried]:
@@ -190,7 +232,11 @@ def _end_alike(ledger: Ledger, task: Task, told: Report) -> None:
 
 def end(ledger: Ledger, task: Task, told: Report) -> None:
     """Record the end of a task and what became of each of its entries."""
-    if _walks(task):
+    if task.tasktype == leads.TOLD:
+        ledger.change(task, ledger.note(task, [Ending(outcome) for outcome in told.outcomes]))
+    elif _closes(task):
+        told = _in_all(leads.told_of(task, told))
+    elif _walks(task):
         ledger.change(task, unwalked(ledger, task, told.outcomes))
         _lose(ledger, task, told) if told.error else None
     elif told.outcomes or told.met or not told.error:
@@ -202,9 +248,22 @@ def end(ledger: Ledger, task: Task, told: Report) -> None:
     _end_as(ledger, task, error=told.error, reason=told.reason)
 
 
+def _in_all(told: Report) -> Report:
+    """Return how a task went of which nothing is a file of the job: one that failed counts as all of it."""
+    for outcome in told.outcomes:
+        if outcome.state is FileState.FAILED and not told.error:
+            return msgspec.structs.replace(told, error=outcome.error or ArgosyError.code, reason=outcome.reason)
+    return told
+
+
 def _walks(task: Task) -> bool:
-    """Say whether it finds entries below those that it was given; all others tell of each that they were given."""
-    return task.finds and discovery_of(task.tasktype) is not None
+    """Say whether what it was given are no files of the job; all others tell of each that they were given."""
+    return (task.finds and discovery_of(task.tasktype) is not None) or _closes(task)
+
+
+def _closes(task: Task) -> bool:
+    """Say whether it is one of those that the hub adds to a job, of which nothing is a file of the job."""
+    return task.finds and (task.tasktype == ROTATE or task.tasktype in leads.ASIDE)
 
 
 def _end_as(ledger: Ledger, task: Task, *, error: str = "", reason: str = "") -> None:
@@ -212,6 +271,8 @@ def _end_as(ledger: Ledger, task: Task, *, error: str = "", reason: str = "") ->
     state = TaskState.FAILURE if error else TaskState.ERROR if task.numfailedfiles else TaskState.SUCCESS
     if task.finds:
         ledger.walked(task)
+        if feeding.feeds(ledger, task):
+            feeding.end(ledger, task, state, error=error, reason=reason)
     ledger.change(task, state=state.value, completed=ledger.now, lease_until=None, deaths=0, error=error, reason=reason)
     if state is not TaskState.SUCCESS:
         log.warning("task ended", task=str(task.taskid), job=task.job_id, state=state.value, reason=reason)
@@ -233,7 +294,8 @@ def _dealt_with(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> list
 
 def _looked_at(ledger: Ledger, task: Task, outcomes: Sequence[Outcome]) -> Counter[str]:
     """Record what was found at given paths; return counts for the task."""
-    counts = found(ledger, task, [outcome.entry for outcome in outcomes if outcome.state.goes_on])
+    good = [outcome.entry for outcome in outcomes if outcome.state.goes_on]
+    counts = found(ledger, task, good, phase=task.phase)
     return counts + unwalked(ledger, task, [outcome for outcome in outcomes if not outcome.state.goes_on])
 
 

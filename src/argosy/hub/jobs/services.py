@@ -1,6 +1,6 @@
 """Decisions on jobs: begin, submit, cancel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +13,17 @@ from django.utils import timezone
 from argosy.core.entry import Entry
 from argosy.core.errors import Invalid, NotFound
 from argosy.core.paths import absolute, below, quoted
+from argosy.core.phases import REST
 from argosy.core.states import JOB_NEXT, JobState, before
 from argosy.discoveries.base import task_of
 from argosy.hub.common import changes
+from argosy.hub.jobs import feeding, leads
 from argosy.hub.jobs.blobs import Carried, pack_carried
 from argosy.hub.jobs.cancelling import cancel_tasks
 from argosy.hub.jobs.given import bounds
-from argosy.hub.jobs.ledger import OPEN_JOB, Ledger, chunks, close
+from argosy.hub.jobs.ledger import OPEN_JOB, Ledger, chunks, close, let_go
 from argosy.hub.jobs.models import OWN, Job, Queue, Submission, Task
+from argosy.hub.jobs.phases import held, in_phases
 from argosy.hub.jobs.places import Places
 from argosy.hub.jobs.plans import kept as plans
 from argosy.hub.jobs.queues import queue_of
@@ -29,10 +32,10 @@ from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
 from argosy.hub.workflows import fields as field_values
 from argosy.hub.workflows import offered
-from argosy.hub.workflows.discovering import implied, planned_discovery
+from argosy.hub.workflows.discovering import expected, implied, planned_discovery
 from argosy.hub.workflows.models import Workflow
 from argosy.hub.workflows.rules import Link, Patterns, Rule, planned
-from argosy.hub.workflows.services import runnable
+from argosy.hub.workflows.services import is_led, runnable
 from argosy.hub.workflows.spellings import FIELDS
 
 log = structlog.get_logger()
@@ -58,6 +61,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ignore_site_excludes: bool = False
     dry_run: bool = False
     """Have the steps only say what they would do: the job is a plan."""
+    found: bool = False
+    """The paths are what a discovery found earlier, some in several states; a deleted one that is there again stays."""
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +75,19 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     rules: list[Rule]
     discovery: str | None
     options: dict[str, Any]
+    led: leads.Wanted | None = None
+    """Of a job that is led."""
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
+    """The schedule that has a job begun, and what it settles for it."""
+
+    schedule: int
+    name: str
+    discovery_options: Mapping[str, Any] = {}
+    """In the place of those of the workflow, option by option."""
+    fed_by: int | None = None
+    """The job that finds the entries."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,9 +142,47 @@ def submit(asked: Asked, *, owner: User | None) -> Job:
     return record(asked, owner=owner)
 
 
-def record(asked: Asked, *, owner: User | None, resubmission_of: int | None = None) -> Job:
-    """Submit, and note of which job this is the resubmission; raises as `submit` does."""
-    return _record(_planned(asked), asked, owner=owner, resubmission_of=resubmission_of)
+def record(
+    asked: Asked, *, owner: User | None, resubmission_of: int | None = None, scheduled: Scheduled | None = None
+) -> Job:
+    """Submit, and note of which job this is the resubmission; raises as `submit` does, or as `run` for a schedule."""
+    return _record(_planned(asked, scheduled), asked, owner=owner, resubmission_of=resubmission_of, scheduled=scheduled)
+
+
+def run(asked: Asked, scheduled: Scheduled, *, owner: User | None) -> Job:
+    """Submit for a schedule; raises as `submit` does, but for workflows that only schedules run."""
+    return _record(_planned(asked, scheduled), asked, owner=owner, scheduled=scheduled)
+
+
+@transaction.atomic
+def discover(discovery: str, given: Sequence[Entry], site: Site, scheduled: Scheduled, *, owner: User | None) -> Job:
+    """Record a job that finds entries for those that are recorded with it as what they are fed by.
+
+    Raises:
+        Invalid: there is no such discovery, or it does not take the options; or a path is outside the site's roots.
+    """
+    options = expected(discovery, scheduled.discovery_options)
+    carried = _given(given, site)
+    ledger = Ledger(timezone.now())
+    first, last = bounds(carried)
+    job = Job.objects.create(
+        jobtype=discovery,
+        site=site,
+        owner=owner,
+        created=ledger.now,
+        discovery=discovery,
+        schedule=scheduled.schedule,
+        schedule_name=scheduled.name,
+        feeds=True,
+    )
+    submission = Submission.objects.create(
+        job=job, site=site, rules=[], options=options, paths=pack_carried(carried), first=first, last=last
+    )
+    found_by = task_of(discovery)
+    ledger.spawn(_finder(submission, found_by, queue_of(found_by, {})), carried)
+    ledger.write()
+    log.info("job begun for a schedule", job=job.pk, discovery=discovery, schedule=scheduled.name)
+    return job
 
 
 def register(*, site: str, jobtype: str, given: Sequence[Entry], discovery: str | None, owner: User | None) -> Job:
@@ -154,7 +210,9 @@ def register(*, site: str, jobtype: str, given: Sequence[Entry], discovery: str 
 
 @transaction.atomic
 def cancel(pk: int, *, by: str = "the hub itself") -> Job:
-    """End the job: nothing of it starts any more, what runs is told to stop. Harmless when repeated.
+    """End the job: nothing starts any more, what runs is told to stop. Harmless when repeated.
+
+    With it end those that it feeds, and, where all that it feeds were cancelled, the one that does.
 
     `by`: who wants it, as people are told; where it was cancelled before, who did that stays.
 
@@ -171,27 +229,70 @@ def cancel(pk: int, *, by: str = "the hub itself") -> Job:
         ledger.write()
         job.refresh_from_db()
         close(job, ledger.now)
+        _cancel_idle_feeder(job, by=by)
+        let_go(job, ledger.now)
         changes.note(changes.Kind.JOB, [pk])
         log.info("job cancelled", job=pk, by=by)
+        for fed in Job.objects.filter(fed_by=pk, state__in=OPEN_JOB).values_list("pk", flat=True):
+            cancel(fed, by=by)
     job.refresh_from_db()
     return job
 
 
-def _planned(asked: Asked) -> _Plan:
-    workflow = runnable(asked.workflow)
+def _cancel_idle_feeder(job: Job, *, by: str) -> None:
+    """Cancel the job that feeds this one, which was cancelled, if the others that it feeds were as well."""
+    if job.fed_by is not None and not Job.objects.filter(fed_by=job.fed_by).exclude(state=JobState.CANCELLED).exists():
+        cancel(job.fed_by, by=by)
+
+
+def _planned(asked: Asked, scheduled: Scheduled | None = None) -> _Plan:
+    workflow = runnable(asked.workflow, scheduled=scheduled is not None)
     site = site_named(asked.site)
     aliases = FIELDS.get(workflow.name, {})
     declared = [*workflow.fields, *implied(workflow, asked.discovery, asked.fields)]
     values = field_values.values(declared, asked.fields, aliases=aliases, home=site.name)
+    if is_led(workflow) and (leader := leads.of(workflow.name)) is not None:
+        return _led(leader, workflow, site, values, asked)
     rules = planned(workflow.filter_rules, values, home=site, patterns=_patterns(asked, site))
     discovery, options = planned_discovery(workflow, asked.discovery, values)
-    given = _given(asked.paths, site)
+    if discovery is not None and scheduled is not None:
+        options = expected(discovery, {**options, **scheduled.discovery_options})
+    given = _given(asked.paths, site, found=asked.found)
     if discovery is not None:
         _expect_plain(given, discovery)
+    elif asked.found:
+        options = {"unless_again": True}
     for rule in rules:
         _check_links(rule.chain, site, given)
     return _Plan(
         workflow=workflow, site=site, given=given, fields=values, rules=rules, discovery=discovery, options=options
+    )
+
+
+def _led(leader: leads.Leader, workflow: Workflow, site: Site, values: dict[str, Any], asked: Asked) -> _Plan:
+    """Return the plan of a job that is led: its rules are shown, and say nothing of what is done."""
+    name = workflow.name
+    if asked.job is not None:
+        raise Invalid(f"workflow {name} is a job of its own: submit it without `job`")
+    if asked.dry_run:
+        raise Invalid(f"workflow {name} makes no such plan: `argosy sync plan` says what a sync would do")
+    if asked.discovery not in {msgspec.UNSET, workflow.discovery}:
+        raise Invalid(f"workflow {name} has discovery {workflow.discovery}: leave out `discovery`")
+    if asked.include is not None or asked.exclude is not None:
+        raise Invalid(f"workflow {name} syncs all of a fileset: leave out `include` and `exclude`")
+    given = _given(asked.paths, site)
+    _expect_plain(given, str(workflow.discovery))
+    wanted = leads.Wanted(workflow=name, site=site, given=tuple(item.entry for item in given), fields=values)
+    leader.check(wanted)
+    return _Plan(
+        workflow=workflow,
+        site=site,
+        given=given,
+        fields=values,
+        rules=[],
+        discovery=workflow.discovery,
+        options={},
+        led=wanted,
     )
 
 
@@ -205,17 +306,17 @@ def _patterns(asked: Asked, site: Site) -> Patterns:
     )
 
 
-def _given(entries: Sequence[Entry], site: Site) -> list[Carried]:
-    """Return the given entries, each once, with normal paths below the site's roots."""
+def _given(entries: Sequence[Entry], site: Site, *, found: bool = False) -> list[Carried]:
+    """Return the given entries, each once, with normal paths below the site's roots; `found`: once for each state."""
     if not entries:
         raise Invalid("there is nothing to do: give at least one path")
     roots = [root.encode() for root in site.roots]
-    unique: dict[bytes, Carried] = {}
+    unique: dict[object, Carried] = {}
     for entry in entries:
         path = _inside(entry.path, roots, site)
         source = None if entry.source is None else _inside(entry.source, roots, site)
-        item = Carried(entry=Entry(path=path, state=entry.state, source=source))
-        if unique.setdefault(path, item) != item:
+        item = Carried(entry=msgspec.structs.replace(entry, path=path, source=source))
+        if unique.setdefault((path, entry.state, source) if found else path, item) != item:
             raise Invalid(f"path {quoted(path)} is given twice, with different states or sources: leave one out")
     return list(unique.values())
 
@@ -254,13 +355,20 @@ def _check_links(chain: Sequence[Link], site: Site, given: Sequence[Carried]) ->
 
 
 @transaction.atomic
-def _record(plan: _Plan, asked: Asked, *, owner: User | None, resubmission_of: int | None) -> Job:
+def _record(
+    plan: _Plan,
+    asked: Asked,
+    *,
+    owner: User | None,
+    resubmission_of: int | None = None,
+    scheduled: Scheduled | None = None,
+) -> Job:
     ledger = Ledger(timezone.now())
     if asked.job is not None:
         row = _open_job(asked.job)
         plans.expect_alike(row, dry_run=asked.dry_run)
     else:
-        row = _job(plan, ledger.now, owner, resubmission_of, dry_run=asked.dry_run)
+        row = _job(plan, ledger.now, owner, resubmission_of, scheduled, dry_run=asked.dry_run)
     if asked.dry_run:
         plans.keep(row, plan.rules, plan.discovery)
     first, last = bounds(plan.given)
@@ -274,8 +382,16 @@ def _record(plan: _Plan, asked: Asked, *, owner: User | None, resubmission_of: i
         last=last,
         asked=_to_ask_again(asked, plan),
     )
-    for task, given in _first_tasks(plan, submission, ledger.known.places(plan.site.pk)):
-        ledger.spawn(task, given)
+    leader = leads.of(plan.workflow.name) if plan.led is not None else None
+    if leader is not None and plan.led is not None:
+        leads.begin(ledger, submission)
+        leader.begin(ledger, submission, plan.led)
+    elif scheduled is not None and scheduled.fed_by is not None:
+        ledger.spawn(feeding.stand_in(submission, scheduled.fed_by), plan.given)
+        ledger.count(scheduled.fed_by, numopen=1)
+    else:
+        for task, given in _first_tasks(plan, submission, ledger.known.places(plan.site.pk), dry_run=asked.dry_run):
+            ledger.spawn(task, given)
     ledger.write()
     log.info("job submitted", job=row.pk, workflow=plan.workflow.name, site=plan.site.name, paths=len(plan.given))
     row.refresh_from_db()
@@ -289,7 +405,15 @@ def _to_ask_again(asked: Asked, plan: _Plan) -> dict[str, Any]:
     return again
 
 
-def _job(plan: _Plan, now: datetime, owner: User | None, resubmission_of: int | None, *, dry_run: bool) -> Job:
+def _job(
+    plan: _Plan,
+    now: datetime,
+    owner: User | None,
+    resubmission_of: int | None,
+    scheduled: Scheduled | None,
+    *,
+    dry_run: bool,
+) -> Job:
     return Job.objects.create(
         jobtype=plan.workflow.name,
         site=plan.site,
@@ -299,6 +423,9 @@ def _job(plan: _Plan, now: datetime, owner: User | None, resubmission_of: int | 
         discovery=plan.discovery,
         resubmission_of=resubmission_of,
         dry_run=dry_run,
+        schedule=scheduled.schedule if scheduled else None,
+        schedule_name=scheduled.name if scheduled else "",
+        fed_by=scheduled.fed_by if scheduled and plan.led is None else None,
     )
 
 
@@ -310,17 +437,35 @@ def _open_job(pk: int) -> Job:
         raise Invalid(f"job {pk} is the hub's own: submit without `job` to begin another")
     if job.state not in OPEN_JOB:
         raise Invalid(f"job {pk} has ended ({job.state}): submit without `job` to begin another")
+    if job.feeds or job.fed_by is not None:
+        raise Invalid(
+            f"job {pk} is part of a run of schedule {job.schedule_name}, and does what is found for that and nothing "
+            "else: submit without `job` to begin another"
+        )
+    if Task.objects.filter(job=job, tasktype=leads.LEAD).exists():
+        raise Invalid(f"job {pk} is a sync, and does nothing else: submit without `job` to begin another")
     job.dir_walk_complete = False
     job.save(update_fields=["dir_walk_complete"])
     return job
 
 
-def _first_tasks(plan: _Plan, submission: Submission, places: Places) -> list[tuple[Task, list[Carried]]]:
-    """Return one discovery of everything; or, without, tasks that look at the given paths."""
+def _first_tasks(
+    plan: _Plan, submission: Submission, places: Places, *, dry_run: bool
+) -> Iterator[tuple[Task, list[Carried]]]:
+    """Yield one discovery of everything; or, without, tasks that look at the given paths, phase by phase."""
     if plan.discovery is not None:
         found_by = task_of(plan.discovery)
-        return [(_finder(submission, found_by, queue_of(found_by, {})), plan.given)]
-    return [(_finder(submission, STAT, Queue.TRANSFER), some) for some in chunks(plan.given, plan.site, places)]
+        yield _finder(submission, found_by, queue_of(found_by, {})), plan.given
+        return
+    phases = [(REST, plan.given)] if dry_run else in_phases(plan.given)
+    behind: int | None = None
+    for phase, given in phases:
+        for some in chunks(given, plan.site, places):
+            task = _finder(submission, STAT, Queue.TRANSFER)
+            if behind is not None:
+                held(task, phase, behind=behind)
+            yield task, some
+        behind = phase
 
 
 def _finder(submission: Submission, tasktype: str, queue: Queue) -> Task:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from argosy.core import paths
 from argosy.core.entry import Entry
 from argosy.hub.common.fields import read_path
+from argosy.hub.jobs import leads
 from argosy.hub.jobs.files import FileNote, task_files
 from argosy.hub.jobs.given import given_paths, paths_of
 from argosy.hub.jobs.models import Job, Task
@@ -73,7 +74,7 @@ def file_json(note: FileNote) -> dict[str, Any]:
         "size": entry.size,
         "site": note.site,
         "task": note.task,
-        "step": note.step,
+        "step": leads.shown(note.step, entry.state),
     }
 
 
@@ -105,7 +106,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
     owner = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
     clientkey = serializers.CharField(read_only=True, allow_null=True, default=None)
-    schedule = serializers.CharField(read_only=True, allow_null=True, default=None)
+    schedule = serializers.SerializerMethodField()
     runtime = RuntimeField(source="*")
 
     class Meta:
@@ -114,6 +115,10 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         model = Job
         fields: tuple[str, ...] = _JOB
         read_only_fields = _JOB
+
+    def get_schedule(self, job: Job) -> str | None:
+        """Return the name of the schedule that began it."""
+        return job.schedule_name or None
 
 
 class JobDetailSerializer(JobSerializer):
@@ -124,7 +129,7 @@ class JobDetailSerializer(JobSerializer):
     class Meta(JobSerializer.Meta):
         """Fields."""
 
-        fields = (*_JOB, "discovery", "paths")
+        fields: tuple[str, ...] = (*_JOB, "discovery", "paths")
 
     @extend_schema_field(GivenSerializer(many=True))
     def get_paths(self, job: Job) -> list[Any]:
@@ -145,6 +150,7 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
     """A task in a list."""
 
     taskid = serializers.CharField(read_only=True)
+    tasktype = serializers.SerializerMethodField()
     job = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
 
@@ -154,6 +160,10 @@ class TaskSerializer(serializers.ModelSerializer[Task]):
         model = Task
         fields: tuple[str, ...] = ("taskid", "url", "job", "site", "tasktype", "state", "started", "reason")
         extra_kwargs = {"url": {"lookup_field": "taskid"}}  # noqa: RUF012 - the framework reads it so
+
+    def get_tasktype(self, task: Task) -> str:
+        """Return the documented name of the step."""
+        return leads.shown(task.tasktype)
 
 
 class TaskDetailSerializer(TaskSerializer):

@@ -30,7 +30,9 @@ INSTALLED_APPS = [
     "argosy.hub.catalogue",
     "argosy.hub.workflows",
     "argosy.hub.jobs",
+    "argosy.hub.sync",
     "argosy.hub.gc",
+    "argosy.hub.schedules",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -63,6 +65,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["argosy.hub.common.parsers.BoundedJSON"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "argosy.hub.common.formats.Formats",
+    "DEFAULT_FILTER_BACKENDS": ["argosy.hub.common.sight.Sight"],
     "DEFAULT_PAGINATION_CLASS": "argosy.hub.common.paging.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "argosy.hub.common.problems.handle",

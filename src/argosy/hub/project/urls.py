@@ -12,7 +12,10 @@ from argosy.hub.gc import api as gc
 from argosy.hub.jobs import api as jobs
 from argosy.hub.jobs.explain import api as explain
 from argosy.hub.jobs.plans import api as plans
+from argosy.hub.schedules import api as schedules
 from argosy.hub.sites import api as sites
+from argosy.hub.sync import api as sync
+from argosy.hub.sync import conflicts_api as conflicts
 from argosy.hub.workflows import api as workflows
 
 router = SimpleRouter()
@@ -25,6 +28,9 @@ router.register("workflows", workflows.WorkflowViewSet)
 router.register("jobs", jobs.JobViewSet)
 router.register("tasks", jobs.TaskViewSet)
 router.register("gc", gc.RunViewSet)
+router.register("schedules", schedules.ScheduleViewSet)
+router.register("syncs", sync.SyncViewSet, basename="sync")
+router.register("conflicts", conflicts.ConflictViewSet, basename="conflict")
 
 api = [
     path("auth/token/", tokens.LoginView.as_view()),
@@ -37,10 +43,22 @@ api = [
     path("file/explain/", explain.PathView.as_view()),
     path("file/workflow/", jobs.SubmitView.as_view()),
     path("jobs/<int:pk>/apply/", plans.ApplyView.as_view()),
+    path("jobs/<int:pk>/confirm/", sync.ConfirmView.as_view()),
     path("jobs/<int:pk>/explain/", explain.JobView.as_view()),
     path("jobs/<int:id>/plan/", plans.PlanView.as_view()),
+    path("jobs/<int:pk>/undo/", sync.UndoView.as_view()),
+    path(
+        "schedules/<int:schedule>/workflows/",
+        schedules.SubscriptionViewSet.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "schedules/<int:schedule>/workflows/<int:pk>/",
+        schedules.SubscriptionViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="subscription-detail",
+    ),
     path("steps/", workflows.StepsView.as_view()),
     path("discoveries/", workflows.DiscoveriesView.as_view()),
+    path("filesets/<int:pk>/unlock/", sync.UnlockView.as_view()),
     path("health/", sites.HealthView.as_view()),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),

@@ -15,7 +15,7 @@ from argosy.core import paths
 from argosy.core.config import SETTINGS
 from argosy.core.fileset import SnapshotKind
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import IdField, StrictSerializer, expect_nothing, read_path
+from argosy.hub.common.fields import Choice, IdField, Named, StrictSerializer, expect_nothing, read_path
 from argosy.hub.sites import filesets, health, services
 from argosy.hub.sites.models import Datastore, Declared, Fileset, ServedRoot, Site, SiteLink
 from argosy.hub.sites.queries import retired, site_named
@@ -76,10 +76,10 @@ class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastor
 
     name = serializers.CharField(max_length=63)
     type = serializers.CharField()
-    layout = serializers.ChoiceField(choices=["native", "immutable"], required=False)
-    addressing = serializers.ChoiceField(choices=["auto", "path", "virtual"], required=False)
-    encryption = serializers.ChoiceField(choices=["none", "AES256", "aws:kms"], required=False)
-    restore_tier = serializers.ChoiceField(choices=["Standard", "Bulk", "Expedited"], required=False)
+    layout = Choice(choices=["native", "immutable"], required=False)
+    addressing = Choice(choices=["auto", "path", "virtual"], required=False)
+    encryption = Choice(choices=["none", "AES256", "aws:kms"], required=False)
+    restore_tier = Choice(choices=["Standard", "Bulk", "Expedited"], required=False)
     restore_days = serializers.IntegerField(min_value=1, max_value=365, required=False)
     tries = serializers.IntegerField(min_value=1, max_value=20, required=False)
     timeout = serializers.IntegerField(min_value=1, max_value=3600, required=False)
@@ -128,8 +128,8 @@ class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastor
 class SiteLinkSerializer(StrictSerializer, serializers.ModelSerializer[SiteLink]):
     """A sitelink; site and datastore go by their names."""
 
-    site = serializers.SlugRelatedField(slug_field="name", queryset=Site.objects.all())
-    datastore = serializers.SlugRelatedField(slug_field="name", queryset=Datastore.objects.all())
+    site = Named(queryset=Site.objects.all())
+    datastore = Named(queryset=Datastore.objects.all())
     site_path = serializers.CharField()
     datastore_path = serializers.CharField(allow_blank=True)
     also_known = ("site_path_b64", "datastore_path_b64")
@@ -228,13 +228,31 @@ class SiteLinkViewSet(DeclaredViewSet):
 class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
     """A fileset, and what its site last said of it."""
 
-    site = serializers.SlugRelatedField(slug_field="name", queryset=Site.objects.all())
+    site = Named(queryset=Site.objects.all())
     name = serializers.CharField(max_length=63)
     path = serializers.CharField()
-    snapshots = serializers.ChoiceField(choices=get_args(SnapshotKind), required=False)
+    snapshots = Choice(choices=get_args(SnapshotKind), required=False)
+    mass_change_percent = serializers.IntegerField(
+        min_value=1,
+        max_value=100,
+        required=False,
+        help_text="A sync waits for somebody to confirm it where more per cent of all are gone, 50 by default; and ...",
+    )
+    mass_change_count = serializers.IntegerField(
+        min_value=0, max_value=10**9, required=False, help_text="... more than so many, 10 by default."
+    )
+    mass_change_top = serializers.IntegerField(
+        min_value=1,
+        max_value=10**6,
+        required=False,
+        help_text="Or where nothing is left at the top, of so many or more: 2 by default.",
+    )
     fileset_id = serializers.CharField(source="ident", read_only=True, help_text="Random; empty until it was served.")
     number = serializers.IntegerField(read_only=True, allow_null=True, help_text="What names of files tell it by.")
     state = serializers.SerializerMethodField(help_text="`ok`, what is wrong, or `unknown`.")
+    declared_by = serializers.CharField(
+        source="file_name", read_only=True, help_text="Configuration file that declares it, where it is to be removed."
+    )
     also_known = ("path_b64",)
 
     class Meta:
@@ -242,8 +260,11 @@ class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
 
         model = Fileset
         validators = ()  # the service tells of a name that is taken, as of any other
-        fields = ("id", "url", "site", "name", "path", "snapshots", "fileset_id", "number", "state", "reason", "seen")
-        read_only_fields = ("reason", "seen")
+        fields = (
+            "id", "url", "site", "name", "path", "snapshots", "mass_change_percent", "mass_change_count",
+            "mass_change_top", "fileset_id", "number", "state", "reason", "seen", "locked", "locked_by", "declared_by",
+        )  # fmt: skip
+        read_only_fields = ("reason", "seen", "locked", "locked_by")
 
     def get_state(self, fileset: Fileset) -> str:
         """Return what was found last at its top, `unknown` where nothing was said of it yet."""

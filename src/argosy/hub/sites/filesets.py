@@ -18,6 +18,8 @@ from argosy.hub.sites.declared import check_name, mark, refuse_declared, refuse_
 from argosy.hub.sites.models import Fileset, Site
 from argosy.hub.sites.presence import last_heard, serving
 
+MASS_CHANGE: Final = ("mass_change_percent", "mass_change_count", "mass_change_top")
+"""What says how much may be gone in a fileset before somebody is asked."""
 PATIENCE: Final = 10.0
 """Seconds that a query waits for what a site is to say."""
 _PAUSE: Final = 0.1
@@ -55,8 +57,7 @@ def check(site: Site) -> None:
         Invalid: it cannot.
     """
     registered = list(map(_registered, Fileset.objects.filter(site=site)))
-    if site.roots:
-        check_filesets(site.name, [root.encode() for root in site.roots], registered)
+    check_filesets(site.name, [root.encode() for root in site.roots], registered)
 
 
 def declare(site: Site, declared: FilesetConfig, file: str) -> None:
@@ -64,6 +65,7 @@ def declare(site: Site, declared: FilesetConfig, file: str) -> None:
     row = Fileset.objects.filter(site=site, name=declared.name).first() or Fileset()
     told = declared.registered
     values = {"site": site, "name": told.name, "path": told.path, "snapshots": told.snapshots}
+    values |= {key: getattr(declared, key) for key in MASS_CHANGE}
     row.file_keys = []
     _set(row, values)
     mark(row, sorted(values), file)

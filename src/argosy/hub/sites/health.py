@@ -50,12 +50,12 @@ def _complaint(node: Presence, now: datetime) -> str:
     if node.heard < now - LATELY:
         return f"{node.node} was heard last at {node.heard:%Y-%m-%d %H:%M:%S} UTC: start its agent"
     roots = [f"does not serve root {root}: {reason}" for root, reason in node.unserved.items()]
-    stores = [f"datastore {name} {silence}" for name, silence in node.silent.items()]
+    stores = [f"datastore {name}: {reason}" for name, (_, reason) in node.unwell.items()]
     told = "; ".join([*roots, *stores, *([node.trouble] if node.trouble else [])])
     return f"{node.node}: {told}" if told else ""
 
 
 def _of_node(node: Presence, now: datetime) -> dict[str, Any]:
     online = node.heard >= now - LATELY
-    ill = "warning" if node.unserved or node.silent or node.trouble else "ok"
+    ill = "warning" if node.unserved or node.unwell or node.trouble else "ok"
     return {"name": node.node, "health": ill if online else "critical", "online": online}

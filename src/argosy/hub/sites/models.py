@@ -70,8 +70,8 @@ class ServedRoot(models.Model):
 class Presence(models.Model):
     """A node that serves a site, when it last said so, and which roots it does not serve, with the reasons.
 
-    `trouble`: what is to be done there besides. `silent`: datastores that do not answer it, and since when.
-    `blocked`: kinds of slots of which none is free, for tasks that were taken back hold them all, and which.
+    `trouble`: what is to be done there besides. `unwell`: datastores that do not answer it as they should, with code
+    and reason. `blocked`: kinds of slots of which none is free, for tasks that were taken back hold them all.
     """
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="presences")
@@ -79,7 +79,7 @@ class Presence(models.Model):
     heard = models.DateTimeField()
     unserved = models.JSONField(default=dict)
     trouble = models.TextField(default="")
-    silent = models.JSONField(default=dict)
+    unwell = models.JSONField(default=dict)
     blocked = models.JSONField(default=dict)
 
     class Meta:
@@ -172,19 +172,25 @@ class Fileset(Declared):
     """A registered tree of a site: the unit of snapshots and of sync.
 
     `ident` and `number` are its own, as its agents made them; `state` and `reason` what they last found at its top, at
-    `seen`; `adopt`: whether a person has said that what lies there is it, and no agent was told yet.
+    `seen`; `adopt`: whether a person has said that what lies there is it, and no agent was told yet. Its lock is held
+    since `locked`, by the task `locked_by`, as they last saw.
     """
 
     site = models.ForeignKey(Site, models.CASCADE, related_name="filesets")
     name = models.CharField(max_length=63)
     path = models.BinaryField()
     snapshots = models.CharField(max_length=8, default="index")
+    mass_change_percent = models.PositiveSmallIntegerField(default=50)
+    mass_change_count = models.PositiveIntegerField(default=10)
+    mass_change_top = models.PositiveIntegerField(default=2)
     ident = models.CharField(max_length=32, default="")
     number = models.PositiveIntegerField(null=True, default=None)
     state = models.CharField(max_length=16, default="")
     reason = models.TextField(default="")
     seen = models.DateTimeField(null=True, default=None)
     adopt = models.BooleanField(default=False)
+    locked = models.DateTimeField(null=True, default=None)
+    locked_by = models.CharField(max_length=64, default="")
 
     class Meta:
         """In the order they were made; names are a site's own."""

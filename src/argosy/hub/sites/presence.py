@@ -1,7 +1,7 @@
 """Which nodes serve a site: they say so every few seconds, and the last of it is kept."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from argosy.core.fileset import Seen
@@ -20,7 +20,7 @@ def note(told: Present, now: datetime) -> tuple[str, ...]:
     """
     site = Site.objects.filter(name=told.site).first()
     if site is not None:
-        values = {"heard": now, "unserved": told.unserved, "trouble": told.trouble, "silent": told.silent}
+        values = {"heard": now, "unserved": told.unserved, "trouble": told.trouble, "unwell": told.unwell}
         values |= {"blocked": told.blocked}
         Presence.objects.update_or_create(site=site, node=told.node[:255], defaults=values)
         _note_filesets(site, told.filesets, now)
@@ -34,7 +34,16 @@ def _note_filesets(site: Site, told: Sequence[Seen], now: datetime) -> None:
         if (row := rows.get((seen.name, seen.path))) is not None:
             found: dict[str, Any] = {"state": seen.state, "reason": seen.reason, "seen": now}
             found |= {"ident": seen.id, "number": seen.number} if seen.id else {}
+            found |= {"locked": _time(seen.locked_ns), "locked_by": seen.locked_by}
             Fileset.objects.filter(pk=row.pk).update(**found)
+
+
+def _time(ns: int) -> datetime | None:
+    """Return a time that a node told; what no clock shows counts as the first that there is."""
+    try:
+        return datetime.fromtimestamp(ns / 1e9, UTC) if ns else None
+    except (OverflowError, ValueError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _forgotten(told: Present) -> tuple[str, ...]:
@@ -48,6 +57,11 @@ def _forgotten(told: Present) -> tuple[str, ...]:
 def serving(site: Site, now: datetime) -> list[Presence]:
     """Return the nodes that serve the site now."""
     return list(Presence.objects.filter(site=site, heard__gte=now - LATELY))
+
+
+def is_gone(site: Site, now: datetime) -> bool:
+    """Say whether no configuration declares the site any more, if one ever did, and no node serves it."""
+    return not site.file_keys and not serving(site, now)
 
 
 def refusal(site: Site, nodes: Sequence[Presence]) -> str:

@@ -18,7 +18,7 @@ from argosy.core import paths
 from argosy.core.entry import Entry, Kind
 from argosy.core.options import described
 from argosy.discoveries.base import DISCOVERIES
-from argosy.hub.common.fields import StrictSerializer, expect_nothing, read_path
+from argosy.hub.common.fields import Choice, StrictSerializer, expect_nothing, read_path
 from argosy.hub.workflows import (
     offered,
     openapi,  # noqa: F401 - so that the OpenAPI document knows of rules and fields
@@ -34,7 +34,9 @@ _CHECKED_TOGETHER: Final[dict[str, Any]] = {
 }  # fmt: skip
 ENDINGS = (".json", ".yaml", ".yml")
 """What names of workflows do not end in, for names of files with a definition do."""
-_TAKEN = "There is such a workflow already: change that one, or choose another name."
+_TAKEN = (
+    "There is such a workflow already: change that one (`argosy workflow update NAME FILE`), or choose another name."
+)
 
 
 class RulesField(serializers.JSONField):
@@ -116,7 +118,7 @@ class TriedPathSerializer(serializers.Serializer[Any]):
     path = serializers.CharField(required=False)
     path_b64 = serializers.CharField(required=False)
     state = serializers.CharField(required=False, allow_blank=True)
-    type = serializers.ChoiceField(choices=["file", "directory", "symlink"], default="file")
+    type = Choice(choices=["file", "directory", "symlink"], default="file")
 
     def to_internal_value(self, data: Any) -> Any:
         """Return an entry."""

@@ -1,6 +1,7 @@
 """Whether a definition can run: its rules, their actions, the fields and the discovery."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from argosy.core.errors import Invalid
@@ -10,7 +11,7 @@ from argosy.hub.workflows.faults import Faults
 from argosy.hub.workflows.fields import unstorable
 from argosy.hub.workflows.fitting import Fields
 from argosy.hub.workflows.naming import field_named
-from argosy.hub.workflows.rules import TYPES
+from argosy.hub.workflows.rules import COMPARES, TYPES
 from argosy.hub.workflows.spellings import Spelled
 
 _NEEDED: Final = ("state", "type", "action")
@@ -90,11 +91,22 @@ def _check_globs(globs: Any, place: str, found: Faults) -> None:
 def _check_chain(chain: Any, place: str, fields: Fields, found: Faults) -> None:
     if isinstance(chain, Mapping):
         _check_action(chain, place, fields, found)
+        _check_compared([(place, chain)], found)
         return
     if chain == []:
         found.add(place, "there is no action, so nothing would be done: add one")
-    for at, action in found.items(chain, place, "action"):
+    actions = list(found.items(chain, place, "action"))
+    for at, action in actions:
         _check_action(action, at, fields, found)
+    _check_compared(actions, found)
+
+
+def _check_compared(actions: Sequence[tuple[str, Mapping[str, Any]]], found: Faults) -> None:
+    """Note an action that compares with another site where neither it nor one behind it names any."""
+    for n, (at, action) in enumerate(actions):
+        named = any(each.get("site") is not None for _, each in actions[n:])
+        if action.get("name") == COMPARES and not named:
+            found.add(at, f"{COMPARES} compares with another site: give that as `site`")
 
 
 def _check_action(action: Mapping[str, Any], place: str, fields: Fields, found: Faults) -> None:
@@ -118,6 +130,9 @@ def _check_site(site: Any, place: str, fields: Fields, found: Faults) -> None:
         found.add(place, fitting.undeclared(name, fields))
     elif (field := fields[name]) is not None and field["type"] not in _NAMES_SITES:
         found.add(place, f"field {name!r} is of type {field['type']}, and names no site: make it enum[site]")
+    elif field is not None and (none := [one for one in fitting.known_values(field) if not isinstance(one, str)]):
+        leads = "an action without `site` runs at the site of the job" if none == [None] else "name sites alone"
+        found.add(place, f"field {name!r} can be {json.dumps(none[0])}, which names no site: {leads}")
 
 
 def _check_discovery(definition: Mapping[str, Any], fields: Fields, found: Faults) -> None:

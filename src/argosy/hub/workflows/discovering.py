@@ -40,6 +40,17 @@ def implied(
     return [_OF_SNAPDIFF] if has_it and not declared else []
 
 
+def expected(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a discovery, as one names them who runs it.
+
+    Raises:
+        Invalid: there is no such discovery, or it does not take them.
+    """
+    options_ = dict(given)
+    expect_fit(offered.discovery(name), Spelled(name, options_), options_, noun=f"discovery {name}")
+    return options_
+
+
 def planned_discovery(
     workflow: Workflow, asked: str | msgspec.UnsetType | None, values: Mapping[str, Any]
 ) -> tuple[str | None, dict[str, Any]]:

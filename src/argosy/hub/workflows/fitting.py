@@ -104,7 +104,7 @@ def _check_within(
     for at, name in named:
         if name not in fields:
             found.add(at, undeclared(name, fields))
-    values = {name: _known_values(fields.get(name)) for _, name in named}
+    values = {name: known_values(fields.get(name)) for _, name in named}
     if named and all(values.values()) and (why := _misfit_of_some(option, value, values)):
         wrong[option.name] = why
     return bool(named)
@@ -160,7 +160,7 @@ def _misfit(option: Option, name: str, fields: Fields, meant: Callable[[Any], An
     field = fields[name]
     if field is None:
         return ""
-    for value in _known_values(field):
+    for value in known_values(field):
         if value is None and not option.required:
             continue  # it is not set then
         if said := misfit(option, meant(value)):
@@ -171,7 +171,7 @@ def _misfit(option: Option, name: str, fields: Fields, meant: Callable[[Any], An
     return ""
 
 
-def _known_values(field: Mapping[str, Any] | None) -> list[Any]:
+def known_values(field: Mapping[str, Any] | None) -> list[Any]:
     """Return values of the field that are known beforehand; none of one that is not declared, or not well."""
     if field is None:
         return []

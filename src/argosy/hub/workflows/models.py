@@ -4,6 +4,9 @@ from typing import Final
 
 from django.db import models
 
+LED: Final = frozenset({"site_sync", "bidirectional_sync"})
+"""Workflows whose jobs are planned as a whole: the rules they show say what such a job comes to, and are not run."""
+
 RESERVED: Final = "gc"
 """No name of a workflow: it is the type of the jobs that the hub begins for itself, which may do what no other may."""
 

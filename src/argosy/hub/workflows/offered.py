@@ -10,6 +10,12 @@ _HUBS_DISCOVERIES: Final = frozenset({"objects", "references"})
 """Discoveries whose finds the hub keeps to itself."""
 
 
+def begin() -> None:
+    """Begin to load what other distributions bring, so that nobody who asks for it waits for what takes long."""
+    STEPS.begin()
+    DISCOVERIES.begin()
+
+
 def steps() -> dict[str, type[Any]]:
     """Return the steps by name, those of other distributions included."""
     return {name: STEPS.get(name) for name in STEPS.names()}

@@ -1,20 +1,25 @@
 """Rules: which entries go through which chain of steps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from argosy.core.entry import Entry
+from argosy.core.errors import Invalid
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.queries import site_named
 from argosy.hub.workflows.fitting import expect_fit, signatures
-from argosy.hub.workflows.naming import fill, filled
+from argosy.hub.workflows.naming import field_named, fill, filled
 from argosy.hub.workflows.spellings import spelled
 from argosy.steps.base import signed, step_named
 
 TYPES = ("file", "directory", "symlink", "all")
+COMPARES: Final = "dynamo.tasks.check_sync_state"
+"""The step that compares with another site: the `site` of its action, where it does not run itself."""
+_LOOKS: Final = "dynamo.tasks.stat_paths"
+"""What looks at the entries there right before."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,17 +119,59 @@ def _rule(definition: Mapping[str, Any], place: str, values: Mapping[str, Any], 
     return Rule(
         state=definition["state"],
         type=definition["type"],
-        chain=tuple(_link(action, f"{place}.action[{n}]", values, home) for n, action in enumerate(actions)),
+        chain=tuple(_chain(actions, place, values, home)),
         include=(*include, *site_include),
         exclude=(*exclude, *site_exclude),
     )
 
 
+def _chain(actions: Sequence[Mapping[str, Any]], place: str, values: Mapping[str, Any], home: Site) -> Iterator[Link]:
+    """Yield the links of a rule: one for each action, and before one that compares a look at the other site."""
+    for n, action in enumerate(actions):
+        at = f"{place}.action[{n}]"
+        if action["name"] == COMPARES:
+            yield from _comparing(action, actions[n + 1 :], at, values, home)
+        else:
+            yield _link(action, at, values, home)
+
+
+def _comparing(
+    action: Mapping[str, Any], later: Sequence[Mapping[str, Any]], place: str, values: Mapping[str, Any], home: Site
+) -> Iterator[Link]:
+    """Yield a look at the site that is compared with, and the comparison, at `home`."""
+    there = _compared(action, later, place, values, home)
+    yield Link(step=_LOOKS, site=there.pk, options={"beside": True})
+    own = _link({key: value for key, value in action.items() if key != "site"}, place, values, home)
+    yield msgspec.structs.replace(own, options={**own.options, "site": there.name})
+
+
+def _compared(
+    action: Mapping[str, Any], later: Sequence[Mapping[str, Any]], place: str, values: Mapping[str, Any], home: Site
+) -> Site:
+    """Return the site that an action compares with: its own `site`, or the next other one that the chain goes to."""
+    given = action.get("site")
+    named = [each["site"] for each in later if each.get("site") is not None] if given is None else [given]
+    found = [_site(each, values, f"{place}.site") for each in named]
+    there = next((each for each in found if each.pk != home.pk), None)
+    if there is None:
+        raise Invalid(f"{place}: {COMPARES} compares with another site than {home.name}: give that as `site`")
+    return there
+
+
 def _link(action: Mapping[str, Any], place: str, values: Mapping[str, Any], home: Site) -> Link:
     asked = dict(action)
-    name, site = asked.pop("name"), fill(asked.pop("site", None), values)
+    name, site = asked.pop("name"), asked.pop("site", None)
     options = _options(name, asked, values, place)
-    return Link(step=name, site=site_named(site).pk if site is not None else home.pk, options=options)
+    return Link(step=name, site=home.pk if site is None else _site(site, values, f"{place}.site").pk, options=options)
+
+
+def _site(given: str, values: Mapping[str, Any], place: str) -> Site:
+    """Return the site that an action names, be it by a field: where that names none, `home` is not meant."""
+    try:
+        return site_named(fill(given, values))
+    except Invalid as error:
+        said = "" if (field := field_named(given)) is None else f", from field {field!r}"
+        raise Invalid(f"{place}{said}: {error.message}") from error
 
 
 def _options(name: str, given: Mapping[str, Any], values: Mapping[str, Any], place: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Decisions on workflows."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from django.db import transaction
@@ -10,7 +10,9 @@ from django.forms.models import model_to_dict
 from argosy.core.errors import Invalid, NotFound
 from argosy.hub.common.errors import Conflict
 from argosy.hub.workflows.definition import faults
-from argosy.hub.workflows.models import RESERVED, Workflow
+from argosy.hub.workflows.models import LED, RESERVED, Workflow
+
+_SHOWN: Final = ("filter_rules", "fields", "discovery", "discovery_options", "allow_missing_paths", "schedule_only")
 
 log = structlog.get_logger()
 
@@ -28,15 +30,35 @@ def change(workflow: Workflow, values: Mapping[str, Any]) -> Workflow:
     """Set values of a workflow; jobs that run keep the rules they began with.
 
     Raises:
-        Conflict: it comes with Argosy, and was to have another name.
+        Conflict: it comes with Argosy, and was to have another name, or other rules than those that it only shows.
     """
     if workflow.shipped and values.get("name", workflow.name) != workflow.name:
         raise Conflict(f"workflow {workflow.name} comes with Argosy and keeps its name: make a copy under another")
+    _refuse_led(workflow, values)
     for key, value in values.items():
         setattr(workflow, key, value)
     workflow.save(update_fields=list(values))
     log.info("workflow changed", workflow=workflow.name, keys=sorted(values))
     return workflow
+
+
+def is_led(workflow: Workflow) -> bool:
+    """Say whether its jobs are planned as a whole, and its rules only shown."""
+    return workflow.shipped and workflow.name in LED
+
+
+def _refuse_led(workflow: Workflow, values: Mapping[str, Any]) -> None:
+    """See to it that what a workflow shows, and does not run, stays as it is.
+
+    Raises:
+        Conflict: it was to change.
+    """
+    other = sorted(key for key in _SHOWN if key in values and values[key] != getattr(workflow, key))
+    if other and is_led(workflow):
+        raise Conflict(
+            f"workflow {workflow.name} plans as a whole what its rules show, so {other[0]} cannot be changed: "
+            "copy it under another name, and change that: its rules are run as they are written"
+        )
 
 
 @transaction.atomic
@@ -67,8 +89,8 @@ def reset(workflow: Workflow) -> Workflow:
     return change(workflow, workflow.installed)
 
 
-def runnable(name: str) -> Workflow:
-    """Return the workflow.
+def runnable(name: str, *, scheduled: bool = False) -> Workflow:
+    """Return the workflow, for a run by a person or by a schedule.
 
     Raises:
         Invalid: there is none of the name, or it is the hub's own; it is disabled, only schedules may run it, or what
@@ -82,9 +104,10 @@ def runnable(name: str) -> Workflow:
         raise Invalid(f"jobs of the hub's own are called {name}: give the workflow another name")
     if not workflow.enabled:
         raise Invalid(f"workflow {name} is disabled: enable it first")
-    if workflow.schedule_only:
+    if workflow.schedule_only and not scheduled:
         raise Invalid(f"workflow {name} is run by schedules only")
-    faults(model_to_dict(workflow)).refuse(f"workflow {name}")
+    if not is_led(workflow):
+        faults(model_to_dict(workflow)).refuse(f"workflow {name}")
     return workflow
 
 

@@ -23,6 +23,65 @@ def _all(*steps: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"state": "all", "type": "all", "action": list(steps)}]
 
 
+_PREFERENCE: dict[str, Any] = {
+    "name": "sync_preference",
+    "label": "Who keeps the name where both sides changed the same",
+    "type": "choices",
+    "choices": [{"label": one, "value": one} for one in ("newest", "local", "ignore", "keep_both")],
+    "default": "newest",
+}
+_ROTATE: dict[str, Any] = {
+    "name": "snapdiff_rotate_on_error",
+    "label": "Rotate snapshots although files failed",
+    "type": "bool",
+    "default": True,
+}
+_SENDING: tuple[dict[str, Any], ...] = (
+    {"name": "dynamo.tasks.remove_location_xattrs_for_moved"},
+    {"name": "dynamo.tasks.migrate", "premigrate": True, "overwrite": True, "abort_missing": True},
+    {"name": "dynamo.tasks.reverse_stub", "site": "*destinationsite", "overwrite": True},
+)
+
+
+def _changes(*more: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rules that a sync shows: what it comes to for what was created, updated, moved and deleted."""
+    there = {"site": "*destinationsite"}
+    actions: dict[str, list[dict[str, Any]]] = {
+        "created": list(_SENDING),
+        "updated": [*more, *_SENDING],
+        "moved": [{"name": "dynamo.tasks.move_paths_on_gpfs", **there}],
+        "deleted": [{"name": "dynamo.tasks.delete_paths_from_gpfs", **there}],
+    }
+    return [{"state": state, "type": "all", "action": action} for state, action in actions.items()]
+
+
+_SYNCS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "site_sync",
+        "label": "Sync Fileset to Site",
+        "icon_classes": ["fa", "fa-arrow-right"],
+        "discovery": "snapdiff",
+        "fields": [_DESTINATION, _PREFERENCE, _ROTATE],
+        "filter_rules": _changes(
+            {
+                "name": "dynamo.tasks.check_sync_state",
+                "site": "*destinationsite",
+                "sync_preference": "*sync_preference",
+            }
+        ),
+    },
+    {
+        "name": "bidirectional_sync",
+        "label": "Bi-directional Site Sync",
+        "icon_classes": ["fa", "fa-arrows-h"],
+        "discovery": "bidirectional_snapdiff",
+        "schedule_only": True,
+        "fields": [_DESTINATION, _PREFERENCE, {**_HYDRATE, "default": None}],
+        "filter_rules": _changes(),
+    },
+)
+"""Planned as a whole: their rules are shown, and not run as chains."""
+
 _OFFERED: tuple[dict[str, Any], ...] = (
     {
         "name": "migrate",
@@ -91,11 +150,44 @@ _HIDDEN: tuple[dict[str, Any], ...] = (
     _shelf("versions_list", "List versions", "versions", "list_kept"),
     _shelf("versions_restore", "Restore a version", "versions", "restore_kept", _ID, _TO, latest=True),
     {
+        "name": "sync_undo",
+        "label": "Undo a sync",
+        "discovery": "undo",
+        "discovery_options": {"rounds": "*rounds"},
+        "fields": [{"name": "rounds", "label": "Rounds of the sync", "type": "string"}],
+        "filter_rules": _all({"name": "dynamo.tasks.give_back"}),
+    },
+    {
+        "name": "sync_unlock",
+        "label": "Release the lock of a sync",
+        "discovery": None,
+        "fields": [{"name": "holder", "label": "Task that holds it", "type": "string"}],
+        "filter_rules": _all({"name": "dynamo.tasks.rotate_snapshot", "discovery": "*holder", "forward": False}),
+    },
+    {
         "name": "create_snapshot",
         "label": "Take a snapshot",
         "discovery": None,
         "fields": [{"name": "snapshot", "label": "Name of the snapshot", "type": "string"}],
         "filter_rules": _all({"name": "dynamo.tasks.create_snapshot", "snapshot": "*snapshot"}),
+    },
+    {
+        "name": "list_snapshots",
+        "label": "List snapshots",
+        "discovery": "snapshots",
+        "fields": [],
+        "filter_rules": _all({"name": "dynamo.tasks.list_snapshot"}),
+    },
+    {
+        "name": "delete_snapshots",
+        "label": "Delete snapshots",
+        "discovery": "snapshots",
+        "discovery_options": {"snapshot": "*snapshot"},
+        "fields": [
+            {"name": "snapshot", "label": "Only the one of this name", "type": "string", "default": ""},
+            {"name": "last_too", "label": "The last one too", "type": "bool", "default": False},
+        ],
+        "filter_rules": _all({"name": "dynamo.tasks.delete_snapshot", "last_too": "*last_too"}),
     },
     {
         "name": "transparent_recall",
@@ -157,4 +249,4 @@ _HIDDEN: tuple[dict[str, Any], ...] = (
 )
 """Not offered to people, and run by their names: by commands, programs and the recall guard."""
 
-SHIPPED: tuple[dict[str, Any], ...] = (*_OFFERED, *({"visible": False, **hidden} for hidden in _HIDDEN))
+SHIPPED: tuple[dict[str, Any], ...] = (*_OFFERED, *_SYNCS, *({"visible": False, **hidden} for hidden in _HIDDEN))

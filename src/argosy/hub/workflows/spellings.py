@@ -8,7 +8,8 @@ import msgspec
 from argosy.core.errors import Invalid
 
 FIELDS: Final[dict[str, dict[str, str]]] = {
-    "send": {"destination": "destinationsite", "destination site": "destinationsite"},
+    name: {"destination": "destinationsite", "destination site": "destinationsite"}
+    for name in ("send", "site_sync", "bidirectional_sync")
 }
 """Of fields, by workflow."""
 

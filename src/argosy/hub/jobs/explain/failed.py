@@ -5,12 +5,16 @@ from collections.abc import Iterator
 import msgspec
 from django.db.models import Min, QuerySet, Sum
 
-from argosy.core.states import FileState, JobState
+from argosy.core.states import FileState, JobState, TaskState
+from argosy.hub.jobs import leads
 from argosy.hub.jobs.blobs import unpack_carried, unpack_noted
-from argosy.hub.jobs.explain.causes import CANCELLED, cause_of
+from argosy.hub.jobs.closing import ROTATE
+from argosy.hub.jobs.explain.causes import cause_of
+from argosy.hub.jobs.explain.causes.asked import CANCELLED
 from argosy.hub.jobs.explain.words import Trouble
 from argosy.hub.jobs.failures import UNWELL
-from argosy.hub.jobs.models import Job, Result, TaskEntries
+from argosy.hub.jobs.given import paths_of
+from argosy.hub.jobs.models import Job, Result, Task, TaskEntries
 
 EXAMINED = 20_000
 """Results of single files that are looked at: what a job of millions suffers from shows in these."""
@@ -33,6 +37,12 @@ class Groups:
         else:
             self._found[key] = msgspec.structs.replace(known, files=known.files + trouble.files)
 
+    def add_unless_known(self, trouble: Trouble) -> None:
+        """Add what comes of a cause, unless that is told of for the site."""
+        known = {(one.cause.name, one.site) for one in self._found.values()}
+        if (trouble.cause.name, trouble.site) not in known:
+            self.add(trouble)
+
     def largest_first(self) -> list[Trouble]:
         """Return them: failed before aborted before cancelled, and what concerns most files first."""
         order = [state.value for state in (*UNWELL, FileState.CANCELLED)]
@@ -52,9 +62,11 @@ def troubles(job: Job) -> tuple[list[Trouble], int]:
         examined += 1
         if examined >= EXAMINED:
             break
+    for trouble in _broken(job):
+        groups.add_unless_known(trouble)
     if job.state == JobState.CANCELLED:
         groups.add(_cancelled(job))
-    return groups.largest_first(), examined
+    return [*_led(job), *groups.largest_first()], examined
 
 
 def _together(rows: QuerySet[Result]) -> Iterator[Trouble]:
@@ -92,6 +104,29 @@ def _each(rows: QuerySet[Result]) -> Iterator[Trouble]:
                 reason=outcome.reason,
                 path=outcome.entry.path,
             )
+
+
+def _broken(job: Job) -> Iterator[Trouble]:
+    """Yield tasks that broke and have nothing that is a file of the job: what is left to do at its end."""
+    for task in Task.objects.filter(job=job, tasktype=ROTATE, chain=None, state=TaskState.FAILURE).select_related(
+        "site"
+    ):
+        yield Trouble(
+            cause=cause_of(task.error),
+            state=FileState.FAILED.value,
+            files=0,
+            site=task.site.name,
+            step=task.tasktype,
+            reason=task.reason,
+            path=paths_of(task)[0],
+        )
+
+
+def _led(job: Job) -> Iterator[Trouble]:
+    """Yield why whoever leads the job ended it: that comes before whatever became of files."""
+    for lead in Task.objects.filter(job=job, tasktype=leads.LEAD, state=TaskState.FAILURE):
+        failed = FileState.FAILED.value
+        yield Trouble(cause=cause_of(lead.error), state=failed, files=0, site=job.site.name, reason=lead.reason)
 
 
 def _cancelled(job: Job) -> Trouble:

@@ -1,13 +1,20 @@
 """What is to be said of a job."""
 
 from datetime import datetime
+from typing import Final
 
 from argosy.core.states import JOB_ENDED, JobState
+from argosy.hub.jobs import leads
 from argosy.hub.jobs.explain import failed, waiting
-from argosy.hub.jobs.explain.causes import CANCELLED, NO_WORK, NOTHING_FOUND, QUEUED, RUNNING
+from argosy.hub.jobs.explain.causes.asked import ALIKE, CANCELLED, FOLLOWS, NO_WORK, NOTHING_CHANGED, NOTHING_FOUND
+from argosy.hub.jobs.explain.causes.turns import QUEUED, RUNNING
 from argosy.hub.jobs.explain.words import Told, Trouble, counted, named
-from argosy.hub.jobs.models import Job
+from argosy.hub.jobs.models import Job, Plan
 
+SNAPDIFF: Final = "snapdiff"
+"""The discovery that finds what changed."""
+ONE_WAY: Final = "site_sync"
+"""The workflow that leaves alone what only the other site has."""
 LOOKS = 3
 """How often what is open of a job is looked for, at most."""
 
@@ -20,8 +27,7 @@ def explain(job: Job, now: datetime) -> Told:
     if job.state == JobState.CANCELLED:
         causes.sort(key=lambda one: one.cause is not CANCELLED)
     if not causes and not job.numfiles and not job.numopen:
-        nothing = NOTHING_FOUND if job.state in JOB_ENDED else NO_WORK
-        causes = [Trouble(cause=nothing, state=job.state.lower(), files=0, site=job.site.name)]
+        causes = [_nothing(job)]
     return Told(
         job=job.pk,
         state=job.state,
@@ -32,10 +38,27 @@ def explain(job: Job, now: datetime) -> Told:
     )
 
 
+def _nothing(job: Job) -> Trouble:
+    """Return why a job has no files with which nothing went wrong."""
+    cause, reason = NO_WORK, ""
+    if job.state in JOB_ENDED and leads.of(job.jobtype) is not None:
+        cause = FOLLOWS if job.jobtype == ONE_WAY else ALIKE
+    elif job.state in JOB_ENDED and job.discovery == SNAPDIFF and not job.numuntaken:
+        cause = NOTHING_CHANGED
+    elif job.state in JOB_ENDED:
+        cause = NOTHING_FOUND
+        found = f"{counted(job.numuntaken, 'entry')} {'was' if job.numuntaken == 1 else 'were'} found"
+        reason = f"{found}, and no rule is for any of that" if job.numuntaken else "nothing was found"
+    return Trouble(cause=cause, state=job.state.lower(), files=0, site=job.site.name, reason=reason)
+
+
 def _open(job: Job, now: datetime) -> list[Trouble]:
-    """Return what keeps the job from its end. Tasks change while they are looked at: if all slipped by, look again."""
+    """Return what keeps the job from its end, and one that was cancelled from letting go of its snapshots.
+
+    Tasks change while they are looked at: if all slipped by, look again.
+    """
     for _ in range(LOOKS):
-        if job.state in JOB_ENDED:
+        if job.state in JOB_ENDED and not job.numopen:
             return []
         if found := waiting.troubles(job, now):
             return found
@@ -54,13 +77,21 @@ def _summary(job: Job, causes: list[Trouble], now: datetime) -> str:
     stands = (_STANDS | (_PLAN_STANDS if job.dry_run else {}))[JobState(job.state)]
     if not causes:
         return f"{name} {stands}: {_would(job) if job.dry_run else _did(job)}"
+    if job.state == JobState.FAILURE and not job.numfiles and not job.dry_run:
+        stands = "failed"
     if job.state == JobState.SUCCESS and not job.dry_run:
         some = job.numprocessedfiles + job.numskippedfiles
         stands = f"ended, but {'not with all' if some else 'with nothing'} that it was to do"
     first, due = causes[0], causes[0].next_try
     again = f"; the next try is in {max(0, round((due - now).total_seconds()))} s" if due else ""
     who = f" ({first.reason})" if first.cause is CANCELLED else ""
-    return f"{name} {stands}: {first.sentence()}{who}{again}"
+    return f"{name} {stands}: {first.sentence()}{who}{again}{_still_held(job, causes)}"
+
+
+def _still_held(job: Job, causes: list[Trouble]) -> str:
+    """Say what keeps a job that has ended from letting go of its snapshots."""
+    left = [one for one in causes if one.state in {"waiting", "running"}] if job.state in JOB_ENDED else []
+    return f"; it has yet to let go of its snapshots: {left[0].sentence()}" if left else ""
 
 
 def _did(job: Job) -> str:
@@ -78,7 +109,15 @@ def _would(job: Job) -> str:
     done = job.numprocessedfiles
     said = [f"{counted(done, 'file')} would be dealt with"] if done else []
     said += [_left(job, "would be")] if job.numskippedfiles else []
-    return " and ".join(said) + (f"; do it with `argosy apply {job.pk}`" if done else "")
+    return " and ".join(said) + (f"; {_next(job)}" if done else "")
+
+
+def _next(plan: Job) -> str:
+    """Say how a plan is applied, or which job did."""
+    found = Plan.objects.filter(job=plan).first()
+    if found is not None and found.applied_id is not None:
+        return f"job {found.applied_id} applied it"
+    return f"do it with `argosy apply {plan.pk}`"
 
 
 def _left(job: Job, be: str) -> str:

@@ -12,7 +12,8 @@ from argosy.core.paths import absolute, below, display, to_json
 from argosy.core.states import JOB_OPEN, TASK_OPEN, FileState
 from argosy.hub.jobs.blobs import unpack_carried
 from argosy.hub.jobs.explain import waiting
-from argosy.hub.jobs.explain.causes import CANCELLED, cause_of
+from argosy.hub.jobs.explain.causes import cause_of
+from argosy.hub.jobs.explain.causes.asked import CANCELLED
 from argosy.hub.jobs.explain.failed import who_cancelled
 from argosy.hub.jobs.explain.words import Trouble, counted
 from argosy.hub.jobs.failures import results_of

@@ -1,36 +1,35 @@
 """Why what is left of a job is not done yet: who is to do it, what the last try met, and when the next is made."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Min, QuerySet, Sum
+from django.db.models import Min, Q, QuerySet, Sum
 from msgspec.structs import replace
 
 from argosy.core.entry import Entry
+from argosy.core.faults import StoreDown
 from argosy.core.states import TaskState
 from argosy.hub.jobs import suspects
 from argosy.hub.jobs.blobs import unpack_carried
-from argosy.hub.jobs.explain.causes import (
-    AGENT_SILENT,
-    BEHIND,
-    NO_AGENT,
-    QUEUED,
-    ROOT_REFUSED,
-    RUNNING,
-    SLOTS_HELD,
-    STORE_DOWN,
-    Cause,
-    cause_of,
-)
+from argosy.hub.jobs.explain.causes import cause_of
+from argosy.hub.jobs.explain.causes.agents import AGENT_DIED, AGENT_LOST, AGENT_SILENT, NO_AGENT, RESTARTED, SLOTS_HELD
+from argosy.hub.jobs.explain.causes.cause import Cause
+from argosy.hub.jobs.explain.causes.disks import ROOT_REFUSED
+from argosy.hub.jobs.explain.causes.turns import BEHIND, IN_TURN, QUEUED, RUNNING
 from argosy.hub.jobs.explain.words import Trouble, counted
+from argosy.hub.jobs.feeding import FED
+from argosy.hub.jobs.leads import LEAD, shown
 from argosy.hub.jobs.models import Job, Queue, Submission, Task, TaskEntries
 from argosy.hub.sites.links import covering, links_of
 from argosy.hub.sites.models import Datastore, Presence, Site
 from argosy.hub.sites.presence import blockage, last_heard, refusal, serving
 
 _OPEN = (TaskState.PENDING, TaskState.STARTED)
-_UNTROUBLED = (QUEUED, BEHIND, RUNNING)
-"""Causes that nobody needs to do anything about."""
+_LAST = (AGENT_DIED, AGENT_LOST, RESTARTED, QUEUED, BEHIND, RUNNING, IN_TURN)
+"""Causes that come after all others: how an attempt was cut short, which holds nothing now, and what takes its turn."""
+_CUT_SHORT = ("agent_died", "lease_lost", "restarted")
+"""What is recorded of tasks whose attempt came to no end, whatever they do."""
 FRESH = timedelta(seconds=30)
 """What is left of a lease that was renewed lately: half of one, of which agents renew every sixth part."""
 _AHEAD = 5
@@ -56,14 +55,37 @@ TO_STORES = {
 def troubles(job: Job, now: datetime) -> list[Trouble]:
     """Return why open tasks of the job wait or go on, what matters most first."""
     found: list[Trouble] = []
-    for site in Site.objects.filter(tasks__job=job, tasks__state__in=_OPEN).distinct():
-        tasks = Task.objects.filter(job=job, site=site)
+    open_ = _of_run(job) if job.feeds else Task.objects.filter(job=job)
+    for site in Site.objects.filter(pk__in=open_.filter(state__in=_OPEN).values("site")):
+        tasks = open_.filter(site=site).exclude(tasktype=LEAD)
         found += _of_site(site, tasks.filter(state=TaskState.PENDING), tasks.filter(state=TaskState.STARTED), now)
-    return sorted(found, key=_rank)
+    return sorted(found, key=_rank) or list(_led(job))
+
+
+def _of_run(job: Job) -> QuerySet[Task]:
+    """Return the tasks of the job and of those that it feeds, which it lasts as long as, but for what waits for it."""
+    return Task.objects.filter(Q(job=job) | Q(job__fed_by=job.pk)).exclude(tasktype=FED)
+
+
+def _led(job: Job) -> Iterator[Trouble]:
+    """Yield that the hub itself is at work, where that leads the job and nothing else is to be done."""
+    for task in Task.objects.filter(job=job, tasktype=LEAD, state__in=_OPEN).select_related("site"):
+        reason = "the hub plans, or records what was done; or another sync of the fileset goes first"
+        yield Trouble(
+            cause=RUNNING,
+            state="running",
+            files=0,
+            site=task.site.name,
+            step=shown(LEAD),
+            reason=reason,
+            path=None,
+            since=task.started,
+            next_try=None,
+        )
 
 
 def _rank(trouble: Trouble) -> int:
-    return 1 + _UNTROUBLED.index(trouble.cause) if trouble.cause in _UNTROUBLED else 0
+    return 1 + _LAST.index(trouble.cause) if trouble.cause in _LAST else 0
 
 
 def _of_site(site: Site, pending: QuerySet[Task], started: QuerySet[Task], now: datetime) -> Iterator[Trouble]:
@@ -71,7 +93,7 @@ def _of_site(site: Site, pending: QuerySet[Task], started: QuerySet[Task], now: 
     yield from _absence(site, nodes, pending, busy=_is_busy(site, now))
     yield from _tried(site, pending)
     yield from _running(site, started, now)
-    fresh = pending.filter(error="")
+    fresh = pending.filter(error__in=("", *_CUT_SHORT))
     if (nodes or _is_busy(site, now)) and fresh.exists() and not refusal(site, nodes):
         yield from _queued(site, nodes, fresh, started, now)
 
@@ -112,40 +134,44 @@ def _is_busy(site: Site, now: datetime) -> bool:
 
 
 def _running(site: Site, started: QuerySet[Task], now: datetime) -> Iterator[Trouble]:
+    """Yield what holds now that which runs; what it met before comes after that."""
     alike = started.values("node", "tasktype", "error", "reason")
     for found in alike.annotate(files=Sum("numfiles"), since=Min("started"), first=Min("id"), lease=Min("lease_until")):
         heard = found["lease"] is not None and found["lease"] - now > FRESH
-        trouble = Trouble(
-            cause=RUNNING if heard else AGENT_SILENT,
+        cause, reason = _held_up(site, found) if heard else (AGENT_SILENT, f"{found['node']} runs it")
+        yield Trouble(
+            cause=cause,
             state="running",
             files=found["files"] or 0,
             site=site.name,
             step=found["tasktype"],
-            reason=f"{found['node']} runs it" + (f"; before: {found['reason']}" if found["reason"] else ""),
+            reason=reason + (f"; before: {found['reason']}" if found["reason"] else ""),
             path=_path_of(found["first"]),
             since=found["since"],
             next_try=None if heard else found["lease"],
         )
-        if found["error"]:  # it was tried before, and this is how that went
-            yield replace(trouble, cause=cause_of(found["error"]))
-        else:
-            yield (
-                replace(trouble, cause=STORE_DOWN, reason=f"datastore {down}")
-                if heard and (down := _store_down(site, found["node"], found["tasktype"], found["first"]))
-                else trouble
-            )
 
 
-def _store_down(site: Site, node: str, step: str, task: int) -> str:
-    """Say which datastore that the task needs does not answer its node, or did not when it was probed; "" for none."""
+def _held_up(site: Site, found: Mapping[str, Any]) -> tuple[Cause, str]:
+    """Return what holds tasks alike whose node is heard, and how that is told."""
+    node, step = found["node"], found["tasktype"]
+    if (unwell := _unwell_store(site, node, step, found["first"])) is not None:
+        return unwell
+    again = found["error"] and found["error"] not in _CUT_SHORT  # what it failed of before it may well fail of again
+    return cause_of(found["error"]) if again else RUNNING, f"{node} runs it"
+
+
+def _unwell_store(site: Site, node: str, step: str, task: int) -> tuple[Cause, str] | None:
+    """Return the trouble of a datastore that the task needs, as its node meets it, or did when it was probed."""
     if step not in TO_STORES:
-        return ""
+        return None
     names = _datastores(site, task)
-    for silent in Presence.objects.filter(site=site, node=node).values_list("silent", flat=True):
-        if late := sorted(names & set(silent)):
-            return f"{late[0]} {silent[late[0]]}"
+    for unwell in Presence.objects.filter(site=site, node=node).values_list("unwell", flat=True):
+        if bad := sorted(names & unwell.keys()):
+            code, reason = unwell[bad[0]]
+            return cause_of(code), f"datastore {bad[0]}: {reason}"
     down = Datastore.objects.filter(name__in=names, abilities__isnull=True).exclude(trouble="").first()
-    return f"{down.name}: {down.trouble}" if down else ""
+    return (cause_of(StoreDown.code), f"datastore {down.name}: {down.trouble}") if down else None
 
 
 def _datastores(site: Site, task: int) -> set[str]:
@@ -166,18 +192,21 @@ def _queued(
     if (held := _held_by(now)) is not None:
         suspect, does = held
         reason = f"a task of job {suspect.job_id} is {does}, for {suspect.reason}"
-        yield replace(_all_of(QUEUED, site, fresh, reason), jobs=(suspect.job_id,))
+        if (others := fresh.exclude(pk=suspect.pk)).exists():
+            yield replace(_all_of(QUEUED, site, others, reason), jobs=(suspect.job_id,))
         return
     for queue in Queue.values:
         waiting = fresh.filter(queue=queue)
+        if waiting.exists() and (blocked := blockage(nodes, queue)):
+            yield _all_of(SLOTS_HELD, site, waiting, blocked)
+            continue
+        waiting = waiting.filter(error="")
         first = waiting.order_by("id").first()
         if first is None:
             continue
-        if blocked := blockage(nodes, queue):
-            yield _all_of(SLOTS_HELD, site, waiting, blocked)
-            continue
-        others = Task.objects.filter(site=site, queue=queue).exclude(job=first.job_id)
-        ahead = others.filter(state=TaskState.STARTED) | others.filter(state=TaskState.PENDING, pk__lt=first.pk)
+        others = Task.objects.filter(site=site, queue=queue).exclude(job=first.job_id).exclude(tasktype=LEAD)
+        ready = others.filter(state=TaskState.PENDING, held=False)
+        ahead = others.filter(state=TaskState.STARTED) | ready.filter(pk__lt=first.pk)
         jobs = list(ahead.order_by("job").values_list("job", flat=True).distinct())
         if jobs:
             tasks = ahead.count()

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from argosy.core.paths import display, to_json
-from argosy.hub.jobs.explain.causes import Cause
+from argosy.hub.jobs.explain.causes.cause import Cause
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +75,9 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def counted(number: int, what: str) -> str:
-    """Return `1 file`, `2 files`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    """Return `1 file`, `2 files`, `2 entries`."""
+    many = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what if number == 1 else many}"
 
 
 def named(path: bytes) -> str:

@@ -52,6 +52,7 @@ class PlanSerializer(serializers.Serializer[Any]):
     files = serializers.IntegerField()
     untouched = serializers.IntegerField()
     unable = serializers.IntegerField()
+    untaken = serializers.IntegerField(help_text="Entries that were found and that no rule is for.")
     bytes = serializers.IntegerField()
     requests = serializers.IntegerField()
     uncounted = serializers.IntegerField(help_text="How often a step takes more than that, nobody can say how much.")
@@ -75,6 +76,17 @@ class PlanView(generics.GenericAPIView[Plan]):
     def get(self, request: Request, **number: int) -> Response:
         """Answer what each step would do: to how many files, with how many bytes and requests, or why not."""
         return Response(told.tell(self.get_object()))
+
+    def get_object(self) -> Plan:
+        """Return the plan.
+
+        Raises:
+            NotFound: there is none; the message says whether the number is that of a job.
+        """
+        found = self.get_queryset().filter(job__id=self.kwargs["id"]).first()
+        if found is None:
+            raise applying.no_plan(self.kwargs["id"])
+        return found
 
 
 class ApplyView(APIView):

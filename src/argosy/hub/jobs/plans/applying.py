@@ -1,6 +1,7 @@
 """A plan is applied: what it said would be done is done, to the entries as they were seen, and to nothing else."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from itertools import groupby
@@ -15,13 +16,15 @@ from django.utils import timezone
 
 from argosy.core.entry import Expected
 from argosy.core.errors import Invalid, NotFound
+from argosy.core.phases import REST
 from argosy.core.ready import ready
 from argosy.core.states import JOB_ENDED, JOB_OPEN, FileState, JobState
 from argosy.hub.common.errors import Conflict
-from argosy.hub.jobs.blobs import Carried, Noted
+from argosy.hub.jobs.blobs import Carried, Noted, unpack_carried
 from argosy.hub.jobs.files import noted
 from argosy.hub.jobs.ledger import Ledger, chunks
 from argosy.hub.jobs.models import Job, Plan, Result, Submission, Task
+from argosy.hub.jobs.phases import held, in_phases
 from argosy.hub.jobs.plans.kept import rules_of, settings_of
 from argosy.hub.jobs.queues import queue_of
 from argosy.hub.sites.models import Site
@@ -32,6 +35,11 @@ AT_ONCE = 20_000
 """Entries whose tasks are written together, so that memory stays flat."""
 
 log = structlog.get_logger()
+
+
+def no_plan(pk: int) -> NotFound:
+    """Return what is raised where a number is that of no plan."""
+    return NotFound(f"job {pk} is no plan, or not there: make one with `argosy plan`, or submit with dry_run")
 
 
 @transaction.atomic
@@ -47,7 +55,7 @@ def apply(pk: int, *, owner: User | None) -> tuple[Job, bool]:
     """
     plan = Plan.objects.select_for_update().filter(job__id=pk, job__removed=False).first()
     if plan is None:
-        raise NotFound(f"job {pk} is no plan, or not there: make one with `argosy plan`, or submit with dry_run")
+        raise no_plan(pk)
     _expect_complete(plan.job)
     _expect_settled(plan)
     _expect_allowed(plan.job)
@@ -85,6 +93,7 @@ def _rules(submission: Submission) -> list[Rule]:
 
 
 def _applied(planned: Job, owner: User | None) -> Job:
+    """Record the job; until all its tasks are, one more counts as open, so that none begins that comes later."""
     now, application = timezone.now(), uuid4().bytes
     job = Job.objects.create(
         jobtype=planned.jobtype,
@@ -95,18 +104,26 @@ def _applied(planned: Job, owner: User | None) -> Job:
         discovery=planned.discovery,
         dir_walk_complete=True,
         applies=planned.pk,
+        numopen=1,
     )
+    order = _order(planned)
     for submission in Submission.objects.filter(job=planned).select_related("site"):
         made = _copied(submission, job)
+        phases = _phases(submission)
         for chain, rule in enumerate(_rules(submission)):
             first = rule.chain[0]
             queue = queue_of(first.step, first.options)
             task = Task(job=job, submission=made, tasktype=first.step, queue=queue, chain=chain)
             task.site = Site.objects.get(pk=rule.chain[0].site)
-            _spawn(now, task, _planned(submission, chain, application))
+            for some in _parts(_planned(submission, chain, application)):
+                _spawn(now, task, some, phases, order)
     job.refresh_from_db()
-    if not job.numopen:
+    if job.numopen == 1:
         raise Invalid(f"plan {planned.pk} has nothing to do")
+    ledger = Ledger(now)
+    ledger.count(job.pk, numopen=-1)
+    ledger.write()
+    job.refresh_from_db()
     return job
 
 
@@ -138,23 +155,48 @@ def _carried(each: Noted, application: bytes) -> Carried | None:
     return Carried(entry=found, source=b"" if origin == found.path or not each.source else origin)
 
 
-def _spawn(now: datetime, like: Task, planned: Iterator[list[Carried]]) -> None:
-    """Add tasks like this one, each for as many entries as its site wants."""
+def _phases(submission: Submission) -> dict[bytes, int]:
+    """Return in which phase each of the paths comes that were given."""
+    given = unpack_carried(submission.paths)
+    return {item.entry.path: phase for phase, some in in_phases(given) for item in some}
+
+
+def _order(planned: Job) -> list[int]:
+    """Return the phases of all that was given."""
+    return sorted({phase for each in Submission.objects.filter(job=planned) for phase in _phases(each).values()})
+
+
+def _parts(planned: Iterable[list[Carried]]) -> Iterator[list[Carried]]:
+    """Yield what comes, as much at once as is to be held in memory."""
     some: list[Carried] = []
     for more in planned:
         some += more
         if len(some) >= AT_ONCE:
-            _spawn_some(now, like, some)
+            yield some
             some = []
     if some:
-        _spawn_some(now, like, some)
+        yield some
 
 
-def _spawn_some(now: datetime, like: Task, some: Sequence[Carried]) -> None:
+def _spawn(
+    now: datetime, like: Task, some: Sequence[Carried], phases: Mapping[bytes, int], order: Sequence[int]
+) -> None:
+    """Add tasks like this one, each for as many entries as its site wants; those of a later phase are held."""
     ledger = Ledger(now)
-    for each in chunks(some, like.site, ledger.known.places(like.site.pk)):
-        task = copy(like)
-        task.taskid = uuid4()
-        ledger.spawn(task, each)
+    places = ledger.known.places(like.site.pk)
+    for phase, given in _by_phase(some, phases):
+        for each in chunks(given, like.site, places):
+            task = copy(like)
+            task.taskid = uuid4()
+            if before := [each for each in order if each < phase]:
+                held(task, phase, behind=before[-1])
+            ledger.spawn(task, each)
     ledger.count(like.job_id, numfiles=len(some), numbytes=sum(item.entry.size for item in some))
     ledger.write()
+
+
+def _by_phase(some: Sequence[Carried], phases: Mapping[bytes, int]) -> list[tuple[int, list[Carried]]]:
+    found: defaultdict[int, list[Carried]] = defaultdict(list)
+    for item in some:
+        found[phases.get(item.origin, REST)].append(item)
+    return sorted(found.items())

@@ -30,7 +30,11 @@ def keep(job: Job, rules: Sequence[Rule], discovery: str | None) -> None:
     if discovery is not None and sinks.of(task_of(discovery)) is not None:
         raise Invalid("dry_run: the discovery of this workflow does its work itself, and cannot be planned")
     if discovery is not None and task_of(discovery) in SNAPSHOTTING:
-        raise Invalid(f"dry_run: a plan changes nothing, and {discovery} takes a snapshot: plan with another discovery")
+        raise Invalid(
+            f"dry_run: a plan changes nothing, and {discovery} takes a snapshot: plan with no discovery and paths in "
+            "the `state` that it would find them in (`--discovery none --state updated`), or, where no rule is for a "
+            "state of its own, with `discovery` recursive"
+        )
     plan, earlier = Plan.objects.select_for_update().filter(job=job).first(), rules_of(job)
     if plan is not None and settings_of(job, earlier) != plan.settings:
         raise Conflict(

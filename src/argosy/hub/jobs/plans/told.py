@@ -88,6 +88,7 @@ def _with_job(plan: Plan, said: dict[str, object]) -> dict[str, object]:
         "state": job.state,
         "complete": job.state in JOB_ENDED and job.state != JobState.CANCELLED,
         "applied": plan.applied_id,
+        "untaken": job.numuntaken,
         **said,
     }
 

@@ -1,0 +1,10 @@
+"""The app."""
+
+from django.apps import AppConfig
+
+
+class SchedulesConfig(AppConfig):
+    """Schedules, their subscriptions and runs."""
+
+    name = "argosy.hub.schedules"
+    label = "schedules"
