@@ -155,6 +155,20 @@ def test_why_a_job_waits_is_told_while_its_store_is_away(tmp_path: Path) -> None
         assert watch.stdout.readline().startswith(shown[:20])
         up.cli("job", "cancel", "1")
         watch.communicate(timeout=60)
+        planned_meanwhile(up, os.environ | login)
+
+
+def planned_meanwhile(up: Argosy, environment: dict[str, str]) -> None:
+    """Plan while the store is away, see that the number comes first and then why it waits, and leave it by Ctrl-C."""
+    words = [ARGOSY, "plan", "premigrate", str(up.tree("london")), "--site", "london"]
+    planning = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert planning.stderr is not None
+    assert planning.stderr.readline() == "Plan 2 is being made\n"
+    assert re.match(r"waiting: .*cloud", planning.stderr.readline())
+    planning.send_signal(signal.SIGINT)
+    printed, told = planning.communicate(timeout=60)
+    assert (planning.returncode, printed) == (130, "")
+    assert told.endswith("\nPlan 2 goes on: see it with `argosy apply --show 2`\n")
 
 
 def _found(pattern: str, text: str) -> str:

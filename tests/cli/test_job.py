@@ -50,7 +50,10 @@ def test_all_files_of_a_job_are_written_to_a_file_that_did_not_exist(
     assert (again.returncode, again.stderr.count("exists")) == (1, 1)
     shown = up.cli("job", "download", str(job), "-", "--category", "failed")
     assert (shown.returncode, shown.stdout) == (0, "[]\n")
-    missing = up.cli("job", "download", "999999", str(tmp_path / "none"))
+    odd = up.cli("job", "download", str(job), str(tmp_path / "files.txt"))
+    assert (odd.returncode, "ends in neither .json nor .csv" in odd.stderr) == (1, True)
+    assert up.cli("job", "download", str(job), str(tmp_path / "files.txt"), "--format", "csv").returncode == 0
+    missing = up.cli("job", "download", "999999", str(tmp_path / "none"), "--format", "json")
     assert (missing.returncode, missing.stderr) == (1, "argosy: there is no job 999999\n")
     assert not (tmp_path / "none").exists()
 
@@ -111,6 +114,8 @@ def test_a_job_is_resubmitted_and_removed(up: Argosy, job: int) -> None:
     assert run.returncode == 0, run.stderr
     assert "skipped" in run.stdout
     other = int(run.stdout.split()[1])
+    again = up.cli("job", "resubmit", str(job))
+    assert f"Job {other} did that a moment ago" in again.stderr
     nothing = up.cli("job", "resubmit", str(job), "--failed")
     assert (nothing.returncode, nothing.stderr.count("no file of it failed or was aborted")) == (1, 1)
     gone = up.cli("job", "delete", str(job), str(other), "999999")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from argosy.cli import watching
-from argosy.cli.output import amount, cause, shown, span
+from argosy.cli.output import Format, amount, cause, shown, span
 from argosy.client import Client, Job, Tokens
 from argosy.core.errors import Invalid
 from argosy.core.states import JobState
@@ -168,6 +168,11 @@ def test_why_tasks_wait_is_told_when_it_changes(monkeypatch: pytest.MonkeyPatch)
     assert told == [r"waiting: the \x1bstore is down; it is tried again", "waiting: it is full; it is tried again"]
 
 
+def test_what_is_said_to_be_done_again_is_said_so_once() -> None:
+    line = watching.retried(hub([{"reason": "the agents were started anew while this ran: it is begun again"}]), 1)
+    assert line == "waiting: the agents were started anew while this ran: it is begun again"
+
+
 def trouble(cause: str, state: str, title: str, reason: str = "") -> dict[str, object]:
     return {"cause": cause, "state": state, "title": title, "reason": reason, "remedy": "", "files": 1, "site": "a"}
 
@@ -190,6 +195,22 @@ def test_why_a_job_stands_still_is_told_where_no_task_says_so(monkeypatch: pytes
     assert watching.waiting(hub([], [trouble("behind", "waiting", "Behind")]), 1) == ""
 
 
+def test_why_a_job_failed_or_had_nothing_to_do_is_told_where_no_entry_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    alike = trouble("alike", "skipped", "Both sides are alike") | {"files": 0}
+    refused = trouble("sync_refused", "failed", "A guard refused", "12 of 12 are \x1bgone") | {"files": 0}
+    watching.tell_why(hub([], [alike]), job(JobState.SKIPPED), Format.TEXT)
+    assert capsys.readouterr().out == "Both sides are alike\n"
+    watching.tell_why(hub([], [alike]), job(JobState.SKIPPED), Format.JSON)
+    watching.tell_why(hub([], [trouble("no_space", "failed", "Full")]), job(JobState.FAILURE), Format.TEXT)
+    watching.tell_why(hub([], [refused]), job(JobState.SUCCESS), Format.TEXT)
+    assert capsys.readouterr() == ("", "")
+    watching.tell_why(hub([], [refused]), job(JobState.FAILURE), Format.JSON)
+    assert capsys.readouterr() == ("", "A guard refused: 12 of 12 are \\x1bgone\n")
+    assert watching.summary(job(JobState.FAILURE)) == "Job 1 FAILURE: nothing was done; 0 B moved"
+
+
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
@@ -205,5 +226,5 @@ def test_why_a_job_stands_still_is_told_where_no_task_says_so(monkeypatch: pytes
 def test_where_all_bad_files_are_is_told_by_what_became_of_them(
     counts: dict[str, int], told: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watching._list_bad(hub([{"path": "/a", "reason": "/a: bad"}]), job(JobState.CANCELLED, **counts))
+    watching.list_bad(hub([{"path": "/a", "reason": "/a: bad"}]), job(JobState.CANCELLED, **counts))
     assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("all")] == told

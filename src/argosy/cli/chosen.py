@@ -12,6 +12,12 @@ FIELD = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="NAME=VALUE of a runtime field; repeat it for more.")
 ]
 STATE = Annotated[str, typer.Option(help="State that the paths are given with.")]
+DISCOVERY = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|none", help="How entries are found, in the place of the workflow's own way; none: PATHS as given."
+    ),
+]
 INCLUDE = Annotated[
     list[str] | None, typer.Option(help="Pattern in the place of those of the rules; repeat it for more.")
 ]

@@ -52,8 +52,17 @@ def _decoded(content: bytes, name: str) -> Any:
         try:
             return _yaml(content)
         except (yaml.YAMLError, msgspec.DecodeError) as as_yaml:
-            raise Invalid(f"{name} is neither JSON ({as_json}) nor YAML of one definition ({as_yaml})") from as_yaml
+            why = _why(as_yaml)
+            raise Invalid(f"{name} is neither JSON ({as_json}) nor YAML of one definition ({why})") from as_yaml
     return once.loads(content.decode())
+
+
+def _why(error: Exception) -> str:
+    """Return on one line what is wrong with a YAML text, and where."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'not understood'}"
 
 
 def _yaml(content: bytes) -> Any:

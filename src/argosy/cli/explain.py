@@ -71,7 +71,7 @@ def _tell_causes(causes: "list[Trouble]") -> None:
 
 
 def _where(trouble: "Trouble") -> str:
-    """Return how many entries it concerns, how they stand, and where."""
-    entries = "1 entry" if trouble.files == 1 else f"{trouble.files} entries"
+    """Return how many entries it concerns, if any, how they or the job stand, and where."""
+    entries = "1 entry " if trouble.files == 1 else f"{trouble.files} entries " if trouble.files else ""
     step = f", {trouble.step.rpartition('.')[2]}" if trouble.step else ""
-    return f"{entries} {trouble.state}{step} at {trouble.site}"
+    return f"{entries}{trouble.state}{step} at {trouble.site}"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from argosy.cli.output import OUTPUT, Format, print_lines, print_table, shown
 from argosy.cli.session import connected
-from argosy.core.errors import Invalid, NotFound
+from argosy.core.errors import Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from argosy.client import Client, Fileset
@@ -52,10 +53,51 @@ def add(
     """Register a fileset. Those of `[[sites.filesets]]` in the configuration file are there without it."""
     with connected() as client:
         added = client.add_fileset(site, name, os.fsencode(path), snapshots=snapshots.value)
-    if output is Format.JSON:
-        print_lines([added])
-    else:
+        if output is Format.JSON:
+            print_lines([added])
+            return
         typer.echo(shown(f"Fileset {added.name} of site {added.site} is {added.path}"))
+        with suppress(Unavailable):  # what the site says of it then `list` shows later
+            amiss = next((one.reason for one in client.filesets(added.site) if one.id == added.id), "")
+            if amiss:
+                typer.echo(shown(f"it is not served: {amiss}"), err=True)
+
+
+@app.command("set")
+def set_(
+    name: Annotated[str, typer.Argument(help="Name of the fileset.")],
+    *,
+    site: SITE = None,
+    mass_change_percent: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="A sync waits for `argosy sync confirm` where more per cent are gone ..."),
+    ] = None,
+    mass_change_count: Annotated[int | None, typer.Option(min=0, help="... and more than so many.")] = None,
+    mass_change_top: Annotated[
+        int | None, typer.Option(min=1, help="Or where nothing is left at its top, of so many or more.")
+    ] = None,
+    output: OUTPUT = Format.TEXT,
+) -> None:
+    """Say how much may be gone in a fileset before a sync of it waits until somebody confirms it."""
+    given = {
+        "mass_change_percent": mass_change_percent,
+        "mass_change_count": mass_change_count,
+        "mass_change_top": mass_change_top,
+    }
+    values = {key: value for key, value in given.items() if value is not None}
+    if not values:
+        raise Invalid("there is nothing to set: see `argosy fileset set --help`")
+    with connected() as client:
+        one = client.set_fileset(_single(named(client, name, site), done="set").id, **values)
+    if output is Format.JSON:
+        print_lines([one])
+        return
+    typer.echo(
+        shown(
+            f"Fileset {one.name} of site {one.site}: syncs wait where more than {one.mass_change_percent} % and "
+            f"{one.mass_change_count} are gone, or all of {one.mass_change_top} or more at its top"
+        )
+    )
 
 
 @app.command()
@@ -70,7 +112,7 @@ def check(
 ) -> None:
     """Ask the sites what lies at the tops of filesets. Exit status 1 where that is not what was registered."""
     with connected() as client:
-        chosen = _chosen(client, name, site)
+        chosen = named(client, name, site)
         if adopt:
             client.adopt_fileset(_single(chosen).id)
         wanted = {one.id for one in chosen}
@@ -80,7 +122,12 @@ def check(
     raise typer.Exit(0 if all(one.state == "ok" for one in found) else 1)
 
 
-def _chosen(client: "Client", name: str | None, site: str | None) -> "list[Fileset]":
+def named(client: "Client", name: str | None, site: str | None) -> "list[Fileset]":
+    """Return the filesets of the name, or all, at the site, or all.
+
+    Raises:
+        NotFound: none is of that name.
+    """
     found = [one for one in client.filesets() if name in {None, one.name} and site in {None, one.site}]
     if not found and name is not None:
         where = "there is" if site is None else f"site {site} has"
@@ -88,9 +135,9 @@ def _chosen(client: "Client", name: str | None, site: str | None) -> "list[Files
     return found
 
 
-def _single(chosen: "Sequence[Fileset]") -> "Fileset":
+def _single(chosen: "Sequence[Fileset]", *, done: str = "adopted") -> "Fileset":
     if len(chosen) != 1:
-        raise Invalid("one fileset is adopted at a time: name it, and its site where several have one of that name")
+        raise Invalid(f"one fileset is {done} at a time: name it, and its site where several have one of that name")
     return chosen[0]
 
 

@@ -1,15 +1,18 @@
 """`argosy fileset snapshot`."""
 
-import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from argosy.cli.fileset import SITE
+from argosy.cli.fileset import SITE, named
 from argosy.cli.output import OUTPUT, Format
 from argosy.cli.session import connected
+from argosy.core import paths
 from argosy.core.errors import Invalid
 from argosy.snapshots.naming import checked_name, fresh_name
+
+if TYPE_CHECKING:
+    from argosy.client import Client, Fileset
 
 
 def snapshot(
@@ -27,12 +30,22 @@ def snapshot(
 
     wanted = checked_name(name or fresh_name())
     with connected() as client:
-        chosen = [one for one in client.filesets() if one.name == fileset and site in {None, one.site}]
-        if len(chosen) != 1:
-            said = "several sites have one of that name: give --site" if chosen else "see `argosy fileset list`"
-            raise Invalid(f"which fileset is {fileset!r}? {said}")
-        given = [os.fsencode(chosen[0].path)]
-        number = client.submit("create_snapshot", site=chosen[0].site, given=given, fields={"snapshot": wanted})
+        chosen = single(client, fileset, site)
+        given = [paths.from_json(chosen.path, chosen.path_b64)]
+        number = client.submit("create_snapshot", site=chosen.site, given=given, fields={"snapshot": wanted})
         if output is Format.TEXT:
             typer.echo(f"Job {number}, snapshot {wanted}")
         watch_job(client, number, output=output)
+
+
+def single(client: "Client", name: str, site: str | None) -> "Fileset":
+    """Return the fileset of the name.
+
+    Raises:
+        NotFound: there is none.
+        Invalid: several sites have one.
+    """
+    found = named(client, name, site)
+    if len(found) != 1:
+        raise Invalid(f"several sites have a fileset {name!r}: give --site, of {', '.join(one.site for one in found)}")
+    return found[0]

@@ -10,8 +10,8 @@ import typer
 
 from argosy.cli.output import OUTPUT, Format, amount, cause, moment, print_json, print_lines, print_table, shown, span
 from argosy.cli.session import connected
-from argosy.cli.watching import DETACH, absolute, summary, tell_or_leave, waiting, watch_job
-from argosy.core.errors import ArgosyError, Denied, Exists
+from argosy.cli.watching import DETACH, absolute, applied, summary, tell_or_leave, waiting, watch_job, why
+from argosy.core.errors import ArgosyError, Denied, Exists, Invalid
 from argosy.core.states import JobState, TaskState
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def _row(job: "Job") -> tuple[object, ...]:
 
 @app.command()
 def show(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
-    """Show one job, and what it waits for."""
+    """Show one job, and what it waits for, or why it came to nothing."""
     with connected() as client:
         job = client.job(number)
-        reason = "" if job.ended or output is Format.JSON else waiting(client, number)
+        by = None if output is Format.JSON else applied(client, job)
+        reason = "" if output is Format.JSON else why(client, job) if job.ended else waiting(client, number)
     if output is Format.JSON:
         print_json(job)
         return
@@ -87,7 +88,7 @@ def show(number: NUMBER, output: OUTPUT = Format.TEXT) -> None:
         typer.echo(f"{key:18} {'-' if value is None else shown(str(value))}")
     _show_given(job)
     if job.dry_run:
-        typer.echo(summary(job))
+        typer.echo(summary(job, applied=by))
     if reason:
         typer.echo(reason)
 
@@ -132,13 +133,13 @@ def download(
     number: NUMBER,
     file: Annotated[Path, typer.Argument(help="File to write, which must not exist; - for standard output.")],
     category: Annotated[Category | None, typer.Option(help="Only those that ended like this.")] = None,
-    kind: Annotated[Kind | None, typer.Option("--format", help="Default: what FILE ends in, else json.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--format", help="Default: what FILE ends in; json for -.")] = None,
 ) -> None:
     """Write all files of a job and what became of each into a JSON or CSV file.
 
     Where a path is not UTF-8, `path` shows it for people and `path_b64` has its bytes in base64.
     """
-    written = kind or (Kind.CSV if file.suffix.lower() == ".csv" else Kind.JSON)
+    written = kind or _kind_of(file)
     with connected() as client:
         pieces = client.download(number, kind=written, category=category)
         if str(file) == "-":
@@ -148,6 +149,20 @@ def download(
         else:
             _write(file, pieces)
             typer.echo(f"{file}: {amount(file.stat().st_size)}")
+
+
+def _kind_of(file: Path) -> Kind:
+    """Return the format that the name of a file asks for.
+
+    Raises:
+        Invalid: it asks for none.
+    """
+    ending = file.suffix.lower().removeprefix(".")
+    if str(file) == "-":
+        return Kind.JSON
+    if ending not in {kind.value for kind in Kind}:
+        raise Invalid(f"{file} ends in neither .json nor .csv: name it so, or say which with --format")
+    return Kind(ending)
 
 
 def _write(file: Path, pieces: Iterable[bytes]) -> None:
@@ -219,6 +234,8 @@ def resubmit(
         job = client.resubmit(number, only_failed=failed)
         if job.id == number:
             raise Exists(f"job {number} has not ended ({job.state}): wait for it, or cancel it, and resubmit it then")
+        if job.ended:
+            typer.echo(f"Job {job.id} did that a moment ago: ask again in a while to have it done anew", err=True)
         tell_or_leave(client, job.id, detach=detach, output=output)
 
 

@@ -13,11 +13,13 @@ from argosy.cli import (
     admin,
     adopt,
     config,
+    conflicts,
     datastore,
     doctor,
     explain,
     fileset,
     fileset_snapshot,
+    fileset_snapshots,
     gc,
     job,
     login,
@@ -26,11 +28,14 @@ from argosy.cli import (
     premigrate,
     rebuild,
     recall,
+    schedule,
+    schedule_runs,
     send,
     site,
     stub,
     sync,
     trash,
+    undo,
     up,
     verify,
     version,
@@ -61,13 +66,20 @@ app.add_typer(stub.app, name="stub")
 app.add_typer(trash.app, name="trash")
 app.add_typer(versions.app, name="versions")
 app.add_typer(sync.app, name="sync")
+app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(job.app, name="job")
 app.add_typer(workflow.app, name="workflow")
+for command in (schedule_runs.run, schedule_runs.subscribe, schedule_runs.unsubscribe):
+    schedule.app.command()(command)
+app.add_typer(schedule.app, name="schedule")
 app.command()(explain.explain)
 app.command()(plan.plan)
 app.command()(plan.apply)
+app.command()(undo.undo)
 app.add_typer(site.app, name="site")
 fileset.app.command()(fileset_snapshot.snapshot)
+fileset.app.command()(fileset_snapshots.snapshots)
+fileset.app.command()(fileset_snapshots.remove)
 app.add_typer(fileset.app, name="fileset")
 app.add_typer(gc.app, name="gc")
 app.command()(rebuild.rebuild)
@@ -91,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
     except ArgosyError as error:
         return _told(error.message, 1)
     except typer.TyperException as error:
-        message = " ".join(error.format_message().split("\n")).rstrip(".")
+        message = " ".join(error.format_message().split("\n")).rstrip(".").replace(": Value error, ", ": ")
         return _told(f"{message} (see {_command_of(error)} --help)", error.exit_code) if message else error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,8 +10,10 @@ from argosy.cli.session import connected
 from argosy.cli.watching import DETACH
 
 if TYPE_CHECKING:
-    from argosy.client import Plan
+    from argosy.client import Client, Plan
     from argosy.client.plans import Said
+
+DETACH_PLAN = Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the plan.")]
 
 
 def plan(
@@ -20,12 +22,13 @@ def plan(
     site: chosen.SITE,
     *,
     state: chosen.STATE = "",
+    discovery: chosen.DISCOVERY = "",
     field: chosen.FIELD = None,
     include: chosen.INCLUDE = None,
     exclude: chosen.EXCLUDE = None,
     ignore_site_includes: chosen.IGNORE_INCLUDES = False,
     ignore_site_excludes: chosen.IGNORE_EXCLUDES = False,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the plan.")] = False,
+    detach: DETACH_PLAN = False,
     output: OUTPUT = Format.TEXT,
 ) -> None:
     """Say what a workflow would do to files and whole trees, and change nothing.
@@ -34,18 +37,26 @@ def plan(
     others alone. `argosy apply` does then exactly that. Exit status 3 where some of it, 1 where nothing could be done.
     """
     from argosy.cli.trial import submitted
-    from argosy.cli.watching import ended
 
     said = chosen.patterns(include, exclude, ignore_includes=ignore_site_includes, ignore_excludes=ignore_site_excludes)
     with connected() as client:
         number = submitted(
-            client, workflow, paths, site=site, fields=field or [], state=state, patterns=said, dry_run=True
-        )
-        if detach:
-            _say_being_made(number, output)
-            return
-        ended(client, number)
-        _tell(client.plan(number), output)
+            client, workflow, paths, site=site, fields=field or [], state=state, discovery=discovery, patterns=said,
+            dry_run=True,
+        )  # fmt: skip
+        tell_when_made(client, number, detach=detach, output=output)
+
+
+def tell_when_made(client: "Client", number: int, *, detach: bool, output: Format) -> None:
+    """Print a plan once it is made and exit as it is; or, to `detach`, say that it is being made."""
+    from argosy.cli.watching import ended
+
+    if detach:
+        _say_being_made(number, output)
+        return
+    typer.echo(f"Plan {number} is being made", err=True)
+    ended(client, number, then=f"Plan {number} goes on: see it with `argosy apply --show {number}`")
+    _tell(client.plan(number), output)
 
 
 def apply(
@@ -117,6 +128,9 @@ def _show(found: "Plan") -> None:
     least = "at least " if found.uncounted else ""
     takes = f"{least}{amount(found.bytes)}, {least or 'about '}{found.requests} requests"
     typer.echo(f"{_entries(found.files)} to deal with, {takes}{more}")
+    if found.untaken and not found.files + found.untouched + found.unable:
+        were = "was" if found.untaken == 1 else "were"
+        typer.echo(f"{_entries(found.untaken)} {were} found, and no rule is for any: see `argosy explain {found.plan}`")
     if found.applied is not None:
         typer.echo(f"Applied by job {found.applied}")
     elif found.complete and found.files:

@@ -70,9 +70,9 @@ def keep(url: str, tokens: "Tokens") -> None:
         ) from error
 
 
-def is_terminal() -> bool:
-    """Say whether somebody is watching."""
-    return sys.stdout.isatty()
+def is_terminal(*, err: bool = False) -> bool:
+    """Say whether somebody is watching what is printed, or what goes to standard error."""
+    return (sys.stderr if err else sys.stdout).isatty()
 
 
 def _file() -> Path:

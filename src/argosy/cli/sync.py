@@ -1,12 +1,12 @@
 """`argosy sync`."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from argosy.cli import sync_runs
 from argosy.cli.output import OUTPUT, Format, amount
 from argosy.core.errors import Invalid, NotFound
 from argosy.core.paths import absolute, below
@@ -22,6 +22,9 @@ app = typer.Typer(help="Keeping two trees the same.", no_args_is_help=True)
 @app.callback()
 def sync() -> None:
     """Keeping two trees the same."""
+
+
+sync_runs.add_to(app)
 
 
 @app.command()
@@ -46,6 +49,7 @@ def plan(
     alike. Exit status 3 where some things stay as they are or are not known, 1 where a guard refuses the whole.
     """
     from argosy.cli.sync_output import told
+    from argosy.linux.scratch import scratch
     from argosy.sync.preview.previewing import Previewing
     from argosy.sync.reduction.base import Base
 
@@ -58,8 +62,8 @@ def plan(
         return not no_hash
 
     known = Base.open(base) if base else None
-    with tempfile.TemporaryDirectory(prefix="argosy-sync-") as folder:
-        found = Previewing(places, Path(folder), options, base=known, read=may_read).preview()
+    with scratch(None) as folder:
+        found = Previewing(places, folder, options, base=known, read=may_read).preview()
         raise typer.Exit(told(found, options.sites, output))
 
 
@@ -87,7 +91,11 @@ def _fileset(site: str, name: str, config: Path) -> "Place":
         raise NotFound(f"{config}: has no site {site!r}")
     filesets = {each.name: each.path.encode() for each in found.filesets}
     if name not in filesets:
-        raise NotFound(f"{config}: site {site} has no fileset {name!r}: it has {', '.join(filesets) or 'none'}")
+        declared = ", ".join(filesets) or "none"
+        raise NotFound(
+            f"{config}: declares no fileset {name!r} of site {site}, but {declared}: of one that was registered with "
+            "`argosy fileset add`, name the top directory"
+        )
     path = filesets.pop(name)
     root = next(root.encode() for root in found.roots if below(path, root.encode()))
     return Place(name=site, path=path, root=root, registered=True, others=tuple(filesets.values()))

@@ -1,6 +1,7 @@
 """How `argosy sync plan` prints: line by line, however many there are."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from argosy.cli.output import Format, amount, print_json, shown
 from argosy.core.paths import display, to_json
 from argosy.sync.planner.plans import Act, Operation
+from argosy.sync.planner.trees import Entry, Kind, Metadata
 
 if TYPE_CHECKING:
     from argosy.sync.preview.previewing import Preview
@@ -39,7 +41,7 @@ def _status(found: "Preview") -> int:
     if plan.refusals:
         return 1
     stays = any(not each.skipped for each in plan.held)
-    return 3 if stays or plan.needs or found.maybe or plan.unknown or any(each.unknown for each in plan.left) else 0
+    return 3 if stays or found.unread or found.maybe or plan.unknown or any(each.unknown for each in plan.left) else 0
 
 
 def _maybe(found: "Preview") -> Iterator[tuple[bytes, int]]:
@@ -73,11 +75,11 @@ def _lines(found: "Preview", sites: tuple[str, str]) -> Iterator[dict[str, Any]]
             **to_json(left.path),
             "reason": left.why,
         }
-    for need in plan.needs:
-        yield {"what": "compare", "site": sites[need.side], **to_json(need.path)}
+    for each in found.unread:
+        yield {"what": "read", "site": sites[each.side], **to_json(each.path), "size": each.size}
     for path, size in _maybe(found):
         yield {"what": "compare", **to_json(path), "size": size}
-    yield from ({"what": "unread", "reason": reason} for reason in found.unread)
+    yield from ({"what": "unread", "reason": reason} for reason in found.unreadable)
     yield from ({"what": "refused", "reason": reason} for reason in plan.refusals)
     yield _summary(found, sites)
 
@@ -90,7 +92,39 @@ def _operation(each: Operation, sites: tuple[str, str]) -> dict[str, Any]:
         "act": _WORDS[each.act],
     }
     said |= {"kind": each.kind.name.lower(), **to_json(each.path), **to_json(each.target, "target")}
-    return said | {"bytes": each.bytes, "after": each.after, "reason": each.reason}
+    said |= {"bytes": each.bytes, "after": each.after, "reason": each.reason}
+    if each.expects is not None:
+        said["expects"] = _seen(each.expects)
+    if each.source is not None:
+        said["source"] = {"site": sites[each.source[0]], **to_json(each.source_at), **_seen(each.source[1])}
+    if each.linked:
+        said |= to_json(each.linked_at, "linked")
+    return said | _wanted(each)
+
+
+def _seen(entry: Entry) -> dict[str, Any]:
+    """Return by what is told whether a thing is still what the scan saw."""
+    return {"inode": entry.binding.inode, **dict(zip(entry.version._fields, entry.version, strict=True))}
+
+
+def _wanted(each: Operation) -> dict[str, Any]:
+    """Return what the thing is to be afterwards, as far as the operation changes that."""
+    said: dict[str, Any] = {}
+    if each.act in (Act.CREATE, Act.REPLACE):
+        if each.kind is Kind.FILE:
+            said["size"] = each.size
+            said["hash"] = each.content.hex() if each.content is not None else None
+        elif each.kind is Kind.SYMLINK and each.content is not None:
+            said |= to_json(each.content, "content")
+    if each.metadata is not None:
+        mode, uid, gid, attributes = each.metadata
+        said |= {"mode": f"{mode:04o}", "uid": uid, "gid": gid}
+        said["attributes"] = attributes.hex() if attributes is not None else None
+    if each.mtime_ns is not None:
+        said["mtime_ns"] = each.mtime_ns
+    if each.shelf is not None:
+        said["shelf"] = each.shelf.value
+    return said
 
 
 def _summary(found: "Preview", sites: tuple[str, str]) -> dict[str, Any]:
@@ -106,7 +140,8 @@ def _summary(found: "Preview", sites: tuple[str, str]) -> dict[str, Any]:
         "skipped": sum(each.skipped for each in plan.held),
         "drift": plan.drift,
         "unknown": len(plan.unknown),
-        "to_compare": len(plan.needs) + sum(1 for _ in _maybe(found)),
+        "to_compare": sum(1 for _ in _maybe(found)),
+        "to_read": len(found.unread),
         "refused": bool(plan.refusals),
     }
 
@@ -131,7 +166,7 @@ class _Text:
             word = "unknown" if left.unknown else "leave"
             self._say(word, self._sites[left.side], f"{_path(left.path)} ({left.why})")
         self._to_compare()
-        for reason in self._found.unread:
+        for reason in self._found.unreadable:
             typer.echo(shown(f"Not read: {reason}"))
         self._sum()
 
@@ -139,7 +174,8 @@ class _Text:
         for each in self._plan.operations:
             where = _path(each.path) if each.path == each.target else f"{_path(each.path)} -> {_path(each.target)}"
             size = amount(each.bytes) if each.bytes else ""
-            self._say(_WORDS[each.act], self._sites[each.side], f"{where} ({each.reason})", size)
+            details = "".join(f"; {each}" for each in _details(each, self._sites))
+            self._say(_WORDS[each.act], self._sites[each.side], f"{where} ({each.reason}{details})", size)
 
     def _conflicts(self) -> None:
         for each in self._plan.conflicts:
@@ -148,10 +184,11 @@ class _Text:
             self._say("conflict", self._sites[each.winner], told)
 
     def _to_compare(self) -> None:
-        for need in self._plan.needs:
-            self._say("compare", self._sites[need.side], f"{_path(need.path)} (must be compared)")
+        for each in self._found.unread:
+            told = f"{_path(each.path)} (its content decides what is done with it)"
+            self._say("read", self._sites[each.side], told, amount(each.size))
         for path, size in _maybe(self._found):
-            self._say("compare", "both", f"{_path(path)} (must be compared)", amount(size))
+            self._say("compare", "both", f"{_path(path)} (of one size, and alike or not)", amount(size))
 
     def _say(self, word: str, site: str, rest: str, size: str = "") -> None:
         typer.echo(shown(f"{site:{self._width}}  {word:8}  {size:>10}  {rest}"))
@@ -159,11 +196,46 @@ class _Text:
     def _sum(self) -> None:
         said = _summary(self._found, self._sites)
         parts = [f"operations: {said['operations']}, {amount(said['bytes'])} to carry over"]
-        words = ("alike", "conflicts", "held", "skipped", "drift", "unknown", "to_compare")
+        words = ("alike", "conflicts", "held", "skipped", "drift", "unknown", "to_compare", "to_read")
         parts += [f"{word.replace('_', ' ')}: {said[word]}" for word in words if said[word]]
         typer.echo("; ".join(parts))
         for reason in self._plan.refusals:
             typer.echo(shown(f"Refused: {reason}"))
+
+
+def _details(each: Operation, sites: tuple[str, str]) -> Iterator[str]:
+    """Yield what one must know to do it, beside its path and reason."""
+    if each.source is None:
+        return
+    side, entry = each.source
+    if each.linked:
+        yield f"another name of {_path(each.linked_at)}"
+    elif each.act in (Act.CREATE, Act.REPLACE) and (each.source_at != each.target or side is each.side):
+        yield f"from {_path(each.source_at)} on {sites[side]}"
+    has = entry if each.act in (Act.CREATE, Act.REPLACE) else each.expects
+    if each.metadata is not None and (has is None or has.metadata != each.metadata):
+        yield from _metadata(each.metadata, has and has.metadata, f"{_path(each.source_at)} on {sites[side]}")
+    new_time = each.act is Act.MTIME or has is None or has.version.mtime_ns != each.mtime_ns
+    if each.mtime_ns is not None and new_time:
+        yield f"time {_time(each.mtime_ns)}"
+
+
+def _metadata(wanted: Metadata, has: Metadata | None, source: str) -> Iterator[str]:
+    if has is None or has.mode != wanted.mode:
+        yield f"mode {wanted.mode:04o}"
+    if has is None or (has.uid, has.gid) != (wanted.uid, wanted.gid):
+        yield f"owner {wanted.uid}:{wanted.gid}"
+    if has is None or has.attributes != wanted.attributes:
+        yield "no xattrs and no ACL" if wanted.attributes is None else f"xattrs and ACL of {source}"
+
+
+def _time(ns: int) -> str:
+    """Return a time in UTC, to the nanosecond: what is printed can be set."""
+    seconds, rest = divmod(ns, 10**9)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    except (OverflowError, ValueError, OSError):  # beyond the years that have a name
+        return f"@{seconds}.{rest:09}"
 
 
 def _path(path: bytes) -> str:

@@ -83,8 +83,10 @@ def _walks(first: Tried, asked: Asked) -> bool:
 
 
 def _looked_at(client: Client, site: str, given: Sequence[bytes], *, recursive: bool) -> Iterator[JobFile]:
-    """Yield what the site finds; it changes nothing."""
-    number = client.submit("stat", site=site, given=given, discovery="recursive" if recursive else None)
+    """Yield all that the site finds, whatever it leaves out as a rule: the hub says that; it changes nothing."""
+    everything = {"ignore_site_includes": True, "ignore_site_excludes": True}
+    discovery = "recursive" if recursive else None
+    number = client.submit("stat", site=site, given=given, discovery=discovery, patterns=everything)
     ended(client, number)
     return client.files(number)
 
@@ -123,10 +125,13 @@ def submitted(
     site: str,
     fields: Sequence[str],
     state: str = "",
+    discovery: str = "",
     patterns: Mapping[str, Any],
     dry_run: bool = False,
 ) -> int:
     """Run a workflow over paths as they were typed; return the number of the job.
+
+    `discovery`: "" for the workflow's own, `none` for the paths as they are.
 
     Raises:
         NotFound: there is no such workflow.
@@ -138,6 +143,7 @@ def submitted(
         site=site,
         given=[absolute(path) for path in given],
         state=state,
+        discovery=None if discovery == "none" else discovery,
         fields=field_values(msgspec.to_builtins(definition), fields),
         patterns=patterns,
         dry_run=dry_run,

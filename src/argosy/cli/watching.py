@@ -1,10 +1,10 @@
 """Jobs as they run: submitted, watched to their end, told as an exit status."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,7 @@ _SHOWN = 10
 """Failed files that are listed at the end."""
 _REASONS = 2.0
 """Seconds between questions for why a job waits."""
+_IDLE = "nothing to do"
 _OPEN = ("waiting", "running")
 _UNTROUBLED = ("running", "behind")
 """Causes of which nothing needs to be said."""
@@ -78,30 +79,47 @@ def tell_or_leave(
         typer.echo(f"Job {number} runs: watch it with `argosy job watch {number}`")
 
 
-def ended(client: "Client", number: int) -> "Job":
-    """Return the job once it has ended; nothing is shown."""
-    from argosy.client import follow
+def ended(client: "Client", number: int, *, then: str = "") -> "Job":
+    """Return the job once it has ended; how far it is, and why it waits, is told on standard error.
 
-    return _last(follow(client, number))
+    `then`: how to go on, said after Ctrl-C, which stops only the waiting.
+    """
+    with _left_alone(then or _goes_on(number)):
+        return _watched(client, number, err=True)
 
 
 def watch_job(
     client: "Client", number: int, *, output: Format, bad: int | None = _SHOWN, at_end: "AtEnd | None" = None
 ) -> None:
     """Show a job until it has ended, then exit with its status; Ctrl-C stops only the watching."""
-    try:
-        job = _watched(client, number, output)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nJob {number} goes on: watch it with `argosy job watch {number}`\n")
-        raise typer.Exit(130) from None
+    with _left_alone(_goes_on(number)):
+        job = _last(_looks(client, number)) if output is Format.JSON else _watched(client, number)
     if output is Format.JSON:
         print_json(job)
     else:
-        typer.echo(summary(job))
-    _list_bad(client, job, bad)
+        typer.echo(summary(job, applied=applied(client, job)))
+    list_bad(client, job, bad)
+    tell_why(client, job, output)
     if at_end is not None:
         at_end(client, number)
     raise typer.Exit(status_of(job))
+
+
+def tell_why(client: "Client", job: "Job", output: Format) -> None:
+    """Say of a job that has ended why, where its counts of entries do not: on standard error if it failed."""
+    failed = job.state is JobState.FAILURE
+    if (failed or output is Format.TEXT) and (line := why(client, job)):
+        typer.echo(line, err=failed)
+
+
+def why(client: "Client", job: "Job") -> str:
+    """Return on one line why a job that has ended failed, or did nothing, where no entry tells; else ""."""
+    if job.state not in {JobState.FAILURE, JobState.SKIPPED}:
+        return ""
+    first = next(iter(client.explain_job(job.id).causes), None)
+    if first is None or first.files:
+        return ""
+    return shown(f"{first.title}: {first.reason}" if first.reason else first.title)
 
 
 def status_of(job: "Job") -> int:
@@ -114,10 +132,15 @@ def status_of(job: "Job") -> int:
     return 3 if job.good else 1
 
 
-def summary(job: "Job") -> str:
-    """Return how a job stands, on one line."""
+def applied(client: "Client", job: "Job") -> int | None:
+    """Return the job that applied a plan, None where none did, and of what is no plan."""
+    return client.plan(job.id).applied if job.dry_run and job.ended else None
+
+
+def summary(job: "Job", *, applied: int | None = None) -> str:
+    """Return how a job stands, on one line; of a plan that was `applied`, by which job."""
     if job.dry_run:
-        return _planned(job)
+        return _planned(job, applied)
     counts = {
         "processed": job.numprocessedfiles,
         "skipped": job.numskippedfiles,
@@ -126,10 +149,11 @@ def summary(job: "Job") -> str:
         "cancelled": job.numcancelledfiles,
     }
     took = f" in {span(job.runtime)}" if job.runtime else ""
-    return f"Job {job.id} {job.state}: {_counted(counts)}; {amount(job.moved_data)} moved{took}"
+    idle = "nothing was done" if job.state is JobState.FAILURE else _IDLE
+    return f"Job {job.id} {job.state}: {_counted(counts, idle)}; {amount(job.moved_data)} moved{took}"
 
 
-def _planned(job: "Job") -> str:
+def _planned(job: "Job", applied: int | None) -> str:
     """Return how a plan stands: nothing was done."""
     counts = {
         "to deal with": job.numprocessedfiles,
@@ -141,19 +165,21 @@ def _planned(job: "Job") -> str:
     if not job.ended or job.state is JobState.CANCELLED:
         return stands
     todo = f", do it with `argosy apply {job.id}`" if job.numprocessedfiles else ""
+    todo = f", job {applied} applied it" if applied else todo
     return f"{stands}: see it with `argosy apply --show {job.id}`{todo}"
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    """Return `2 entries processed, 1 failed`."""
+def _counted(counts: Mapping[str, int], idle: str = _IDLE) -> str:
+    """Return `2 entries processed, 1 failed`; `idle` where all are 0."""
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return told.replace(" ", " entry " if told.startswith("1 ") else " entries ", 1) or "nothing to do"
+    return told.replace(" ", " entry " if told.startswith("1 ") else " entries ", 1) or idle
 
 
 def retried(client: "Client", number: int) -> str:
     """Return what the last try of a part of a job met that is tried again, on one line, "" where there is none."""
     reason = client.waiting(number)
-    return f"waiting: {shown(reason)}; it is tried again" if reason else ""
+    again = "" if reason.endswith("again") else "; it is tried again"
+    return f"waiting: {shown(reason)}{again}" if reason else ""
 
 
 def waiting(client: "Client", number: int) -> str:
@@ -178,15 +204,31 @@ def absolute(path: str) -> bytes:
     return path_rules.absolute(os.path.normpath(os.path.join(os.getcwdb(), os.fsencode(path))))
 
 
-def _watched(client: "Client", number: int, output: Format) -> "Job":
+@contextmanager
+def _left_alone(then: str) -> Iterator[None]:
+    """Say, where Ctrl-C ends the watching, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\n{then}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _goes_on(number: int) -> str:
+    return f"Job {number} goes on: watch it with `argosy job watch {number}`"
+
+
+def _looks(client: "Client", number: int) -> Iterator["Job"]:
     from argosy.client import follow
 
-    looks = follow(client, number)
-    if output is Format.JSON:
-        return _last(looks)
-    if is_terminal():
-        return _live(looks, client)
-    return _last(looks, _Lines(), _Reasons(client, typer.echo))
+    return follow(client, number)
+
+
+def _watched(client: "Client", number: int, *, err: bool = False) -> "Job":
+    looks, tell = _looks(client, number), partial(typer.echo, err=err)
+    if is_terminal(err=err):
+        return _live(looks, client, err=err)
+    return _last(looks, _Lines(tell), _Reasons(client, tell))
 
 
 def _last(looks: Iterator["Job"], *shows: Callable[["Job"], None]) -> "Job":
@@ -220,7 +262,8 @@ class _Reasons:
 class _Lines:
     """A plain line now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] = typer.echo) -> None:
+        self._tell = tell
         self._due = time.monotonic() + _LINES
         self._rate = Rate()
 
@@ -228,8 +271,7 @@ class _Lines:
         self._rate.note(job)
         if time.monotonic() >= self._due and not job.ended:
             self._due = time.monotonic() + _LINES
-            typer.echo(f"{progress(job)}, {self._rate}")
-            sys.stdout.flush()
+            self._tell(f"{progress(job)}, {self._rate}")
 
 
 class Rate:
@@ -271,12 +313,13 @@ def progress(job: "Job") -> str:
     return f"Job {job.id}: {job.done} of {job.numfiles}{more} entries{bad}, {amount(job.moved_data)} moved"
 
 
-def _live(looks: Iterator["Job"], client: "Client") -> "Job":
+def _live(looks: Iterator["Job"], client: "Client", *, err: bool) -> "Job":
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     rate = Rate()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, transient=True) as bar:
+    with Progress(*columns, transient=True, console=Console(stderr=err)) as bar:
         task = bar.add_task("", total=None, rate="")
 
         def show(job: "Job") -> None:
@@ -291,7 +334,7 @@ def _live(looks: Iterator["Job"], client: "Client") -> "Job":
         return _last(looks, show, _Reasons(client, tell))
 
 
-def _list_bad(client: "Client", job: "Job", most: int | None = _SHOWN) -> None:
+def list_bad(client: "Client", job: "Job", most: int | None = _SHOWN) -> None:
     """Tell on standard error of files that did not go well, a few of them or all."""
     bad = {"failed": job.numfailedfiles, "aborted": job.numabortedfiles}
     left = sum(bad.values()) if most is None else most

@@ -167,6 +167,7 @@ def run(
     site: chosen.SITE,
     *,
     state: chosen.STATE = "",
+    discovery: chosen.DISCOVERY = "",
     field: chosen.FIELD = None,
     include: chosen.INCLUDE = None,
     exclude: chosen.EXCLUDE = None,
@@ -184,5 +185,7 @@ def run(
 
     said = chosen.patterns(include, exclude, ignore_includes=ignore_site_includes, ignore_excludes=ignore_site_excludes)
     with connected() as client:
-        number = submitted(client, name, paths, site=site, fields=field or [], state=state, patterns=said)
+        number = submitted(
+            client, name, paths, site=site, fields=field or [], state=state, discovery=discovery, patterns=said
+        )
         tell_or_leave(client, number, detach=detach, output=output)

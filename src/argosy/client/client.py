@@ -8,10 +8,13 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
+from argosy.client.conflicts import Conflict
 from argosy.client.events import Event, read
 from argosy.client.explained import JobTold, PathTold
 from argosy.client.plans import Plan
+from argosy.client.schedules import Begun, Schedule, Subscription
 from argosy.client.shapes import Datastore, Fileset, GcRun, Health, Job, JobFile, Page, RetiredRoot, Site, Task, Tokens
+from argosy.client.syncs import Sync, Undo
 from argosy.client.workflows import Plugin, Tried, Workflow
 from argosy.core import paths
 from argosy.core.errors import (
@@ -94,6 +97,14 @@ class Client:
         body = {"site": site, "name": name, **paths.to_json(path), "snapshots": snapshots}
         return _value(self._call("POST", "filesets/", body), Fileset)
 
+    def set_fileset(self, number: int, **values: int) -> Fileset:
+        """Change settings of a fileset; return it."""
+        return _value(self._call("PATCH", f"filesets/{number}/", values), Fileset)
+
+    def remove_fileset(self, number: int) -> None:
+        """Give a fileset up; what its site keeps of it stays there."""
+        self._call("DELETE", f"filesets/{number}/")
+
     def adopt_fileset(self, number: int) -> None:
         """Have the site take what lies at the top of a fileset for it; `filesets` tells what came of it."""
         self._call("POST", f"filesets/{number}/adopt/")
@@ -129,12 +140,13 @@ class Client:
         given: Sequence[bytes],
         state: str = "",
         fields: Mapping[str, Any] | None = None,
-        discovery: str | None = None,
+        discovery: str | None = "",
         patterns: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> int:
         """Run a workflow over paths at a site; return the number of the job, which has been recorded.
 
+        `discovery`: how entries are found; None: the paths themselves are taken; "": as the workflow has it.
         `state`: what the paths are given with; `patterns`: `include`, `exclude`, `ignore_site_includes` and
         `ignore_site_excludes`, as the API has them. With `dry_run` the job is a plan: it changes nothing.
         """
@@ -146,7 +158,7 @@ class Client:
             **(patterns or {}),
         }
         body |= {"fields": dict(fields)} if fields else {}
-        body |= {"discovery": discovery} if discovery else {}
+        body |= {} if discovery == "" else {"discovery": discovery}
         body |= {"dry_run": True} if dry_run else {}
         return _value(self._call("POST", "file/workflow/", body), _Submitted).job
 
@@ -189,6 +201,47 @@ class Client:
     def discoveries(self) -> Iterator[Plugin]:
         """Yield the discoveries that workflows may name."""
         return self._all("discoveries/", Plugin)
+
+    def schedules(self) -> Iterator[Schedule]:
+        """Yield the schedules, by name."""
+        return self._all("schedules/", Schedule)
+
+    def schedule(self, name: str) -> Schedule:
+        """Return a schedule by its name, or else by its id; `NotFound` where there is none."""
+        known = list(self.schedules())
+        found = [one for one in known if one.name == name] or [one for one in known if str(one.id) == name]
+        if not found:
+            raise NotFound(f"there is no schedule {name!r}: known are {', '.join(one.name for one in known) or 'none'}")
+        return found[0]
+
+    def add_schedule(self, values: Mapping[str, Any]) -> Schedule:
+        """Record a schedule."""
+        return _value(self._call("POST", "schedules/", values), Schedule)
+
+    def change_schedule(self, number: int, values: Mapping[str, Any]) -> Schedule:
+        """Set the keys that are given, and leave the others."""
+        return _value(self._call("PATCH", f"schedules/{number}/", values), Schedule)
+
+    def remove_schedule(self, number: int) -> None:
+        """Remove a schedule; its jobs go on, and stay."""
+        self._call("DELETE", f"schedules/{number}/")
+
+    def run_schedule(self, number: int) -> Begun:
+        """Begin a run of a schedule at once; `Exists` where one goes on."""
+        return _value(self._call("POST", f"schedules/{number}/run/"), Begun)
+
+    def subscriptions(self, schedule: int) -> Iterator[Subscription]:
+        """Yield what is subscribed to a schedule, by the names of the workflows."""
+        return self._all(f"schedules/{schedule}/workflows/", Subscription)
+
+    def subscribe(self, schedule: Schedule, workflow: str, fields: Mapping[str, Any]) -> Subscription:
+        """Have a workflow run when the schedule does."""
+        body = {"site": schedule.site, "workflow": workflow, "fields": fields}
+        return _value(self._call("POST", f"schedules/{schedule.id}/workflows/", body), Subscription)
+
+    def unsubscribe(self, schedule: int, number: int) -> None:
+        """Have it run no more when the schedule does."""
+        self._call("DELETE", f"schedules/{schedule}/workflows/{number}/")
 
     def jobs(
         self,
@@ -261,6 +314,45 @@ class Client:
     def apply(self, number: int) -> int:
         """Have a plan applied; return the number of the job that does it. `Exists` where it is not complete."""
         return _value(self._call("POST", f"jobs/{number}/apply/"), _Submitted).job
+
+    def syncs(self) -> Iterator[Sync]:
+        """Yield the syncs, the newest first."""
+        return self._all("syncs/", Sync)
+
+    def sync(self, number: int) -> Sync:
+        """Return the sync that is a job; `NotFound` where it is none."""
+        return _value(self._call("GET", f"syncs/{number}/"), Sync)
+
+    def confirm(self, number: int) -> int:
+        """Have the sync done that a guard refused; return the number of the job that does it.
+
+        `Exists` where nothing was refused, or it was confirmed already.
+        """
+        return _value(self._call("POST", f"jobs/{number}/confirm/"), Job).id
+
+    def undo(self, number: int) -> Undo:
+        """Have a plan made that gives back what a sync took; `Exists` while it goes on, or where it took nothing."""
+        return _value(self._call("POST", f"jobs/{number}/undo/"), Undo)
+
+    def conflicts(self, *, state: str = "", job: int | None = None, site: str = "") -> Iterator[Conflict]:
+        """Yield the conflicts that syncs met, the newest first; `state`: of these states alone, with commas between."""
+        asked = {"state": state, "job_id": "" if job is None else str(job), "site": site}
+        return self._all("conflicts/", Conflict, {name: value for name, value in asked.items() if value})
+
+    def conflict(self, number: int) -> Conflict:
+        """Return a conflict; `NotFound` where there is none."""
+        return _value(self._call("GET", f"conflicts/{number}/"), Conflict)
+
+    def keep(self, number: int, version: str) -> Conflict:
+        """Have `this`, the `other` version or `both` be kept of a conflict; return it: its job does that.
+
+        `Exists` where it is settled otherwise already, or no site can do it.
+        """
+        return _value(self._call("POST", f"conflicts/{number}/keep/", {"version": version}), Conflict)
+
+    def unlock(self, fileset: int) -> int:
+        """Have the lock of a fileset released; return the job that does it. `Exists` where its holder is at work."""
+        return _value(self._call("POST", f"filesets/{fileset}/unlock/"), Job).id
 
     def cancel(self, number: int) -> None:
         """Have a job's pending tasks dropped and its running ones stop between entries."""

@@ -45,6 +45,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 0
     untouched: int = 0
     unable: int = 0
+    untaken: int = 0
+    """Entries that were found and that no rule is for."""
     bytes: int = 0
     requests: int = 0
     uncounted: int = 0

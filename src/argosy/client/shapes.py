@@ -98,6 +98,10 @@ class Fileset(msgspec.Struct, frozen=True, kw_only=True):
     path_b64: str | None = None
     """Its bytes, where they are not UTF-8."""
     snapshots: str = "index"
+    mass_change_percent: int = 50
+    mass_change_count: int = 10
+    mass_change_top: int = 2
+    """How much may be gone in it before a sync asks somebody."""
     fileset_id: str = ""
     """Random; "" until it was served."""
     number: int | None = None
@@ -105,6 +109,12 @@ class Fileset(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     seen: str | None = None
     """When that was found."""
+    locked: str | None = None
+    """Since when its lock is held."""
+    locked_by: str = ""
+    """The task that holds it."""
+    declared_by: str = ""
+    """Configuration file that declares it, where alone it can be given up."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +129,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The job that it does again."""
     site: str | None = None
     owner: str | None = None
+    schedule: str | None = None
+    """The schedule that began it."""
     created: str | None = None
     started: str | None = None
     completed: str | None = None
