@@ -1,6 +1,6 @@
 # `make run` and `make test` install whatever is missing, then do what they say; when nothing is missing they lose no time.
 
-.PHONY: help run test check features docs bench lock soak-planner
+.PHONY: help run test check features docs bench lock soak-planner soak-executor soak
 
 help:
 	@echo 'make run       show Argosy at work: a project tree goes from London to Dublin'
@@ -10,6 +10,8 @@ help:
 	@echo 'make docs      renew docs/reference from the code'
 	@echo 'make bench     list the benchmarks'
 	@echo 'make soak-planner [CASES=1000000] [START=0]  random histories for the sync planner, on every core'
+	@echo 'make soak-executor [SECONDS=600] [SEED=0] [DIR=/mnt/disk]  the same on real trees, with kills, for the executor'
+	@echo 'make soak [MINUTES=10] [SEED=0]  syncs of whole Argosies, with users that never stop, and kills'
 	@echo 'make lock      renew requirements*.lock'
 
 run:
@@ -18,7 +20,7 @@ run:
 
 test:
 	@tools/setup test
-	@.venv/bin/pytest
+	@.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check:
 	@tools/setup check
@@ -41,6 +43,14 @@ bench:
 soak-planner:
 	@tools/setup test
 	@.venv/bin/python -m tests.sync.planner.soak $(or $(CASES),1000000) $(or $(START),0)
+
+soak-executor:
+	@tools/setup test
+	@.venv/bin/python -m tests.sync.executor.soak $(or $(SEED),0) $(or $(SECONDS),600) $(DIR)
+
+soak:
+	@tools/setup test
+	@.venv/bin/python -m tests.flows.syncing.soak $(or $(SEED),0) $(or $(MINUTES),10)
 
 lock:
 	@tools/lock

@@ -172,6 +172,12 @@ class Argosy:
         staging.append(self.directory / "store" / ".argosy" / "staging")
         return [path for folder in staging if folder.exists() for path in folder.iterdir()]
 
+    def leaves_nothing(self) -> None:
+        """Return once nothing is left: what is there may be an agent's that tries what the store can do."""
+        until(
+            lambda: not self.leftovers(), seconds=30, what=f"nothing is left in staging: {self.leftovers()}", every=0.1
+        )
+
 
 @contextmanager
 def argosy(directory: Path, **more: Any) -> Iterator[Argosy]:

@@ -10,12 +10,14 @@ import msgspec
 from argosy.agent.lease import Lease, now
 from argosy.agent.place import OrderSite, Place
 from argosy.agent.runner import run
-from argosy.core.config import SiteConfig
+from argosy.core.config import FilesetConfig, SiteConfig
 from argosy.core.entry import Entry
+from argosy.core.fileset import SnapshotKind
 from argosy.core.order import Link, Order, Policy, StoreAccess
 from argosy.core.outcome import Outcome
 from argosy.core.paths import join, relative
 from argosy.core.report import Batch, Report
+from argosy.core.syncing import Applied, Piece, Wanted
 from argosy.filesystems.posix import Posix
 from argosy.steps.base import HUBS
 
@@ -52,13 +54,29 @@ class NoHub:
     def report(self, report: Report) -> None:
         pass
 
+    def clock(self) -> int:
+        return time.time_ns()
+
+    def piece(self, piece: Piece) -> bool:
+        return False
+
+    def operations(self, wanted: Wanted) -> bytes | None:
+        return None
+
+    def applied(self, told: Applied) -> bool:
+        return False
+
 
 class Side:
-    """One site: `root` is its only root, `tree` is linked to `projects/` of the datastore `cloud`."""
+    """One site: `root` is its only root, `tree` is linked to `projects/` of the datastore `cloud`.
+
+    With `snapshots` it is a fileset, too, which is held still in that way.
+    """
 
     def __init__(
         self, top: Path, name: str, *, layout: str = "native", store: Path | None = None, policy: Policy = STUBS,
-        agent: Path | None = None,
+        agent: Path | None = None, below: str = "projects",
+        snapshots: SnapshotKind | None = None, datastore_path: bytes = b"projects/",
     ) -> None:  # fmt: skip
         self.name = name
         self.job = 1
@@ -66,19 +84,29 @@ class Side:
         self.began: float | None = None
         self.policy = policy
         self.root = top / name
-        self.tree = self.root / "projects"
+        self.tree = self.root / below
         self.tree.mkdir(parents=True, exist_ok=True)
         self.store = store or top / "store"
         self.store.mkdir(exist_ok=True)
-        self.place = Place(
-            SiteConfig(name=name, roots=(str(self.root),)), agent or top / f"agent-{name}", shelves=[str(self.store)]
-        )
-        self.place.start()
+        fileset = FilesetConfig(name="projects", path=str(self.tree), snapshots=snapshots or "index")
+        self.config = SiteConfig(name=name, roots=(str(self.root),), filesets=(fileset,) if snapshots else ())
+        self.agent = agent or top / f"agent-{name}"
+        self.start()
         self.hub = NoHub()
         self.access = StoreAccess(id=7, name="cloud", type="POSIX", layout=layout, settings={"path": str(self.store)})
-        self.links = (Link(site_path=bytes(self.tree), datastore="cloud", datastore_path=b"projects/"),)
-        self.pool = ThreadPoolExecutor(4)
+        self.links = (Link(site_path=bytes(self.tree), datastore="cloud", datastore_path=datastore_path),)
         _OPEN.append(self)
+
+    def start(self) -> None:
+        """Begin to serve the site, which nobody else does."""
+        self.place = Place(self.config, self.agent, shelves=[str(self.store)])
+        self.place.start()
+        self.pool = ThreadPoolExecutor(4)
+
+    def restart(self) -> None:
+        """Have the agent begin anew."""
+        self.close()
+        self.start()
 
     def serve(self, tree: Posix) -> None:
         """Have the root be served as this tree, of which a verb does something else, say."""

@@ -19,6 +19,7 @@ LIST = Path("docs/features.yaml")
 RESULTS = Path("build/features.json")
 MOST = 3
 """Ids one test may carry: a test that claims more proves none of them well."""
+_PROPERTY = "feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,24 @@ class Recorder:
         self._failed: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Note the marks; refuse the run where one of them is wrong."""
-        self._marks = {item.nodeid: _ids(item) for item in items}
-        if wrong := list(faults(self._marks, self._known)):
+        """Have the reports of each test tell its marks, whichever process runs it; refuse the run if one is wrong."""
+        for item in items:
+            item.user_properties += [(_PROPERTY, id_) for id_ in _ids(item)]
+        if wrong := list(faults({item.nodeid: _ids(item) for item in items}, self._known)):
             raise pytest.UsageError(*wrong)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test passed when its call passed and neither set-up nor tear-down failed."""
+        self._marks[report.nodeid] = [str(id_) for name, id_ in report.user_properties if name == _PROPERTY]
         if report.failed:
             self._failed.add(report.nodeid)
         elif report.passed and report.when == "call":
             self._passed.add(report.nodeid)
 
-    def pytest_sessionfinish(self) -> None:
-        """Write down what this run proved."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write down what this run proved: the process that started the others knows it."""
+        if hasattr(session.config, "workerinput"):
+            return
         target = self._root / RESULTS
         target.parent.mkdir(exist_ok=True)
         target.write_text(json.dumps(self._results(), indent=1) + "\n", encoding="utf-8")

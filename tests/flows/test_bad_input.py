@@ -176,7 +176,7 @@ def test_a_full_disk_fails_the_files_that_do_not_fit_and_shows_none_of_them_half
         assert len(arrived) + len(failed) == 8
         for name in arrived:
             assert (up.tree("dublin") / name).read_bytes() == (up.tree("london") / name).read_bytes()
-        assert up.leftovers() == []
+        up.leaves_nothing()
 
 
 @pytest.mark.parametrize("without", ["london", "dublin"])

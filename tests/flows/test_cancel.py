@@ -28,7 +28,7 @@ def test_a_job_cancelled_at_random_moments_leaves_no_task_and_nothing_half_done(
             again = up.wait(up.call("POST", f"/jobs/{job}/resubmit/")["id"])
             assert again["state"] == "SUCCESS", up.files(again["id"], "failed")[:3]
             assert compare(source, target) == []
-            assert up.leftovers() == []
+            up.leaves_nothing()
     assert "CANCELLED" in seen
 
 
@@ -58,7 +58,7 @@ def check_nothing_left(up: Argosy, job: int, target: Path, contents: dict[str, b
     counts = ("processed", "skipped", "failed", "aborted", "cancelled")
     assert ended["numfiles"] == sum(ended[f"num{name}files"] for name in counts)
     assert up.call("GET", "/tasks/", params={"job_id": job, "state": "PENDING,STARTED"})["count"] == 0
-    until(lambda: not up.leftovers(), what="agents have let go of the job", every=0.1)
+    up.leaves_nothing()
     for path in target.iterdir() if target.exists() else ():
         assert path.read_bytes() == contents[path.name], path
     return ended["state"]

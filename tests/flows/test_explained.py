@@ -47,7 +47,13 @@ def test_a_plan_is_shown_and_applied_and_what_it_did_not_see_stays(up: Argosy) -
     assert file.stat().st_blocks * 512 <= 4096
     assert late.stat().st_blocks * 512 >= len(CONTENT)
     told = json.loads(up.cli("apply", "--show", number, "-o", "json").stdout)
-    assert (told["complete"], told["applied"]) == (True, int(done.stdout.split()[1]))
+    job = int(done.stdout.split()[1])
+    assert (told["complete"], told["applied"]) == (True, job)
+    for command in (("explain", number), ("job", "show", number)):
+        said = up.cli(*command).stdout
+        assert f"job {job} applied it" in said
+        assert "do it with" not in said
+    assert f"job {job} is no plan" in up.cli("apply", str(job)).stderr
 
 
 def test_a_plan_with_nothing_to_do_is_applied_by_doing_nothing_and_ends_as_the_plan_did(up: Argosy) -> None:
@@ -66,6 +72,13 @@ def test_a_plan_with_nothing_to_do_is_applied_by_doing_nothing_and_ends_as_the_p
     assert (
         applied.stdout == f"Plan {number} has nothing to do; 1 entry in trouble, see `argosy apply --show {number}`\n"
     )
+
+
+def test_a_plan_for_which_no_rule_takes_anything_says_how_much_was_found(up: Argosy) -> None:
+    planned = up.cli("plan", "premigrate", str(made(up, "left")), "--site", "london", "--exclude", "*")
+    assert planned.returncode == 0, planned.stderr
+    number = planned.stdout.split()[1].rstrip(":")
+    assert f"1 entry was found, and no rule is for any: see `argosy explain {number}`" in planned.stdout
 
 
 def test_an_explanation_names_cause_example_and_remedy_for_a_job_and_for_a_path(up: Argosy) -> None:

@@ -52,7 +52,7 @@ def test_a_send_killed_at_a_point_arrives_whole(tmp_path: Path, point: str) -> N
         assert ended["state"] == "SUCCESS", up.files(job, "failed")
         assert ended["numprocessedfiles"] + ended["numskippedfiles"] == ended["numfiles"] == 5
         assert compare(folder, up.tree("dublin") / "folder") == []
-        assert up.leftovers() == []
+        up.leaves_nothing()
         if point in OVERWRITE:
             versions = up.root("dublin") / ".argosy" / "versions"
             kept = {file.read_bytes() for file in versions.rglob("*") if file.is_file()}

@@ -34,7 +34,7 @@ def test_a_job_of_2000_files_survives_kills_at_random_moments(tmp_path: Path, se
         assert ended["numfiles"] == sum(1 for _ in (up.tree("london") / "many").rglob("*")) + 1
         assert {task["state"] for task in up.tasks(job)} == {"SUCCESS"}
         assert compare(up.tree("london") / "many", up.tree("dublin") / "many") == []
-        assert up.leftovers() == []
+        up.leaves_nothing()
     finally:
         up.kill()
 

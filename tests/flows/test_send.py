@@ -38,7 +38,7 @@ def test_a_tree_of_every_nastiness_arrives_whole_and_is_not_sent_twice(up: Argos
     nasty_tree(up.tree("london") / "nasty")
     job = arrive(up, "nasty")
     assert compare(up.tree("london") / "nasty", up.tree("dublin") / "nasty") == []
-    assert up.leftovers() == []
+    up.leaves_nothing()
     total = sum(job[f"num{state}files"] for state in ("processed", "skipped", "failed", "aborted", "cancelled"))
     assert total == job["numfiles"]
     assert job["moved_data"] > 0

@@ -278,6 +278,7 @@ def test_the_commands_list_show_import_update_reset_and_delete(cli: Cli, top: Pa
         ("- name: a\n- name: b", "holds 2 definitions"),
         ("just text", "standard input holds no definition"),
         ("{", "is neither JSON"),
+        ("label: x\nfields: [\nname: {", "nor YAML of one definition (line 4, column 1: "),
         (
             STAMPED.replace("times: 2", "times: 2\n    times: 3"),
             "filter_rules[0].action[0].times: this key is given twice",
@@ -333,15 +334,29 @@ def test_rules_are_tried_on_real_paths_and_no_file_is_touched(cli: Cli, top: Pat
     assert (told["type"], told["rules"][0]["steps"][0]["name"]) == ("file", "dynamo.tasks.recall")
 
 
+def test_what_a_site_leaves_out_is_tried_where_that_is_ignored(up: Argosy, cli: Cli, top: Path) -> None:
+    written(top, "shot2.exr")
+    number = next(one["id"] for one in up.call("GET", "/sites/")["results"] if one["name"] == "london")
+    up.call("PATCH", f"/sites/{number}/", json={"exclude": ["*/shot2*"]})
+    try:
+        said = ("test", "premigrate", str(top), "--site", "london")
+        assert re.search(r"none +file .*/shot2.exr", cli(*said))
+        assert re.search(r"rule 0 +file .*/shot2.exr", cli(*said, "--ignore-site-excludes"))
+    finally:
+        up.call("PATCH", f"/sites/{number}/", json={"exclude": []})
+
+
 def test_a_workflow_of_ones_own_is_run_and_planned_with_all_that_a_run_can_be_told(
     up: Argosy, cli: Cli, top: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = TRIED.replace("state: all, type: file", "state: moved, type: file")
-    cli("import", "-", given=given.replace("discovery: recursive", "discovery: null"))
+    cli("import", "-", given=given)
     files = [str(written(top, name)) for name in ("a.exr", "b.exr", "c.dpx")]
     here = (*files, "--site", "london")
     said = (
         *here,
+        "--discovery",
+        "none",
         "--state",
         "moved",
         "--field",

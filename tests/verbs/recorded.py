@@ -216,4 +216,5 @@ def _note_others(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(PosixStore, act, noted(f"store {act}", getattr(PosixStore, act)))
     patch.setattr(Lease, "check", noted("check", Lease.check))
     patch.setattr(failpoints, "_points", _Every())
+    patch.setattr(failpoints, "_hits", {})
     patch.setattr(failpoints, "_act", lambda name, _: recorder.reach(name))
