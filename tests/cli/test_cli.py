@@ -160,7 +160,7 @@ def test_why_a_job_waits_is_told_while_its_store_is_away(tmp_path: Path) -> None
 
 def planned_meanwhile(up: Argosy, environment: dict[str, str]) -> None:
     """Plan while the store is away, see that the number comes first and then why it waits, and leave it by Ctrl-C."""
-    words = [ARGOSY, "plan", "premigrate", str(up.tree("london")), "--site", "london"]
+    words = ["env", "--default-signal=INT", ARGOSY, "plan", "premigrate", str(up.tree("london")), "--site", "london"]
     planning = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert planning.stderr is not None
     assert planning.stderr.readline() == "Plan 2 is being made\n"
