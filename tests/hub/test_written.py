@@ -9,8 +9,10 @@ import httpx
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
+from rest_framework import serializers
 
 from argosy.core.entry import Entry
+from argosy.hub.common.fields import StrictSerializer
 from argosy.hub.common.parsers import LIMIT
 from argosy.hub.events.feed import Feed
 from argosy.hub.jobs.models import Job, Task
@@ -153,3 +155,36 @@ def test_a_body_that_comes_in_pieces_and_does_not_say_how_long_it_is_is_read(tok
         assert answered(iter([b"only_failed=true"]), "").status_code == 415
         assert answered(iter([b" " * LIMIT, b"{}"]), "application/json").status_code == 413
         assert answered(iter([b""]), "application/json").status_code == 201
+
+
+@pytest.mark.parametrize("name", ["keep ", "keep\n", " keep", "\u00a0"])
+def test_a_blank_at_the_end_of_a_pattern_or_a_path_belongs_to_it(api, agent, name):
+    path = f"{TREE}/{name}"
+    agent.tree = [file(path), file(f"{TREE}/{name.strip()}.")]
+    agent.tree += [file(f"{TREE}/{name.strip()}")] if name.strip() else []
+    sent = {"workflow": "premigrate", "site": "london", "paths": [TREE], "include": [path]}
+    job = api.post("/api/file/workflow/", sent, format="json").json()["job"]
+    agent.run()
+    assert [one["path"] for one in api.get(f"/api/jobs/{job}/files/?state=processed").json()["results"]] == [path]
+    site = Site.objects.get(name="london")
+    for key in ("include", "exclude"):
+        assert api.patch(f"/api/sites/{site.pk}/", {key: [path]}, format="json").json()[key] == [path]
+    made = api.post("/api/filesets/", {"site": "london", "name": "odd", "path": path, "snapshots": "index"})
+    assert made.json()["path"] == path
+
+
+def test_nothing_that_is_written_is_trimmed():
+    def texts(field: Any) -> Iterator[serializers.CharField]:
+        if isinstance(field, serializers.CharField):
+            yield field
+        for one in (*getattr(field, "fields", {}).values(), getattr(field, "child", None)):
+            yield from texts(one) if one is not None else ()
+
+    def below(kind: Any) -> Iterator[Any]:
+        for one in kind.__subclasses__():
+            yield from (one, *below(one))
+
+    kinds = {kind for kind in below(StrictSerializer) if kind.__module__.startswith("argosy.")}
+    told = [text for kind in kinds for text in texts(kind())]
+    assert len(told) > 50
+    assert [text for text in told if text.trim_whitespace] == []

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
-from argosy.hub.common.fields import Choice, StrictSerializer
+from argosy.hub.common.fields import Choice, StrictSerializer, Text
 
 FAILURES_KEPT = 60
 """Seconds a failed login counts."""
@@ -47,35 +47,35 @@ class LoginThrottle(SimpleRateThrottle):
 class LoginSerializer(StrictSerializer):
     """What a login needs."""
 
-    username = serializers.CharField(write_only=True)
-    password = serializers.CharField(write_only=True, trim_whitespace=False)
+    username = Text(write_only=True)
+    password = Text(write_only=True)
 
 
 class TokensSerializer(serializers.Serializer[Any]):
     """What a login gives."""
 
-    access = serializers.CharField()
-    refresh = serializers.CharField()
+    access = Text()
+    refresh = Text()
 
 
 class RefreshSerializer(StrictSerializer):
     """A refresh token for an access token."""
 
-    refresh = serializers.CharField(write_only=True)
-    access = serializers.CharField(read_only=True)
+    refresh = Text(write_only=True)
+    access = Text(read_only=True)
 
 
 class VerifySerializer(StrictSerializer):
     """A token and its kind."""
 
-    token = serializers.CharField()
+    token = Text()
     type = Choice(choices=["access", "refresh"], required=False)
 
 
 class KeySetSerializer(serializers.Serializer[Any]):
     """The keys that verify tokens (JWKS)."""
 
-    keys = serializers.ListField(child=serializers.DictField(child=serializers.CharField()))
+    keys = serializers.ListField(child=serializers.DictField(child=Text()))
 
 
 class PublicView(APIView):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn, cast
 
+from django.db import models
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -20,6 +21,13 @@ class IdField(serializers.IntegerField):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(min_value=-1, max_value=2**63 - 1, **more)
+
+
+class Text(serializers.CharField):
+    """Text as it was sent: a blank at the end of a path, a pattern or a secret belongs to it."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(trim_whitespace=False, **more)
 
 
 class Choice(serializers.ChoiceField):
@@ -63,6 +71,11 @@ class StrictSerializer(serializers.Serializer[Any]):
     Nothing is taken for text or for true or false that is not, and all that is wrong is said at once.
     """
 
+    serializer_field_mapping: ClassVar = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: Text,
+        models.TextField: Text,
+    }
     also_known: ClassVar[tuple[str, ...]] = ()
     """Keys that are no fields, and are read all the same."""
 

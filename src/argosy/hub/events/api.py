@@ -19,7 +19,7 @@ from argosy.core.errors import NotFound
 from argosy.hub.common import sight
 from argosy.hub.common.asked import Query, asked_of
 from argosy.hub.common.changes import Kind
-from argosy.hub.common.fields import Choice, IdField, expect_nothing
+from argosy.hub.common.fields import Choice, IdField, Text, expect_nothing
 from argosy.hub.events import pictures
 from argosy.hub.events.listener import Asked
 from argosy.hub.events.stream import ADMITTED
@@ -41,8 +41,8 @@ class StreamQuery(Query):
 
     types = ManyField(child=Choice(choices=[kind.value for kind in Kind]), required=False)
     job_id = ManyField(child=IdField(), required=False, max_length=NAMED)
-    last_event_id = serializers.CharField(required=False, allow_blank=True, max_length=100)
-    ticket = serializers.CharField(required=False)
+    last_event_id = Text(required=False, allow_blank=True, max_length=100)
+    ticket = Text(required=False)
 
 
 class EventsRenderer(JSONRenderer):
@@ -121,7 +121,7 @@ def _check_known(jobs: frozenset[int], user: User) -> None:
 class TicketSerializer(serializers.Serializer[Any]):
     """A ticket, and for how many seconds it may be used."""
 
-    ticket = serializers.CharField()
+    ticket = Text()
     expires_in = serializers.IntegerField()
 
 

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from argosy.core.ready import ready
 from argosy.core.states import JobState
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import Choice, IdField, StrictSerializer, expect_nothing
+from argosy.hub.common.fields import Choice, IdField, StrictSerializer, Text, expect_nothing
 from argosy.hub.jobs import downloads, queries, removal, resubmission, services
 from argosy.hub.jobs.files import JobFiles, task_files
 from argosy.hub.jobs.filters import (
@@ -45,14 +45,14 @@ RECENT = 5
 class SubmitSerializer(StrictSerializer):
     """A workflow to run over paths."""
 
-    site = serializers.CharField()
-    workflow = serializers.CharField()
+    site = Text()
+    workflow = Text()
     paths = serializers.ListField(child=GivenSerializer(), allow_empty=False)
     fields = serializers.DictField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
-    discovery = serializers.CharField(required=False, allow_null=True)
+    discovery = Text(required=False, allow_null=True)
     job = IdField(required=False, allow_null=True)
-    include = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
-    exclude = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
+    include = serializers.ListField(child=Text(), required=False, allow_null=True)
+    exclude = serializers.ListField(child=Text(), required=False, allow_null=True)
     ignore_site_includes = serializers.BooleanField(required=False)
     ignore_site_excludes = serializers.BooleanField(required=False)
     dry_run = serializers.BooleanField(
@@ -91,9 +91,9 @@ class RegisterSerializer(StrictSerializer):
 
     also_known = ("clientkey", "schedule", "owner", "id", "url")
 
-    jobtype = serializers.CharField()
-    site = serializers.CharField()
-    discovery = serializers.CharField(required=False, allow_null=True, default=None)
+    jobtype = Text()
+    site = Text()
+    discovery = Text(required=False, allow_null=True, default=None)
     paths = serializers.ListField(child=GivenSerializer(), required=False)
     state = Choice(choices=[JobState.PENDING.value], required=False)
 

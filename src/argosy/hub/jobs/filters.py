@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from argosy.core.states import FileState, TaskState
 from argosy.hub.common.asked import Query
-from argosy.hub.common.fields import Choice, IdField, read_path
+from argosy.hub.common.fields import Choice, IdField, Text, read_path
 from argosy.hub.jobs import queries
 from argosy.hub.jobs.given import LONGEST
 
@@ -41,16 +41,16 @@ class JobQuery(Query):
     created_time_to = serializers.DateTimeField(required=False)
     completed_time_from = serializers.DateTimeField(required=False)
     completed_time_to = serializers.DateTimeField(required=False)
-    jobtype = serializers.CharField(required=False)
+    jobtype = Text(required=False)
     state = ManyField(child=Choice(choices=queries.STATES), required=False)
     owner_ids = ManyField(child=IdField(), required=False)
     site_id = IdField(required=False)
     hide_noop = serializers.BooleanField(required=False, allow_null=True, default=None)
     clientkey_ids = ManyField(child=IdField(), required=False)
     schedule_ids = ManyField(child=IdField(), required=False)
-    input_paths_prefix = serializers.CharField(required=False)
-    input_paths_prefix_b64 = serializers.CharField(required=False, help_text="Its bytes, where they are not UTF-8.")
-    input_path_prefix = serializers.CharField(required=False, help_text="Another name of input_paths_prefix.")
+    input_paths_prefix = Text(required=False)
+    input_paths_prefix_b64 = Text(required=False, help_text="Its bytes, where they are not UTF-8.")
+    input_path_prefix = Text(required=False, help_text="Another name of input_paths_prefix.")
     ordering = OrderField("id", "jobtype", "site", "owner", "created", "started", "completed", "state")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class JobQuery(Query):
 class TaskQuery(Query):
     """Which tasks."""
 
-    tasktype = serializers.CharField(required=False)
+    tasktype = Text(required=False)
     state = ManyField(child=Choice(choices=[state.value for state in TaskState]), required=False)
     job_id = IdField(required=False)
     site_id = IdField(required=False)
@@ -101,7 +101,7 @@ class TaskFilesQuery(Query):
 
     state = Choice(choices=_STATES, required=False)
     type = Choice(choices=["file", "directory", "symlink", "other"], required=False)
-    site = serializers.CharField(required=False)
+    site = Text(required=False)
 
 
 def _under_one_name(attrs: dict[str, Any], name: str, other: str) -> dict[str, Any]:

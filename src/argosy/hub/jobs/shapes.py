@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from argosy.core import paths
 from argosy.core.entry import Entry
-from argosy.hub.common.fields import read_path
+from argosy.hub.common.fields import Text, read_path
 from argosy.hub.jobs import leads
 from argosy.hub.jobs.files import FileNote, task_files
 from argosy.hub.jobs.given import given_paths, paths_of
@@ -19,11 +19,11 @@ from argosy.hub.jobs.models import Job, Task
 class GivenSerializer(serializers.Serializer[Any]):
     """A path to work on: a string, or an object with `path` (or `path_b64`) and perhaps `state` and `source`."""
 
-    path = serializers.CharField(required=False)
-    path_b64 = serializers.CharField(required=False)
-    state = serializers.CharField(required=False)
-    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
-    source_b64 = serializers.CharField(required=False)
+    path = Text(required=False)
+    path_b64 = Text(required=False)
+    state = Text(required=False)
+    source = Text(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
+    source_b64 = Text(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
         """Return an entry of which path and state are known, and where it was before if that was said."""
@@ -42,18 +42,18 @@ class GivenSerializer(serializers.Serializer[Any]):
 class FileSerializer(serializers.Serializer[Any]):
     """One file and what became of it; paths that are not UTF-8 have their bytes in `..._b64`."""
 
-    path = serializers.CharField()
-    path_b64 = serializers.CharField(required=False)
-    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
-    source_b64 = serializers.CharField(required=False)
-    state = serializers.CharField()
-    reason = serializers.CharField()
-    error = serializers.CharField()
-    type = serializers.CharField()
+    path = Text()
+    path_b64 = Text(required=False)
+    source = Text(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
+    source_b64 = Text(required=False)
+    state = Text()
+    reason = Text()
+    error = Text()
+    type = Text()
     size = serializers.IntegerField()
-    site = serializers.CharField()
-    task = serializers.CharField()
-    step = serializers.CharField()
+    site = Text()
+    task = Text()
+    step = Text()
 
     def to_representation(self, instance: FileNote) -> dict[str, Any]:
         """Return it as JSON."""
@@ -105,7 +105,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)
     owner = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
-    clientkey = serializers.CharField(read_only=True, allow_null=True, default=None)
+    clientkey = Text(read_only=True, allow_null=True, default=None)
     schedule = serializers.SerializerMethodField()
     runtime = RuntimeField(source="*")
 
@@ -149,7 +149,7 @@ class StatsSerializer(serializers.Serializer[Any]):
 class TaskSerializer(serializers.ModelSerializer[Task]):
     """A task in a list."""
 
-    taskid = serializers.CharField(read_only=True)
+    taskid = Text(read_only=True)
     tasktype = serializers.SerializerMethodField()
     job = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     site = serializers.SlugRelatedField[Any](slug_field="name", read_only=True)

@@ -16,7 +16,7 @@ from rest_framework.reverse import reverse
 from rest_framework.validators import UniqueValidator
 
 from argosy.core.paths import to_json
-from argosy.hub.common.fields import Named, StrictSerializer, expect_nothing, read_path
+from argosy.hub.common.fields import Named, StrictSerializer, Text, expect_nothing, read_path
 from argosy.hub.jobs.models import Job
 from argosy.hub.jobs.shapes import JobDetailSerializer
 from argosy.hub.schedules import cron, queries, running, services
@@ -61,27 +61,25 @@ class ScheduleRunSerializer(serializers.Serializer[Any]):
 
     due = serializers.DateTimeField(allow_null=True, help_text="The minute; null: somebody ran it by hand.")
     began = serializers.DateTimeField()
-    state = serializers.CharField(allow_null=True, help_text="Of the worst of its jobs; null: they are gone.")
+    state = Text(allow_null=True, help_text="Of the worst of its jobs; null: they are gone.")
     jobs = serializers.ListField(child=serializers.IntegerField())
-    reason = serializers.CharField(help_text="What of it could not be begun, and why.")
+    reason = Text(help_text="What of it could not be begun, and why.")
 
 
 class SkippedRunSerializer(serializers.Serializer[Any]):
     """A run that was left out, because the one before went on."""
 
     due = serializers.DateTimeField(allow_null=True)
-    reason = serializers.CharField()
+    reason = Text()
 
 
 class ScheduleSerializer(StrictSerializer, serializers.ModelSerializer[Schedule]):
     """When workflows run over which paths of a site. The five times are those of cron, in UTC."""
 
-    name = serializers.CharField(
-        max_length=255, validators=[UniqueValidator(queryset=Schedule.objects.all(), message=_TAKEN)]
-    )
+    name = Text(max_length=255, validators=[UniqueValidator(queryset=Schedule.objects.all(), message=_TAKEN)])
     site = Named(queryset=Site.objects.all())
     managed_paths = PathsField(help_text="Paths that it looks after.")
-    discovery = serializers.CharField(
+    discovery = Text(
         max_length=64, required=False, allow_null=True, help_text="How entries are found; null: the paths themselves."
     )
     discovery_options = serializers.DictField(required=False)
@@ -144,8 +142,8 @@ class SubscriptionSerializer(StrictSerializer):
 
     id = serializers.IntegerField(read_only=True)
     url = serializers.SerializerMethodField()
-    site = serializers.CharField(source="schedule.site.name", help_text="The site of the schedule.")
-    workflow = serializers.CharField(source="called")
+    site = Text(source="schedule.site.name", help_text="The site of the schedule.")
+    workflow = Text(source="called")
     fields = serializers.DictField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
     trouble = serializers.SerializerMethodField()
 

@@ -15,7 +15,7 @@ from argosy.core import paths
 from argosy.core.config import SETTINGS
 from argosy.core.fileset import SnapshotKind
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import Choice, IdField, Named, StrictSerializer, expect_nothing, read_path
+from argosy.hub.common.fields import Choice, IdField, Named, StrictSerializer, Text, expect_nothing, read_path
 from argosy.hub.sites import filesets, health, services
 from argosy.hub.sites.models import Datastore, Declared, Fileset, ServedRoot, Site, SiteLink
 from argosy.hub.sites.queries import retired, site_named
@@ -42,10 +42,10 @@ class SiteSummarySerializer(serializers.ModelSerializer[Site]):
 class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
     """A site with its settings."""
 
-    name = serializers.CharField(max_length=63)
-    roots = serializers.ListField(child=serializers.CharField(max_length=4096, trim_whitespace=False), required=False)
-    include = serializers.ListField(child=serializers.CharField(), allow_null=True, required=False)
-    exclude = serializers.ListField(child=serializers.CharField(), allow_null=True, required=False)
+    name = Text(max_length=63)
+    roots = serializers.ListField(child=Text(max_length=4096), required=False)
+    include = serializers.ListField(child=Text(), allow_null=True, required=False)
+    exclude = serializers.ListField(child=Text(), allow_null=True, required=False)
     threads = serializers.IntegerField(min_value=1, max_value=1024, required=False)
     min_stub_size = serializers.IntegerField(min_value=0, max_value=1 << 50, required=False)
     trash_days = serializers.FloatField(min_value=0, max_value=36_500, required=False)
@@ -64,18 +64,18 @@ class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
         extra_kwargs = _optional("elasticsearch_url", "pixstor_search_url")
 
 
-class SecretField(serializers.CharField):
+class SecretField(Text):
     """A secret: taken as it is, and never shown."""
 
     def __init__(self) -> None:
-        super().__init__(write_only=True, required=False, allow_blank=True, trim_whitespace=False)
+        super().__init__(write_only=True, required=False, allow_blank=True)
 
 
 class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastore]):
     """A datastore; its secrets are written and never shown."""
 
-    name = serializers.CharField(max_length=63)
-    type = serializers.CharField()
+    name = Text(max_length=63)
+    type = Text()
     layout = Choice(choices=["native", "immutable"], required=False)
     addressing = Choice(choices=["auto", "path", "virtual"], required=False)
     encryption = Choice(choices=["none", "AES256", "aws:kms"], required=False)
@@ -83,14 +83,13 @@ class DatastoreSerializer(StrictSerializer, serializers.ModelSerializer[Datastor
     restore_days = serializers.IntegerField(min_value=1, max_value=365, required=False)
     tries = serializers.IntegerField(min_value=1, max_value=20, required=False)
     timeout = serializers.IntegerField(min_value=1, max_value=3600, required=False)
-    ca_file = serializers.CharField(
+    ca_file = Text(
         max_length=1 << 20,
         required=False,
         allow_blank=True,
-        trim_whitespace=False,
         help_text="Certificates as PEM text.",
     )
-    path = serializers.CharField(max_length=4096, required=False, allow_blank=True, trim_whitespace=False)
+    path = Text(max_length=4096, required=False, allow_blank=True)
     secretaccesskey = SecretField()
     accesskey = SecretField()
     credentialsfile = SecretField()
@@ -130,8 +129,8 @@ class SiteLinkSerializer(StrictSerializer, serializers.ModelSerializer[SiteLink]
 
     site = Named(queryset=Site.objects.all())
     datastore = Named(queryset=Datastore.objects.all())
-    site_path = serializers.CharField()
-    datastore_path = serializers.CharField(allow_blank=True)
+    site_path = Text()
+    datastore_path = Text(allow_blank=True)
     also_known = ("site_path_b64", "datastore_path_b64")
 
     class Meta:
@@ -229,8 +228,8 @@ class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
     """A fileset, and what its site last said of it."""
 
     site = Named(queryset=Site.objects.all())
-    name = serializers.CharField(max_length=63)
-    path = serializers.CharField()
+    name = Text(max_length=63)
+    path = Text()
     snapshots = Choice(choices=get_args(SnapshotKind), required=False)
     mass_change_percent = serializers.IntegerField(
         min_value=1,
@@ -247,10 +246,10 @@ class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
         required=False,
         help_text="Or where nothing is left at the top, of so many or more: 2 by default.",
     )
-    fileset_id = serializers.CharField(source="ident", read_only=True, help_text="Random; empty until it was served.")
+    fileset_id = Text(source="ident", read_only=True, help_text="Random; empty until it was served.")
     number = serializers.IntegerField(read_only=True, allow_null=True, help_text="What names of files tell it by.")
     state = serializers.SerializerMethodField(help_text="`ok`, what is wrong, or `unknown`.")
-    declared_by = serializers.CharField(
+    declared_by = Text(
         source="file_name", read_only=True, help_text="Configuration file that declares it, where it is to be removed."
     )
     also_known = ("path_b64",)
@@ -285,9 +284,7 @@ class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
 class FilesetQuery(Query):
     """Which filesets."""
 
-    site = serializers.CharField(
-        required=False, help_text="Name of the site, which is waited for until it has said what lies there."
-    )
+    site = Text(required=False, help_text="Name of the site, which is waited for until it has said what lies there.")
 
 
 @extend_schema_view(
@@ -359,30 +356,30 @@ class RetiredRootViewSet(mixins.ListModelMixin, mixins.DestroyModelMixin, viewse
 class NodeHealthSerializer(serializers.Serializer[Any]):
     """One node."""
 
-    name = serializers.CharField()
-    health = serializers.CharField()
+    name = Text()
+    health = Text()
     online = serializers.BooleanField()
 
 
 class SiteHealthSerializer(serializers.Serializer[Any]):
     """One site, and why it is not well."""
 
-    site = serializers.CharField()
-    health = serializers.CharField()
+    site = Text()
+    health = Text()
     nodes = NodeHealthSerializer(many=True)
-    reason = serializers.CharField()
+    reason = Text()
 
 
 class HubStatusSerializer(serializers.Serializer[Any]):
     """The hub itself."""
 
-    health = serializers.CharField()
+    health = Text()
 
 
 class HealthSerializer(serializers.Serializer[Any]):
     """The hub, the sites and their nodes."""
 
-    overall_health = serializers.CharField()
+    overall_health = Text()
     hub_status = HubStatusSerializer()
     site_status = SiteHealthSerializer(many=True)
 

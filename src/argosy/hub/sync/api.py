@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from argosy.core.paths import display
-from argosy.hub.common.fields import expect_nothing
+from argosy.hub.common.fields import Text, expect_nothing
 from argosy.hub.jobs.shapes import JobDetailSerializer
 from argosy.hub.sync import services, undoing, unlocking
 from argosy.hub.sync.models import Run
@@ -24,7 +24,7 @@ class SyncSerializer(serializers.ModelSerializer[Run]):
     sides = serializers.SerializerMethodField()
     base = serializers.SerializerMethodField()
     counts = serializers.SerializerMethodField()
-    refusals = serializers.ListField(child=serializers.CharField(), read_only=True)
+    refusals = serializers.ListField(child=Text(), read_only=True)
 
     class Meta:
         """Fields."""
@@ -78,7 +78,7 @@ class UndoSerializer(serializers.Serializer[Any]):
 
     job = serializers.IntegerField(help_text="The sync.")
     plan = serializers.IntegerField()
-    note = serializers.CharField(help_text="What whoever applies it should know; empty where there is nothing.")
+    note = Text(help_text="What whoever applies it should know; empty where there is nothing.")
 
 
 class UndoView(APIView):

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from argosy.core.paths import display, to_json
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import Choice, IdField, StrictSerializer
+from argosy.hub.common.fields import Choice, IdField, StrictSerializer, Text
 from argosy.hub.jobs.filters import ManyField, OrderField
 from argosy.hub.sites.queries import site_named
 from argosy.hub.sync import conflicts, keeping
@@ -31,22 +31,22 @@ class ConflictQuery(Query):
 
     state = ManyField(child=Choice(choices=STATES), required=False)
     job_id = IdField(required=False, help_text="The sync that met them, by the job that it was.")
-    site = serializers.CharField(required=False, help_text="Name of one of the two sites.")
+    site = Text(required=False, help_text="Name of one of the two sites.")
     ordering = OrderField("id", "created", "settled", "state")
 
 
 class VersionSerializer(serializers.Serializer[Any]):
     """A version of what both sites claimed."""
 
-    site = serializers.CharField(help_text="The site that wrote it.")
-    path = serializers.CharField(allow_null=True, help_text="Where it is in sight, below the top; null: nowhere.")
-    path_b64 = serializers.CharField(required=False)
-    type = serializers.CharField()
+    site = Text(help_text="The site that wrote it.")
+    path = Text(allow_null=True, help_text="Where it is in sight, below the top; null: nowhere.")
+    path_b64 = Text(required=False)
+    type = Text()
     size = serializers.IntegerField()
     mtime = serializers.DateTimeField(allow_null=True)
     mtime_ns = serializers.IntegerField()
-    hash = serializers.CharField(allow_null=True, help_text="BLAKE3 of a file, null where it is not known.")
-    target = serializers.CharField(required=False, help_text="Where a symlink points.")
+    hash = Text(allow_null=True, help_text="BLAKE3 of a file, null where it is not known.")
+    target = Text(required=False, help_text="Where a symlink points.")
 
 
 class ConflictSerializer(serializers.ModelSerializer[Conflict]):

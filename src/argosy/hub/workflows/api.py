@@ -18,7 +18,7 @@ from argosy.core import paths
 from argosy.core.entry import Entry, Kind
 from argosy.core.options import described
 from argosy.discoveries.base import DISCOVERIES
-from argosy.hub.common.fields import Choice, StrictSerializer, expect_nothing, read_path
+from argosy.hub.common.fields import Choice, StrictSerializer, Text, expect_nothing, read_path
 from argosy.hub.workflows import (
     offered,
     openapi,  # noqa: F401 - so that the OpenAPI document knows of rules and fields
@@ -50,21 +50,19 @@ class DeclaredField(serializers.JSONField):
 class WorkflowSerializer(StrictSerializer, serializers.ModelSerializer[Workflow]):
     """A workflow definition. `shipped`: it comes with Argosy; `changed`: the keys in which it was changed here."""
 
-    name = serializers.CharField(
-        max_length=255, validators=[UniqueValidator(queryset=Workflow.objects.all(), message=_TAKEN)]
-    )
-    label = serializers.CharField(max_length=255)  # type: ignore[assignment]  # the metaclass takes it off the class
-    icon_classes = serializers.ListField(child=serializers.CharField(), default=list)
+    name = Text(max_length=255, validators=[UniqueValidator(queryset=Workflow.objects.all(), message=_TAKEN)])
+    label = Text(max_length=255)  # type: ignore[assignment]  # the metaclass takes it off the class
+    icon_classes = serializers.ListField(child=Text(), default=list)
     filter_rules = RulesField()
     fields = DeclaredField()  # type: ignore[assignment]  # the metaclass takes it off the class
-    discovery = serializers.CharField(max_length=64, allow_null=True, default=None)
+    discovery = Text(max_length=64, allow_null=True, default=None)
     discovery_options = serializers.DictField(default=dict)
     enabled = serializers.BooleanField(default=True)
     visible = serializers.BooleanField(default=True)
     schedule_only = serializers.BooleanField(default=False)
     allow_missing_paths = serializers.BooleanField(default=False)
     shipped = serializers.BooleanField(read_only=True)
-    changed = serializers.ListField(child=serializers.CharField(), read_only=True)
+    changed = serializers.ListField(child=Text(), read_only=True)
     also_known: ClassVar[tuple[str, ...]] = ("icon",)  # older definitions have it, and it means nothing any more
 
     class Meta:
@@ -115,9 +113,9 @@ class WorkflowSerializer(StrictSerializer, serializers.ModelSerializer[Workflow]
 class TriedPathSerializer(serializers.Serializer[Any]):
     """A path to try rules on: a string, or an object with `path` (or `path_b64`), and perhaps `state` and `type`."""
 
-    path = serializers.CharField(required=False)
-    path_b64 = serializers.CharField(required=False)
-    state = serializers.CharField(required=False, allow_blank=True)
+    path = Text(required=False)
+    path_b64 = Text(required=False)
+    state = Text(required=False, allow_blank=True)
     type = Choice(choices=["file", "directory", "symlink"], default="file")
 
     def to_internal_value(self, data: Any) -> Any:
@@ -134,11 +132,11 @@ class TrialSerializer(StrictSerializer):
     """A workflow, by its name or as a definition that need not be recorded, and paths to try it on."""
 
     workflow = serializers.JSONField(help_text="A name, or a definition.")
-    site = serializers.CharField()
+    site = Text()
     paths = serializers.ListField(child=TriedPathSerializer(), allow_empty=False)
     fields = serializers.DictField(required=False)  # type: ignore[assignment]  # the metaclass takes it off the class
-    include = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
-    exclude = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
+    include = serializers.ListField(child=Text(), required=False, allow_null=True)
+    exclude = serializers.ListField(child=Text(), required=False, allow_null=True)
     ignore_site_includes = serializers.BooleanField(required=False)
     ignore_site_excludes = serializers.BooleanField(required=False)
 
@@ -156,8 +154,8 @@ class TrialSerializer(StrictSerializer):
 class TriedStepSerializer(serializers.Serializer[Any]):
     """One link of a chain, values of fields in place."""
 
-    name = serializers.CharField()
-    site = serializers.CharField()
+    name = Text()
+    site = Text()
     options = serializers.DictField()
 
 
@@ -171,17 +169,17 @@ class TriedRuleSerializer(serializers.Serializer[Any]):
 class TriedEntrySerializer(serializers.Serializer[Any]):
     """A path, and the rules that match it."""
 
-    path = serializers.CharField()
-    path_b64 = serializers.CharField(required=False)
-    state = serializers.CharField()
-    type = serializers.CharField()
+    path = Text()
+    path_b64 = Text(required=False)
+    state = Text()
+    type = Text()
     rules = serializers.ListField(child=serializers.IntegerField())
 
 
 class TriedSerializer(serializers.Serializer[Any]):
     """What a run would begin with, and do with each path as it is given."""
 
-    discovery = serializers.CharField(allow_null=True)
+    discovery = Text(allow_null=True)
     discovery_options = serializers.DictField()
     rules = TriedRuleSerializer(many=True)
     paths = TriedEntrySerializer(many=True)
@@ -269,10 +267,10 @@ def _told(found: Tried, entries: list[Entry]) -> dict[str, Any]:
 class PluginSerializer(serializers.Serializer[Any]):
     """A step or discovery: its name, what it does, its options as JSON Schema, and why it cannot be used."""
 
-    name = serializers.CharField()
-    description = serializers.CharField()
+    name = Text()
+    description = Text()
     options = serializers.DictField()
-    trouble = serializers.CharField()
+    trouble = Text()
 
 
 class PluginView(generics.GenericAPIView[Any]):

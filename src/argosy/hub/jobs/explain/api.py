@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from argosy.hub.common.asked import Query, asked_of
-from argosy.hub.common.fields import read_path
+from argosy.hub.common.fields import Text, read_path
 from argosy.hub.jobs.explain import job as jobs
 from argosy.hub.jobs.explain import path as paths
 from argosy.hub.jobs.models import Job
@@ -19,16 +19,16 @@ from argosy.hub.jobs.models import Job
 class TroubleSerializer(serializers.Serializer[Any]):
     """One cause: how many files it concerns, one of them, what was recorded of that, and what to do."""
 
-    cause = serializers.CharField()
-    title = serializers.CharField()
-    remedy = serializers.CharField()
-    state = serializers.CharField()
+    cause = Text()
+    title = Text()
+    remedy = Text()
+    state = Text()
     files = serializers.IntegerField()
-    site = serializers.CharField()
-    step = serializers.CharField()
-    reason = serializers.CharField()
-    path = serializers.CharField(allow_null=True)
-    path_b64 = serializers.CharField(required=False)
+    site = Text()
+    step = Text()
+    reason = Text()
+    path = Text(allow_null=True)
+    path_b64 = Text(required=False)
     next_try = serializers.DateTimeField(allow_null=True)
     since = serializers.DateTimeField(allow_null=True)
     jobs = serializers.ListField(child=serializers.IntegerField())
@@ -38,8 +38,8 @@ class ToldSerializer(serializers.Serializer[Any]):
     """Why a job is not done, or was not done well: what matters most first."""
 
     job = serializers.IntegerField()
-    state = serializers.CharField()
-    summary = serializers.CharField()
+    state = Text()
+    summary = Text()
     causes = TroubleSerializer(many=True)
     examined = serializers.IntegerField()
     unwell = serializers.IntegerField()
@@ -49,29 +49,29 @@ class HappenedSerializer(serializers.Serializer[Any]):
     """What a job made of a path."""
 
     job = serializers.IntegerField()
-    jobtype = serializers.CharField()
-    site = serializers.CharField()
-    step = serializers.CharField()
-    state = serializers.CharField()
-    reason = serializers.CharField()
-    error = serializers.CharField()
+    jobtype = Text()
+    site = Text()
+    step = Text()
+    state = Text()
+    reason = Text()
+    error = Text()
     when = serializers.DateTimeField(allow_null=True)
 
 
 class ObjectSerializer(serializers.Serializer[Any]):
     """The copy of a file."""
 
-    datastore = serializers.CharField()
-    key = serializers.CharField()
+    datastore = Text()
+    key = Text()
 
 
 class PathToldSerializer(serializers.Serializer[Any]):
     """What jobs made of a path, the latest first, and what keeps it now."""
 
-    path = serializers.CharField()
-    path_b64 = serializers.CharField(required=False)
-    sites = serializers.ListField(child=serializers.CharField())
-    summary = serializers.CharField()
+    path = Text()
+    path_b64 = Text(required=False)
+    sites = serializers.ListField(child=Text())
+    summary = Text()
     causes = TroubleSerializer(many=True)
     history = HappenedSerializer(many=True)
     object = ObjectSerializer(allow_null=True)
@@ -83,9 +83,9 @@ class PathQuery(Query):
 
     also_known = ()
 
-    path = serializers.CharField(required=False)
-    path_b64 = serializers.CharField(required=False)
-    site = serializers.CharField(required=False)
+    path = Text(required=False)
+    path_b64 = Text(required=False)
+    site = Text(required=False)
 
 
 class JobView(generics.GenericAPIView[Job]):

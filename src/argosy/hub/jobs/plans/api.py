@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from argosy.hub.common.fields import expect_nothing
+from argosy.hub.common.fields import Text, expect_nothing
 from argosy.hub.jobs.models import Plan
 from argosy.hub.jobs.plans import applying, told
 
@@ -17,16 +17,16 @@ from argosy.hub.jobs.plans import applying, told
 class SaidSerializer(serializers.Serializer[Any]):
     """What a step would do to files alike: `processed`, or nothing: `skipped`, or could not: `failed`, `aborted`."""
 
-    state = serializers.CharField()
-    says = serializers.CharField()
+    state = Text()
+    says = Text()
     files = serializers.IntegerField()
     size = serializers.IntegerField(help_text="Bytes of the files themselves.")
     bytes = serializers.IntegerField()
     requests = serializers.IntegerField()
     along = serializers.IntegerField()
-    reason = serializers.CharField()
-    path = serializers.CharField()
-    path_b64 = serializers.CharField(required=False)
+    reason = Text()
+    path = Text()
+    path_b64 = Text(required=False)
 
 
 class StepSerializer(serializers.Serializer[Any]):
@@ -34,8 +34,8 @@ class StepSerializer(serializers.Serializer[Any]):
 
     rule = serializers.IntegerField(allow_null=True)
     link = serializers.IntegerField()
-    step = serializers.CharField()
-    site = serializers.CharField()
+    step = Text()
+    site = Text()
     says = SaidSerializer(many=True)
 
 
@@ -43,9 +43,9 @@ class PlanSerializer(serializers.Serializer[Any]):
     """What a plan says."""
 
     plan = serializers.IntegerField()
-    workflow = serializers.CharField()
-    site = serializers.CharField()
-    state = serializers.CharField()
+    workflow = Text()
+    site = Text()
+    state = Text()
     complete = serializers.BooleanField()
     applied = serializers.IntegerField(allow_null=True)
     steps = StepSerializer(many=True)
