@@ -116,6 +116,16 @@ class Site(Protocol):
             Unavailable: it is a directory, and not the one it was before.
         """
 
+    def check_store(self, number: int) -> None:
+        """Return where the linked datastore of this number is the one that objects were put into.
+
+        Call it before blocks are freed that are in an object from then on: no server is asked anything.
+
+        Raises:
+            Invalid: the site is not linked to it.
+            Unavailable: it is a directory, and not the one it was before.
+        """
+
     def intend(self, uuid: bytes, key: str) -> None:
         """Note that an object is about to be written and that nothing points to it yet."""
 

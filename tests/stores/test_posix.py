@@ -13,6 +13,7 @@ import pytest
 
 from argosy.core.errors import Busy, Changed, Corrupt, Denied, Exhausted, Exists, Invalid, NotFound, Unavailable
 from argosy.stores import posix
+from argosy.stores._posix import root
 from argosy.stores.base import CHUNK, Absent, Store, Unchanged
 from argosy.stores.posix import PosixStore
 from tests.contracts.store import Bytes, StoreContract, put, read
@@ -164,7 +165,7 @@ def test_too_few_descriptors_are_no_dead_store(store: PosixStore, spare: int) ->
 
 @pytest.mark.parametrize("verb", ["put", "delete"])
 def test_a_lock_that_is_never_released_is_named(store: PosixStore, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posix, "_PATIENCE", 0.1)
+    monkeypatch.setattr(root, "_PATIENCE", 0.1)
     put(store, "a", b"x")
     lock = Path(store.path, ".argosy/locks", posix._shard("a"))
     with lock.open() as held:

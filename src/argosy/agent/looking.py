@@ -39,7 +39,7 @@ _OF_A_TREE: Final = frozenset(
 _OF_A_FILE: Final = frozenset(
     {
         "entry", "size", "block", "look", "version", "attributes", "has_capabilities", "loses_rights", "binding",
-        "pointer", "stray", "is_being_written", "is_fixed", "changed_ns", "data", "close",
+        "pointer", "stray", "is_being_written", "is_fixed", "changed_ns", "data", "has_holes", "links", "close",
     }
 )  # fmt: skip
 """Its content is not read: that would show in its atime, and take as long as the work itself."""
@@ -169,6 +169,10 @@ class Looking:
     def store(self, datastore: str) -> Store:
         """Return the linked datastore, to be looked at; it is opened where somebody does, since that leaves traces."""
         return cast("Store", _Store(partial(self._site.store, datastore), settled=self._settled))
+
+    def check_store(self, number: int) -> None:
+        """Return where the datastore is the one that objects were put into."""
+        self._site.check_store(number)
 
     def intend(self, uuid: bytes, key: str) -> None:  # noqa: ARG002 - as a site has it
         """Refuse: nothing is written."""

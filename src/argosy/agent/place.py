@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,6 +215,16 @@ class Place:
             self._known_shelves.admit(access.name, store)
         return store
 
+    def check_store(self, access: StoreAccess) -> None:
+        """Return where the store, if it is a directory, is the one that objects were put into.
+
+        Raises:
+            Unavailable: it is not, or is gone.
+        """
+        store = self._opened(access)
+        if isinstance(store, PosixStore) and not self._known_shelves.admit(access.name, store):
+            store.check()
+
     def _opened(self, access: StoreAccess) -> Store:
         described = wire.dump(access)
         with self._lock:
@@ -361,6 +371,12 @@ class OrderSite:
             return self.place.store(self.access(datastore))
         with self.silent.asking(datastore):
             return reached(self.place.store(self.access(datastore)), datastore, self.silent)
+
+    def check_store(self, number: int) -> None:
+        """Return where the datastore is still the one that objects were put into."""
+        access = self.numbered(number)
+        with nullcontext() if self.silent is None else self.silent.meeting(access.name):
+            self.place.check_store(access)
 
     def intend(self, uuid: bytes, key: str) -> None:
         """Note an object about to be written."""

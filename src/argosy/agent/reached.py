@@ -72,6 +72,16 @@ class Silent:
         """
         if (told := self._told.get(datastore) or self._now.entry.met.get(datastore)) is not None:
             raise told
+        with self.meeting(datastore):
+            yield
+
+    @contextmanager
+    def meeting(self, datastore: str) -> Iterator[None]:
+        """Look at a datastore that may be known to be silent.
+
+        Raises:
+            Unavailable: it does not answer now.
+        """
         try:
             yield
         except RootUnserved:  # of what was to be put there

@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from argosy.core.config import Config, DatastoreConfig, FilesetConfig, SiteConfig
+from argosy.core.config import Config, DatastoreConfig, FilesetConfig, HubConfig, SiteConfig
 from argosy.core.errors import ArgosyError
 from argosy.core.options import options, parse
 
@@ -95,8 +95,8 @@ def machine() -> Iterator[Finding]:
 
 def configuration_file(file: Path, config: Config) -> Finding:
     """Look at who may read the file, where it holds secrets."""
-    secret = any(f"datastores.{store.name}.{key}" in config.declared for store in config.datastores for key in _CLEAR)
-    if secret and file.stat().st_mode & 0o077:
+    clear = [f"datastores.{store.name}.{key}" for store in config.datastores for key in _CLEAR]
+    if set(config.declared) & {"hub.database_password", *clear} and file.stat().st_mode & 0o077:
         return warn(f"configuration {file}", "holds secrets that others may read", f"chmod 600 {file}")
     return ok(f"configuration {file}", f"{len(config.sites)} sites, {len(config.datastores)} datastores")
 
@@ -142,6 +142,33 @@ def _owner(hub: Path) -> Iterator[Finding]:
         )
 
 
+def database(config: HubConfig) -> Finding:
+    """Ask the server of the hub's tables whether it lets the hub in, as the user that the hub runs as."""
+    from argosy.embedded.place import Place
+
+    try:
+        from argosy.hub.project.database import Database, expect_library, look
+
+        expect_library()
+        with _as_owner_of(Place(Path(config.data_dir)).hub):
+            found = look(Database(config.database, config.database_password))
+    except ArgosyError as error:
+        return fail("database", error.message, "")
+    return ok("database", f"{found} answers, and may be written")
+
+
+@contextmanager
+def _as_owner_of(directory: Path) -> Iterator[None]:
+    """Be the user that the hub's data belongs to, where we are root: servers may go by who connects."""
+    own = os.geteuid()
+    if own == 0 and directory.exists():
+        os.seteuid(directory.stat().st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+
+
 def site(config: SiteConfig) -> Iterator[Finding]:
     """Look at the roots and filesets of a site, and at what it chose to risk."""
     for root in config.roots:
@@ -154,16 +181,22 @@ def site(config: SiteConfig) -> Iterator[Finding]:
         )
 
 
-def datastore(config: DatastoreConfig) -> Finding:
-    """Ask the datastore whether it answers and lets us write."""
+def datastore(config: DatastoreConfig, data: Path | None = None) -> Finding:
+    """Ask the datastore whether it answers and lets us write; not where the agents of `data` know it as another."""
+    from argosy.agent.shelves import expect_known
     from argosy.stores.base import STORES
+    from argosy.stores.posix import PosixStore
 
     subject = f"datastore {config.name}"
     try:
         plugin = STORES.get(config.type.lower())
         known = {option.name for option in options(plugin)}
         settings = {key: value for key, value in msgspec.structs.asdict(config).items() if key in known and value}
-        found = parse(plugin, settings, noun=subject).probe()
+        store = parse(plugin, settings, noun=subject)
+        if isinstance(store, PosixStore) and data is not None:
+            for directory in sorted(data.glob("agent/*/stores")):
+                expect_known(config.name, store, directory)
+        found = store.probe()
     except ArgosyError as error:
         return fail(subject, error.message, "")
     if config.layout == "native" and not found.conditions:

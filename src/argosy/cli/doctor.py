@@ -58,9 +58,11 @@ def _of_config(config: Config, file: Path | None) -> Iterable["Finding"]:
 
     if file:
         yield checks.configuration_file(file, config)
+    if config.hub.database:
+        yield checks.database(config.hub)
     yield from checks.data_directory(Path(config.hub.data_dir))
     for site in config.sites:
         yield from checks.site(site)
     for store in config.datastores:
-        yield checks.datastore(store)
+        yield checks.datastore(store, Path(config.hub.data_dir))
     yield from checks.hub()

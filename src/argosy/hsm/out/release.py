@@ -100,6 +100,7 @@ class Releasable:
             Changed: it was written to, moved or removed since it was copied, or is in use (`Busy`): it stays as it is.
             Unsupported: the filesystem has no leases or frees no blocks: it stays as it is.
             Exhausted: the disk is too full to free anything; if nothing was freed, it stays as it is.
+            Unavailable: the store is a directory, and its path leads to another by now: it stays as it is.
         """
         path = self.copied.entry.path
         try:
@@ -179,6 +180,11 @@ class Releasable:
         A disk that fails, or is too full to note what is free, may have freed some: then the next run compares.
         """
         self.site.check_lease()
+        try:
+            self.site.check_store(pointer.datastore)  # which was the right one when it took the object
+        except ArgosyError:
+            give_back(file, pointer, self.site, clean=pointer.clean)
+            raise
         try:
             file.punch(pointer.kept)
         except (Busy, Unsupported):

@@ -72,6 +72,7 @@ def _copy(file: File, staged: Staged) -> None:
 
 def _clean(file: File, pointer: Pointer, site: Site) -> None:
     site.check_lease()
+    site.check_store(pointer.datastore)
     expect_alone(file)
     file.truncate(pointer.size)  # first: it may fill the rest of a block with zeros
     file.punch(0)

@@ -117,8 +117,10 @@ def free(file: File, pointer: Pointer, site: Site) -> None:
     Raises:
         Busy: somebody waits for it; nothing was freed.
         Unsupported: the filesystem frees no blocks.
+        Unavailable: the store is a directory, and its path leads to another by now; nothing was freed.
     """
     site.check_lease()
+    site.check_store(pointer.datastore)
     file.punch(pointer.kept)
     become_stub(file, pointer, site)
 

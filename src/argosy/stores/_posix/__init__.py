@@ -1,0 +1,1 @@
+"""What a store in a directory takes; `posix` is the plugin."""
