@@ -10,7 +10,7 @@ from argosy.hub.jobs.models import Job, Submission
 from argosy.hub.jobs.resubmission import QUICK
 from argosy.hub.jobs.services import Asked, cancel, submit
 from argosy.hub.workflows.models import Workflow
-from tests.hub.fake import directory, file, fresh, processed, report, send, start
+from tests.hub.fake import directory, file, fresh, processed, report, send, start, told
 from tests.hub.test_api import check_problem
 
 pytestmark = pytest.mark.usefixtures("two_sites")
@@ -155,6 +155,55 @@ def test_where_a_discovery_did_not_get_it_goes_on_from_there(api, agent):
     order = agent.claim()
     assert order.step.endswith("recursive_action")
     assert [entry.path.decode() for entry in order.entries] == [f"{TREE}/closed"]
+
+
+def closed(name: str) -> Outcome:
+    return Outcome(entry=directory(f"{TREE}/{name}"), state=FileState.ABORTED, reason="is closed", error="changed")
+
+
+def begun(discovery: str) -> Job:
+    """A job of a workflow that has this discovery, and does nothing but look."""
+    Workflow.objects.filter(name="changes").delete()
+    rule = {"state": "all", "type": "all", "action": [{"name": "dynamo.tasks.stat_paths"}]}
+    Workflow.objects.create(name="changes", label="Changes", fields=[], discovery=discovery, filter_rules=[rule])
+    return start("changes")
+
+
+@pytest.mark.parametrize(("discovery", "where"), [("snapdiff", "its fileset"), ("rebuild", "the paths that it was")])
+def test_a_discovery_that_begins_nowhere_else_does_not_begin_where_it_could_not_look(api, agent, discovery, where):
+    job = begun(discovery)
+    agent.delivery.report(report(agent.claim(), [closed("a"), closed("b")]))
+    agent.run()
+    assert fresh(job).numabortedfiles == 2
+    says = check_problem(api.post(f"/api/jobs/{job.pk}/resubmit/", {"only_failed": True}), 400)["detail"]
+    assert f"discovery {discovery} could not deal with {TREE}/a and 1 more" in says
+    assert f"run workflow changes over {where}" in says
+    assert Job.objects.count() == 1
+
+
+def test_what_snapdiff_found_is_done_again_without_what_it_could_not_look_at(api, agent):
+    agent.act = bad("x", at="stat_paths")
+    job = begun("snapdiff")
+    walk = agent.claim()
+    agent.delivery.batch(told(walk, 0, file(f"{TREE}/x"), failed=[closed("a")]))
+    agent.delivery.report(report(walk))
+    agent.run()
+    assert (fresh(job).numfailedfiles, fresh(job).numabortedfiles) == (1, 1)
+    agent.orders.clear()
+    other = again(api, job, only_failed=True)
+    agent.run()
+    assert [order.entries[0].path.decode() for order in agent.orders if order.entries] == [f"{TREE}/x"]
+    assert fresh(other).numfiles == 1
+
+
+def test_a_snapdiff_that_did_not_begin_is_begun_again_at_its_fileset(api, agent):
+    job = begun("snapdiff")
+    agent.delivery.report(report(agent.claim(), error="locked", reason="another is at it"))
+    agent.run()
+    assert fresh(job).state == "FAILURE"
+    again(api, job, only_failed=True)
+    order = agent.claim()
+    assert (order.step, order.entries[0].path.decode()) == ("dynamo.tasks.snapdiff", TREE)
 
 
 def test_what_moved_and_failed_elsewhere_is_found_again_by_both_of_its_paths(api, agent):

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from argosy.core.entry import Entry, Facts
 from argosy.core.errors import Invalid, NotFound
+from argosy.core.paths import display
 from argosy.core.ready import ready
 from argosy.core.states import JOB_ENDED, JobState
 from argosy.hub.jobs import leads
@@ -116,21 +117,52 @@ def _everything(job: Job) -> Iterator[Asked]:
 
 
 def _not_well(job: Job) -> Iterator[Asked]:
-    """Yield what to ask: where a discovery did not get somewhere it goes on from there, files are taken as they are."""
+    """Yield what to ask: where a discovery did not get somewhere it goes on from there, files are taken as they are.
+
+    Raises:
+        Invalid: they are too many; or all that there is are paths where the discovery cannot begin.
+    """
     if (files := job.numfailedfiles + job.numabortedfiles) > MOST:
         raise Invalid(f"{files} files of job {job.pk} did not go well, more than {MOST}: resubmit all of it")
+    out_of_reach, done = "", False
     for submission in _submissions(job):
         tasks = Task.objects.filter(submission=submission)
         met = list(_bad(tasks.filter(WALKS), submission))
-        unseen = [entry for entry in met if not entry.state]
-        if job.fed_by is None and unseen:
-            yield _asked(submission, unseen)
+        begins, beyond = _parted(submission, [] if job.fed_by else [entry for entry in met if not entry.state])
+        if beyond:
+            out_of_reach = out_of_reach or _told_of(submission, beyond)
+        if begins:
+            done = True
+            yield _asked(submission, begins)
         found = [entry for entry in met if entry.state]  # and was not begun, for what was to be done before it
         single = {_said_of(entry): entry for entry in (*found, *_bad(tasks.exclude(WALKS), submission))}
         if single:
+            done = True
             asked = _asked(submission, list(single.values()))
             earlier = asked.found or asked.discovery is not None or job.fed_by is not None
             yield msgspec.structs.replace(asked, discovery=None, found=earlier)
+    if out_of_reach and not done:
+        raise Invalid(f"job {job.pk} cannot be resubmitted: {out_of_reach}")
+
+
+def _parted(submission: Submission, unseen: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Return where the discovery can begin, and where not: all but `recursive` begin only where they were given to."""
+    if _asked(submission, []).discovery in {None, "recursive"}:
+        return list(unseen), []
+    given = {item.entry.path for item in unpack_carried(submission.paths)}
+    begins = [entry for entry in unseen if entry.path in given]
+    return begins, [entry for entry in unseen if entry.path not in given]
+
+
+def _told_of(submission: Submission, beyond: Sequence[Entry]) -> str:
+    """Say why nothing begins at these paths, and what to do."""
+    name = _asked(submission, []).discovery
+    where = "its fileset" if name == "snapdiff" else "the paths that it was given"
+    others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
+    return (
+        f"discovery {name} could not deal with {display(beyond[0].path)}{others}, and does not begin there: "
+        f"run workflow {submission.job.jobtype} over {where} again"
+    )
 
 
 def _submissions(job: Job) -> Iterator[Submission]:

@@ -44,6 +44,8 @@ STAT = "dynamo.tasks.stat_paths"
 """What looks at given paths where nothing discovers them: rules and steps need to know what they are."""
 LINKED = {"dynamo.tasks.migrate", "dynamo.tasks.reverse_stub"}
 """Steps that move bytes between a site and the datastore its sitelink names."""
+MOVING = {"dynamo.tasks.move_paths_on_gpfs", "dynamo.tasks.one_step_move_paths_on_gpfs"}
+"""Steps that give entries their new names at the site where they run."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,8 +262,9 @@ def _planned(asked: Asked, scheduled: Scheduled | None = None) -> _Plan:
     given = _given(asked.paths, site, found=asked.found)
     if discovery is not None:
         _expect_plain(given, discovery)
-    elif asked.found:
-        options = {"unless_again": True}
+    else:
+        options = {"unless_again": True} if asked.found else options
+        options |= {"has_moved": True} if _follow(rules, site, given) else {}
     for rule in rules:
         _check_links(rule.chain, site, given)
     return _Plan(
@@ -330,6 +333,13 @@ def _expect_plain(given: Sequence[Carried], discovery: str) -> None:
                 f"path {quoted(item.entry.path)} is given with a {said}, which counts where paths are taken as they "
                 f"are, and discovery {discovery} finds others: leave out the {said}, or have `discovery` null"
             )
+
+
+def _follow(rules: Sequence[Rule], site: Site, given: Sequence[Carried]) -> bool:
+    """Say whether something given moved here already: the rules that take what moved have no step move it here."""
+    taking = [rule for rule in rules if rule.is_default or rule.state in {"all", "moved"}]
+    moving = {link.site for rule in taking for link in rule.chain if link.step in MOVING}
+    return site.pk not in moving and any(item.entry.source is not None for item in given)
 
 
 def _inside(path: bytes, roots: Sequence[bytes], site: Site) -> bytes:
@@ -452,12 +462,16 @@ def _open_job(pk: int) -> Job:
 def _first_tasks(
     plan: _Plan, submission: Submission, places: Places, *, dry_run: bool
 ) -> Iterator[tuple[Task, list[Carried]]]:
-    """Yield one discovery of everything; or, without, tasks that look at the given paths, phase by phase."""
+    """Yield one discovery of everything; or, without, tasks that look at the given paths, phase by phase.
+
+    A plan looks at all at once, for it changes nothing, but for what depends on whether something else can be moved.
+    """
     if plan.discovery is not None:
         found_by = task_of(plan.discovery)
         yield _finder(submission, found_by, queue_of(found_by, {})), plan.given
         return
-    phases = [(REST, plan.given)] if dry_run else in_phases(plan.given)
+    moves = any(item.entry.state == "moved" for item in plan.given)
+    phases = in_phases(plan.given) if moves or not dry_run else [(REST, plan.given)]
     behind: int | None = None
     for phase, given in phases:
         for some in chunks(given, plan.site, places):
