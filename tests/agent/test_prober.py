@@ -92,6 +92,7 @@ def test_why_it_could_not_be_found_out_is_told_and_the_next_is_probed_all_the_sa
     refused, told = sorted(both, key=lambda one: one.abilities is not None)
     assert refused.abilities is None
     assert "is not among the POSIX datastores" in refused.trouble
+    assert refused.code == "store_not_declared"
     assert told.abilities is not None
     assert list((tmp_path / "other").iterdir()) == []
 
@@ -107,6 +108,16 @@ def test_a_probe_that_fails_as_nobody_foresaw_is_told_and_the_next_is_made(
     failed, told = sorted(asked(Desk(s3, at(tmp_path / "store")), 2), key=lambda one: one.abilities is not None)
     assert "UnicodeError: label empty or too long" in failed.trouble
     assert told.abilities is not None
+
+
+@pytest.mark.parametrize(("scheme", "code"), [("https", "store_not_tls"), ("http", "store_stranger")])
+def test_a_probe_that_fails_is_told_with_the_code_of_what_it_met(asked, scheme: str, code: str) -> None:
+    with ExitStack() as held:
+        endpoint = f"{scheme}://127.0.0.1:{held.enter_context(listening())}"
+        settings = {"bucket": "b", "endpoint": endpoint, "accesskeyid": "k", "secretaccesskey": "s", "tries": 1}
+        (told,) = asked(Desk(StoreAccess(id=1, name="bucket", type="S3", settings=settings)), 1)
+    assert (told.code, told.abilities) == (code, None)
+    assert told.trouble
 
 
 class Hanging:
@@ -205,7 +216,7 @@ def test_a_probe_that_hangs_is_told_and_keeps_no_other_from_being_made(hanging: 
     well, hung = desk.told
     assert (well.datastore, well.abilities is None) == ("well", False)
     assert (hung.datastore, hung.abilities, hung.fingerprint) == ("hung", None, fingerprint(HUNG))
-    assert "has not answered since " in hung.trouble
+    assert ("has not answered since " in hung.trouble, hung.code) == (True, "store_down")
     hanging.let_go.set()
     until(lambda: desk.told[-1].abilities is not None and desk.told[-1].datastore == "hung", what="told in the end")
     one.stop()

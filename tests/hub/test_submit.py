@@ -66,6 +66,19 @@ def test_a_state_that_is_no_text_is_refused(api, state):
     assert api.post("/api/file/workflow/", sent | {"paths": [sent["paths"][0] | {"state": None}]}).status_code == 201
 
 
+@pytest.mark.parametrize("state", ["", "all", "default", "ALL", " Default\n"])
+def test_a_state_that_nothing_is_found_with_is_refused(api, state):
+    one = {"path": "/srv/london/projects/a", "state": state}
+    sent = {"workflow": "stat", "site": "london", "paths": ["/srv/london/projects/b", one]}
+    said = f"{state!r} is " + ("found by nothing: " if state else "not text: leave the state out")
+    assert said in check_problem(api.post("/api/file/workflow/", sent), 400)["detail"]
+    registered = {"jobtype": "stat", "site": "london", "paths": [one]}
+    assert said in check_problem(api.post("/api/jobs/", registered), 400)["detail"]
+    assert not Job.objects.exists()
+    for good in ("allowed", "defaults", "modified", " "):
+        assert api.post("/api/file/workflow/", sent | {"paths": [one | {"state": good}]}).status_code == 201
+
+
 def test_an_unknown_site_is_refused_and_the_known_ones_named():
     from argosy.hub.jobs.services import Asked, submit
 

@@ -1,5 +1,7 @@
 """Steps and discoveries of other distributions: one file with the contract, and an entry point, is all they need."""
 
+import zlib
+
 import pytest
 
 from argosy.core.errors import Denied, Invalid
@@ -206,7 +208,7 @@ def test_one_that_is_gone_is_named_when_its_workflow_is_run(api, installed, tmp_
         start("stamped")
 
 
-def test_none_of_them_takes_the_place_of_one_that_comes_with_argosy(tmp_path, monkeypatch, rooms):
+def test_none_of_them_takes_the_place_of_one_that_comes_with_argosy(api, tmp_path, monkeypatch, rooms):
     source = """
         from dataclasses import dataclass
         from argosy.steps.base import STEPS
@@ -221,3 +223,80 @@ def test_none_of_them_takes_the_place_of_one_that_comes_with_argosy(tmp_path, mo
     assert STEPS.get("dynamo.custom.migrate").__name__ == "Mine"
     assert STEPS.get("dynamo.tasks.migrate").__name__ == "Migrate"
     assert DISCOVERIES.get("recursive").__name__ == "Recursive"
+    said = (
+        "discovery recursive of sly-steps cannot be used: one of that name comes with Argosy, so give its entry point"
+    )
+    assert DISCOVERIES.broken()["recursive"].startswith(said)
+    assert "dynamo.custom.migrate" not in STEPS.broken()
+    listed = [one for one in api.get("/api/discoveries/?page_size=0").json()["results"] if one["name"] == "recursive"]
+    assert [one["trouble"].startswith(said) for one in listed] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        ("find(self, given, site)", r"find\(given, site, \*, on_error, after\): got an unexpected keyword argument"),
+        ("find(self, given, site, *, on_error)", "unexpected keyword argument 'after'"),
+        ("find(self, given, *, on_error, after)", "too many positional arguments"),
+        ("find(self, given, site, more, *, on_error, after)", "missing a required argument: 'more'"),
+        ("phases(self, given, site, *, on_error, after)", "unexpected keyword argument 'phase'"),
+        ("find(self, some, where, /, on_error, after=None)", ""),
+        ("find(self, given, site, **more)", ""),
+        ("find(*given, **more)", ""),
+    ],
+)
+def test_a_discovery_that_cannot_be_called_is_refused_when_it_is_named(api, tmp_path, monkeypatch, rooms, method, why):
+    name = f"finding_{zlib.crc32(method.encode())}"
+    source = f"""
+        from dataclasses import dataclass
+
+        @dataclass
+        class Finds:
+            def find(self, given, site, *, on_error, after): ...
+
+            def {method}: ...
+    """
+    points = {"argosy.discoveries": {"finds": "finds:Finds"}}
+    monkeypatch.syspath_prepend(install(tmp_path, name, {"finds": source}, points))
+    sent = definition({"name": "dynamo.tasks.stat_paths"}, discovery="finds")
+    if not why:
+        assert api.post("/api/workflows/", sent).status_code == 201
+        Workflow.objects.filter(name="stamped").delete()
+        return
+    with pytest.raises(Invalid, match=f"discovery finds of {name} cannot be used: TypeError: .*{why}"):
+        DISCOVERIES.get("finds")
+    document = check_problem(api.post("/api/workflows/", sent), 400)
+    assert list(document["errors"]) == ["discovery"]
+
+
+def test_a_step_that_cannot_be_called_is_refused_and_what_wraps_a_method_is_what_counts(tmp_path, monkeypatch, rooms):
+    source = """
+        from dataclasses import dataclass
+        from functools import wraps
+
+        def wrapped(method):
+            @wraps(method)
+            def around(self, entry, site):
+                return method(self, entry, site, 7)
+            return around
+
+        @dataclass
+        class Needy:
+            def apply(self, entry, site, luck): ...
+
+        @dataclass
+        class Lucky:
+            @wrapped
+            def apply(self, entry, site, luck): ...
+
+        @dataclass
+        class Without:
+            @staticmethod
+            def apply(entry, site): ...
+    """
+    points = {"argosy.steps": {name.lower(): f"luck:{name}" for name in ("Needy", "Lucky", "Without")}}
+    monkeypatch.syspath_prepend(install(tmp_path, "luck-steps", {"luck": source}, points))
+    with pytest.raises(Invalid, match=r"apply\(entry, site\): missing a required argument: 'luck'"):
+        STEPS.get("dynamo.custom.needy")
+    assert STEPS.get("dynamo.custom.lucky").__name__ == "Lucky"
+    assert STEPS.get("dynamo.custom.without").__name__ == "Without"

@@ -123,7 +123,11 @@ def test_a_key_that_is_given_twice_is_refused_with_its_place(api):
 
 
 def test_an_unknown_key_is_refused_and_an_older_one_left_aside(api):
-    assert wrong(api, definition(filter_rule=[])) == {"filter_rule": "Unknown key."}
+    known = (
+        "allow_missing_paths, discovery, discovery_options, enabled, fields, filter_rules, icon_classes, label, name, "
+        "schedule_only, visible"
+    )
+    assert wrong(api, definition(filter_rule=[])) == {"filter_rule": f"Unknown key: known are {known}."}
     assert api.post("/api/workflows/", definition(icon="<i class='fa fa-cloud'></i>")).status_code == 201
 
 

@@ -204,6 +204,7 @@ def test_a_recorded_workflow_is_tried_by_its_name(api, two_sites):
         ({"paths": ["a"]}, 400, "is not absolute"),
         ({"paths": [{"path": "/a", "kind": "file"}]}, 400, "A path has no 'kind'"),
         ({"paths": [{"path": "/a", "type": "fifo"}]}, 400, "type"),
+        ({"paths": [{"path": "/a", "state": "ALL"}]}, 400, "'ALL' is found by nothing"),
         ({"paths": [7]}, 400, "paths"),
         ({"fields": {"level": "full"}}, 400, "step dynamo.tasks.recall: lock_level, from field 'level': Invalid"),
         ({"workflow": "send", "fields": {"destination": None}}, 400, "field 'destinationsite': None is not text"),

@@ -87,7 +87,8 @@ class Prober:
     def _find_out(self, access: StoreAccess) -> None:
         """Probe the datastore; of one that was and is silent, tell that."""
         if silence := self._probes.overdue().get(access.name):
-            self._hub.probed(Probed(datastore=access.name, fingerprint=fingerprint(access), trouble=silence))
+            told = partial(Probed, datastore=access.name, fingerprint=fingerprint(access))
+            self._hub.probed(told(trouble=silence, code=StoreDown.code))
         self._probes.ask(access, self._tell)
 
     def _look(self, access: StoreAccess) -> None:
@@ -128,7 +129,7 @@ class Prober:
         try:
             found = self._store(access).probe()
         except ArgosyError as error:
-            return told(trouble=error.message)
+            return told(trouble=error.message, code=error.code)
         except Exception as error:  # a library's, of settings that nobody foresaw
             log.exception("probe failed", datastore=access.name)
             return told(trouble=f"it cannot be asked ({type(error).__name__}: {error}): look at its settings")

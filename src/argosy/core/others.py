@@ -64,6 +64,11 @@ class Others:
         assert plugin is not None
         return plugin
 
+    def passed_over(self, points: list[EntryPoint]) -> str:
+        """Return whose the entry points are, and that what has their name here is not theirs."""
+        owners = " and ".join(sorted(map(_owner, points)))
+        return f"of {owners} cannot be used: one of that name comes with Argosy, so give its entry point another"
+
     def _load(self, point: EntryPoint) -> "_Load":
         with self._door:
             if point not in self._loads:

@@ -54,6 +54,8 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it can do, by the names of `argosy.stores.base.Abilities`; None where that could not be found out."""
     trouble: str = ""
     """Why not."""
+    code: str = ""
+    """Code of the error that this is, "" where it is none of ours."""
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -38,12 +38,15 @@ class Room(Generic[T]):
         prefix: str = "",
         custom: str | None = "",
         contract: tuple[type[Any], ...] = (),
+        besides: tuple[type[Any], ...] = (),
     ) -> None:
+        """`besides`: protocols that a class may keep as well, and is called by where it does."""
         self._package = package
         self._noun = noun
         self._prefix = prefix
         self._custom = custom
         self._contract = contract
+        self._besides = besides
         self._others = Others(package, self._check)
         self._known: dict[str, type[T]] = {}
 
@@ -91,7 +94,10 @@ class Room(Generic[T]):
         """Return what other distributions bring and cannot be used here, by name, and why."""
         self.begin()
         found: dict[str, str] = {}
-        for name in self._points():
+        for name, points in self._points().items():
+            if self._is_ours(name):
+                found[name] = f"{self._noun} {name} {self._others.passed_over(points)}"
+                continue
             try:
                 self._import(name, among_all=True)
             except Invalid as error:
@@ -106,6 +112,9 @@ class Room(Generic[T]):
         modules = pkgutil.iter_modules(importlib.import_module(self._package).__path__)
         return [module.name for module in modules if not module.ispkg]
 
+    def _is_ours(self, name: str) -> bool:
+        return name.startswith(self._prefix) and name.removeprefix(self._prefix) in self._files()
+
     def _points(self) -> dict[str, list[EntryPoint]]:
         """Return the entry points by the names that their classes have here."""
         if self._custom is None:
@@ -113,7 +122,7 @@ class Room(Generic[T]):
         return {self._custom + name: points for name, points in self._others.points().items()}
 
     def _import(self, name: str, *, among_all: bool = False) -> None:
-        if name.startswith(self._prefix) and name.removeprefix(self._prefix) in self._files():
+        if self._is_ours(name):
             importlib.import_module(f"{self._package}.{name.removeprefix(self._prefix)}")
         elif name not in self._known and (points := self._points().get(name)) is not None:
             try:
@@ -127,6 +136,9 @@ class Room(Generic[T]):
             raise TypeError(f"{where} is not a dataclass, whose fields are its options")
         if self._contract and not any(_keeps(plugin, kind) for kind in self._contract):
             raise TypeError(f"{where} has none of the methods of {' or '.join(self._promised())}")
+        for kind in (*self._contract, *self._besides):
+            if _keeps(plugin, kind):
+                _check_calls(plugin, kind, where)
         if not isinstance(plugin.__doc__ or "", str):
             raise TypeError(f"the docstring of {where} is no text")
         told = [plugin.__doc__, described(plugin)]
@@ -139,8 +151,33 @@ class Room(Generic[T]):
 
 def _keeps(plugin: type[Any], kind: type[Any]) -> bool:
     """Say whether a class has all methods of a protocol."""
-    promised = [name for name in vars(kind) if not name.startswith("_") and inspect.isfunction(vars(kind)[name])]
-    return all(callable(getattr(plugin, name, None)) for name in promised)
+    return all(callable(getattr(plugin, name, None)) for name in _methods(kind))
+
+
+def _methods(kind: type[Any]) -> list[str]:
+    return [name for name in vars(kind) if not name.startswith("_") and inspect.isfunction(vars(kind)[name])]
+
+
+def _check_calls(plugin: type[Any], kind: type[Any], where: str) -> None:
+    """See to it that the methods of a protocol can be called as it says: what is no function is taken at its word."""
+    for name in _methods(kind):
+        method, promised = inspect.getattr_static(plugin, name), inspect.signature(vars(kind)[name])
+        if not inspect.isfunction(method):
+            continue
+        named = {each.name: None for each in promised.parameters.values() if each.kind is each.KEYWORD_ONLY}
+        has = inspect.signature(method, follow_wrapped=False)  # a wrapper is what is called
+        try:
+            has.bind(*[None] * (len(promised.parameters) - len(named)), **named)
+        except TypeError as error:
+            wanted = ", ".join(_told(promised))
+            raise TypeError(f"{name} of {where} is to be called as {name}({wanted}): {error}") from error
+
+
+def _told(promised: inspect.Signature) -> list[str]:
+    """Return the parameters of a method without types and `self`, `*` before those that are given by name."""
+    names = [f"{'*, ' * (one.kind is one.KEYWORD_ONLY)}{one.name}" for one in promised.parameters.values()]
+    first = next((n for n, name in enumerate(names) if name.startswith("*")), len(names))
+    return [*names[1 : first + 1], *(name.removeprefix("*, ") for name in names[first + 1 :])]
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ class Phased(Protocol):
         """
 
 
-DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery", contract=(Discovery,))
+DISCOVERIES: Room[Discovery] = Room("argosy.discoveries", noun="discovery", contract=(Discovery,), besides=(Phased,))
 """By documented name: `recursive`; those of other distributions under the names of their entry points."""
 
 _TASKS: Final = {

@@ -69,14 +69,14 @@ class Planning(Protocol):
         """
 
 
+OURS: Final = "dynamo.tasks."
+"""Beginning of the names of steps that come with Argosy."""
 CUSTOM: Final = "dynamo.custom."
 """Beginning of the names of steps of other distributions."""
-STEPS: Room[Step | Batched] = Room(
-    "argosy.steps", noun="step", prefix="dynamo.tasks.", custom=CUSTOM, contract=(Step, Batched)
-)
+STEPS: Room[Step | Batched] = Room("argosy.steps", noun="step", prefix=OURS, custom=CUSTOM, contract=(Step, Batched))
 """By documented name: `dynamo.tasks.migrate`; those of other distributions as `dynamo.custom.NAME`."""
 
-HUBS: Room[Step] = Room("argosy.steps", noun="step of the hub's own", prefix="dynamo.tasks.", custom=None)
+HUBS: Room[Step] = Room("argosy.steps", noun="step of the hub's own", prefix=OURS, custom=None)
 """Steps that remove objects or settle conflicts: in orders that the hub made for itself, and nowhere else."""
 
 

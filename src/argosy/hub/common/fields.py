@@ -88,7 +88,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)
         unknown = sorted(set(data) - {*self.fields, *self.also_known})
-        wrong: dict[str, Any] = {key: ["Unknown key."] for key in unknown[:MOST_NAMED]}
+        written = sorted(name for name, field in self.fields.items() if not field.read_only)
+        refusal = f"Unknown key: known are {', '.join(written) or 'none'}."
+        wrong: dict[str, Any] = {key: [refusal] for key in unknown[:MOST_NAMED]}
         for name, field in self.fields.items():
             if name in data and not field.read_only and (said := _mistyped(field, data[name])):
                 wrong[name] = said

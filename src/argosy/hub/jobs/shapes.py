@@ -14,6 +14,7 @@ from argosy.hub.jobs import leads
 from argosy.hub.jobs.files import FileNote, task_files
 from argosy.hub.jobs.given import given_paths, paths_of
 from argosy.hub.jobs.models import Job, Task
+from argosy.hub.workflows.rules import unfound
 
 
 class GivenSerializer(serializers.Serializer[Any]):
@@ -31,10 +32,12 @@ class GivenSerializer(serializers.Serializer[Any]):
         if not isinstance(sent, dict):
             raise serializers.ValidationError(["A path is a string or an object with path, state and source."])
         if unknown := sorted(set(sent) - set(self.fields)):
-            raise serializers.ValidationError([f"A path has no {unknown[0]!r}."])
+            raise serializers.ValidationError([f"A path has no {unknown[0]!r}: known are {', '.join(self.fields)}."])
         state = "" if sent.get("state") is None else sent["state"]
         if not isinstance(state, str):
             raise serializers.ValidationError({"state": ["A state is a string."]})
+        if sent.get("state") is not None and (why := unfound(state)):
+            raise serializers.ValidationError({"state": [why]})
         source = read_path(sent, "source") if {"source", "source_b64"} & set(sent) else None
         return Entry(path=read_path(sent, "path"), state=state, source=source)
 

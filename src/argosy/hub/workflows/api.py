@@ -20,12 +20,14 @@ from argosy.core.options import described
 from argosy.discoveries.base import DISCOVERIES
 from argosy.hub.common.fields import Choice, StrictSerializer, Text, expect_nothing, read_path
 from argosy.hub.workflows import (
+    declared,
     offered,
     openapi,  # noqa: F401 - so that the OpenAPI document knows of rules and fields
     services,
 )
 from argosy.hub.workflows.definition import faults
 from argosy.hub.workflows.models import RESERVED, Workflow
+from argosy.hub.workflows.rules import unfound
 from argosy.hub.workflows.trial import Tried, tried
 from argosy.steps.base import STEPS
 
@@ -105,6 +107,7 @@ class WorkflowSerializer(StrictSerializer, serializers.ModelSerializer[Workflow]
         good = {key: sent[key] for key in _CHECKED_TOGETHER.keys() & sent.keys() - bad}
         definition = _CHECKED_TOGETHER | now | good
         found = faults(definition)
+        declared.check_unread(definition["fields"], found)
         if definition["discovery"] is None and definition["discovery_options"]:
             found.add("discovery_options", "there is no discovery that they would go to: leave them out")
         return {place: said for place, said in found.by_place.items() if re.split(r"[.[]", place)[0] not in bad}
@@ -122,8 +125,10 @@ class TriedPathSerializer(serializers.Serializer[Any]):
         """Return an entry."""
         sent = {"path": data} if isinstance(data, str) else data
         if isinstance(sent, dict) and (unknown := sorted(set(sent) - set(self.fields))):
-            raise serializers.ValidationError([f"A path has no {unknown[0]!r}."])
+            raise serializers.ValidationError([f"A path has no {unknown[0]!r}: known are {', '.join(self.fields)}."])
         known = super().to_internal_value(sent)
+        if known.get("state") and (why := unfound(known["state"])):
+            raise serializers.ValidationError({"state": [why]})
         path = paths.absolute(read_path(sent, "path"))
         return Entry(path=path, state=known.get("state", ""), kind=Kind(known["type"]))
 

@@ -27,6 +27,15 @@ def check(fields: Any, found: Faults) -> dict[str, Mapping[str, Any] | None]:
     return known
 
 
+def check_unread(fields: Any, found: Faults) -> None:
+    """Note choices of fields that offer none. Definitions that have some were made before, and run as they did."""
+    for number, field in enumerate(fields if isinstance(fields, list) else []):
+        kind = field.get("type") if isinstance(field, Mapping) else None
+        if kind in TYPES and kind != "choices" and field.get("choices"):
+            said = f"a field of type {kind} offers no choices: make it one of type choices, or leave them out"
+            found.add(f"fields[{number}].choices", said)
+
+
 def _check(field: Mapping[str, Any], place: str, found: Faults) -> None:
     found.keys(field, place, needed=_NEEDED, known=_KNOWN)
     found.text(field, "name", place)

@@ -11,7 +11,7 @@ from argosy.hub.workflows.faults import Faults
 from argosy.hub.workflows.fields import unstorable
 from argosy.hub.workflows.fitting import Fields
 from argosy.hub.workflows.naming import field_named
-from argosy.hub.workflows.rules import COMPARES, TYPES
+from argosy.hub.workflows.rules import COMPARES, TYPES, word_of_rules
 from argosy.hub.workflows.spellings import Spelled
 
 _NEEDED: Final = ("state", "type", "action")
@@ -19,8 +19,6 @@ _FLAGS: Final = ("ignore_site_includes", "ignore_site_excludes")
 _KNOWN: Final = {*_NEEDED, *_FLAGS, "include", "exclude", "description"}
 _NAMES_SITES: Final = {"enum[site]", "string", "choices"}
 """Types of fields that can name a site."""
-_MEANT: Final = {"all", "default"}
-"""States of rules that are no states of paths."""
 ITSELF: Final = {"rebuild"}
 """Discoveries that do the work themselves, and need no rules."""
 
@@ -68,8 +66,8 @@ def _check_rule(rule: Mapping[str, Any], place: str, fields: Fields, found: Faul
 
 def _check_state(state: str, place: str, found: Faults) -> None:
     """Note a state that looks like one of those that mean something, and would be one that nothing finds."""
-    meant = state.strip().lower()
-    if state != meant and meant in _MEANT:
+    meant = word_of_rules(state)
+    if meant and state != meant:
         found.add(f"{place}.state", f"{state!r} is found by nothing: write {meant!r}")
 
 
@@ -133,6 +131,18 @@ def _check_site(site: Any, place: str, fields: Fields, found: Faults) -> None:
     elif field is not None and (none := [one for one in fitting.known_values(field) if not isinstance(one, str)]):
         leads = "an action without `site` runs at the site of the job" if none == [None] else "name sites alone"
         found.add(place, f"field {name!r} can be {json.dumps(none[0])}, which names no site: {leads}")
+    elif field is not None and (why := _named_by_none(fitting.known_values(field))):
+        found.add(place, f"field {name!r} can be that: {why}")
+
+
+def _named_by_none(names: Sequence[str]) -> str:
+    """Return why one of the names is that of no site, "" where all are."""
+    try:
+        for name in names:
+            site_named(name)
+    except Invalid as error:
+        return error.message
+    return ""
 
 
 def _check_discovery(definition: Mapping[str, Any], fields: Fields, found: Faults) -> None:

@@ -8,17 +8,21 @@ import msgspec
 
 from argosy.core.errors import ArgosyError, Invalid
 from argosy.core.options import Option, misfit, misfits, options, parse
+from argosy.hub.sites.models import Datastore
 from argosy.hub.workflows.faults import Faults
 from argosy.hub.workflows.fields import default_of
 from argosy.hub.workflows.naming import field_named, fields_within, fill
 from argosy.hub.workflows.spellings import Spelled, spelled
-from argosy.steps.base import Signature, signed, step_named
+from argosy.steps.base import OURS, Signature, signed, step_named
 
 Fields = Mapping[str, Mapping[str, Any] | None]
 """Declared fields by name; None: one that is not well formed."""
 
 _JSON: Final = {"string": "string", "enum[site]": "string", "int": "integer", "list": "array"}
 """What values of a field are in JSON, where they are not known beforehand."""
+
+_DATASTORE: Final = "endpoint"
+"""The option by which our steps are told of a datastore."""
 
 
 def check_step(
@@ -42,6 +46,20 @@ def check_step(
     for option, signature in signed_ones.items():
         _check_signature(signature, fields, place=f"{place}.{said.given(option)}", found=found, within=within)
     check(step, said, fields, noun=f"step {name}", place=place, found=found, apart=signed_ones)
+    if name.startswith(OURS):  # what others mean by the word is theirs to check
+        _check_datastore(said, fields, place=place, found=found)
+
+
+def _check_datastore(said: Spelled, fields: Fields, *, place: str, found: Faults) -> None:
+    """Note a datastore that there is not, or a field that can name one."""
+    value = said.options.get(_DATASTORE)
+    field = field_named(value)
+    for name in [value] if field is None else known_values(fields.get(field)):
+        if isinstance(name, str) and not Datastore.objects.filter(name=name).exists():
+            known = ", ".join(Datastore.objects.values_list("name", flat=True)) or "none"
+            which = "" if field is None else f"field {field!r} can be that: "
+            found.add(f"{place}.{said.given(_DATASTORE)}", f"{which}unknown datastore {name!r}: known are {known}")
+            return
 
 
 def signatures(step: type[Any], given: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -22,6 +22,24 @@ _LOOKS: Final = "dynamo.tasks.stat_paths"
 """What looks at the entries there right before."""
 
 
+_WORDS: Final = {"all", "default"}
+"""States of rules that are no states of paths."""
+
+
+def word_of_rules(state: str) -> str:
+    """Return the word that rules have for states and that this is or looks like, "" for a state."""
+    meant = state.strip().lower()
+    return meant if meant in _WORDS else ""
+
+
+def unfound(state: str) -> str:
+    """Return why nothing that is found can have the state, "" where it can."""
+    if not state:
+        return "'' is not text: leave the state out where there is none"
+    word = word_of_rules(state)
+    return f"{state!r} is found by nothing: {word} is a word of rules, so leave it out or name a state" if word else ""
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One link of a chain: a step, its options, and the site it runs at."""
 

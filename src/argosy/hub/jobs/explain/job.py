@@ -74,7 +74,9 @@ def _hinders(trouble: Trouble) -> bool:
 
 def _summary(job: Job, causes: list[Trouble], now: datetime) -> str:
     name = f"{'Plan' if job.dry_run else 'Job'} {job.pk} ({job.jobtype} at {job.site.name})"
-    stands = (_STANDS | (_PLAN_STANDS if job.dry_run else {}))[JobState(job.state)]
+    runs = job.state == JobState.PENDING and bool(causes) and causes[0].state == "running"  # since it was read
+    state = JobState.STARTED if runs else JobState(job.state)
+    stands = (_STANDS | (_PLAN_STANDS if job.dry_run else {}))[state]
     if not causes:
         return f"{name} {stands}: {_would(job) if job.dry_run else _did(job)}"
     if job.state == JobState.FAILURE and not job.numfiles and not job.dry_run:

@@ -16,7 +16,7 @@ from argosy.hub.jobs.explain.causes import cause_of
 from argosy.hub.jobs.explain.causes.agents import AGENT_DIED, AGENT_LOST, AGENT_SILENT, NO_AGENT, RESTARTED, SLOTS_HELD
 from argosy.hub.jobs.explain.causes.cause import Cause
 from argosy.hub.jobs.explain.causes.disks import ROOT_REFUSED
-from argosy.hub.jobs.explain.causes.turns import BEHIND, IN_TURN, QUEUED, RUNNING
+from argosy.hub.jobs.explain.causes.turns import BEHIND, IN_TURN, QUEUED, RUNNING, STARTING
 from argosy.hub.jobs.explain.words import Trouble, counted
 from argosy.hub.jobs.feeding import FED
 from argosy.hub.jobs.leads import LEAD, shown
@@ -26,7 +26,7 @@ from argosy.hub.sites.models import Datastore, Presence, Site
 from argosy.hub.sites.presence import blockage, last_heard, refusal, serving
 
 _OPEN = (TaskState.PENDING, TaskState.STARTED)
-_LAST = (AGENT_DIED, AGENT_LOST, RESTARTED, QUEUED, BEHIND, RUNNING, IN_TURN)
+_LAST = (AGENT_DIED, AGENT_LOST, RESTARTED, QUEUED, BEHIND, RUNNING, STARTING, IN_TURN)
 """Causes that come after all others: how an attempt was cut short, which holds nothing now, and what takes its turn."""
 _CUT_SHORT = ("agent_died", "lease_lost", "restarted")
 """What is recorded of tasks whose attempt came to no end, whatever they do."""
@@ -171,7 +171,10 @@ def _unwell_store(site: Site, node: str, step: str, task: int) -> tuple[Cause, s
             code, reason = unwell[bad[0]]
             return cause_of(code), f"datastore {bad[0]}: {reason}"
     down = Datastore.objects.filter(name__in=names, abilities__isnull=True).exclude(trouble="").first()
-    return (cause_of(StoreDown.code), f"datastore {down.name}: {down.trouble}") if down else None
+    if down is None:
+        return None
+    code = down.trouble_code or StoreDown.code  # what is no error of ours is told as that
+    return cause_of(code), f"datastore {down.name}: {down.trouble}"
 
 
 def _datastores(site: Site, task: int) -> set[str]:
@@ -215,7 +218,7 @@ def _queued(
         elif own.filter(queue=queue).exists():
             yield _all_of(BEHIND, site, waiting, "")
         else:
-            yield _all_of(RUNNING, site, waiting, "it is about to begin")
+            yield _all_of(STARTING, site, waiting, "")
 
 
 def _held_by(now: datetime) -> tuple[Task, str] | None:

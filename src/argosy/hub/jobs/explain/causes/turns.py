@@ -11,6 +11,11 @@ QUEUED = Cause(
 )
 BEHIND = Cause("behind", "It waits behind tasks of the job itself that run now", "Wait")
 IN_TURN = Cause("in_turn", "It comes after what has to be done first: deletions, then moves, then the rest", "Wait")
+STARTING = Cause(
+    "starting",
+    "It is about to begin",
+    "Wait; if its node is no longer heard, that is told within half a minute",
+)
 RUNNING = Cause("running", "It runs", "Wait, or watch it with `argosy job watch`")
 
 CODES: Final = {
