@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from argosy.agent import housekeeping
@@ -12,6 +13,7 @@ from argosy.agent.clock import STEADY, Clock
 from argosy.agent.housekeeping import Housekeeper, clean
 from argosy.agent.place import Place
 from argosy.core.config import SiteConfig
+from argosy.core.fileset import Registered
 from argosy.core.pointer import StubState
 from argosy.filesystems.base import Shelf
 from argosy.filesystems.posix import Posix
@@ -136,6 +138,39 @@ def test_what_a_filesystem_lacks_is_taken_from_its_roots_once(
     assert (left(tree), left(other)) == ({b"1"}, {b"1"})
 
 
+@pytest.mark.parametrize(("kept", "stays"), [(90.0, {b"1", b"50"}), (7.0, {b"1"}), (0.0, set())])
+def test_of_a_fileset_what_it_settles_itself_goes_in_its_own_time(tree: Posix, kept: float, stays: set[bytes]) -> None:
+    (Path(os.fsdecode(tree.root)) / "own").mkdir()
+    for days in (100, 50, 1):
+        shelve(tree, b"own/%d" % days, days=days)
+    shelve(tree, b"other", days=29)
+    shelve(tree, b"owner", days=31)
+    filesets = {tree.root + b"/own": kept}
+    clean(tree, trash_days=30, filesets=filesets, now=time.time_ns())
+    assert left(tree) == stays | {b"other"}
+
+
+def test_nothing_goes_for_its_age_before_the_hub_has_said_how_long_filesets_keep_it(
+    tree: Posix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelve(tree, b"old", days=31)
+    config = SiteConfig(name="london", roots=(os.fsdecode(tree.root),))
+    place = Place(config, tmp_path / "agent")
+    place.start()
+    keeper = Housekeeper(place, 30.0, Clock(tmp_path / "agent" / "clock"))
+    monkeypatch.setattr(Clock, "believed", lambda _: time.time_ns())
+    keeper._clean_all()
+    assert left(tree) == {b"old"}
+    kept = Registered(name="all", path=tree.root, trash_days=32)
+    place.filesets.register([kept])
+    keeper._clean_all()
+    assert left(tree) == {b"old"}
+    place.filesets.register([msgspec.structs.replace(kept, trash_days=None)])
+    keeper._clean_all()
+    assert left(tree) == set()
+    place.close()
+
+
 def test_it_stops_between_two_entries(tree: Posix) -> None:
     for number in range(3):
         shelve(tree, b"%d" % number, days=40 - number)
@@ -162,6 +197,7 @@ def test_the_housekeeper_looks_at_every_served_root(
     config = SiteConfig(name="london", roots=(str(tmp_path / "missing"), os.fsdecode(tree.root)))
     place = Place(config, tmp_path / "agent")
     place.start()
+    place.filesets.register([])
     first = iter([-STEADY])  # by the second look an hour has gone by
     keeper = Housekeeper(place, 1.0, Clock(tmp_path / "agent" / "clock", since_boot=lambda: next(first, 0)))
     keeper.start()

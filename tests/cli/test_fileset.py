@@ -64,6 +64,10 @@ def test_how_much_may_be_gone_before_a_sync_asks_is_set(up: Argosy) -> None:
     for words in (["set", "quay"], ["set", "nowhere", "--mass-change-top", "5"]):
         assert up.cli("fileset", *words).returncode == 1
     assert up.cli("fileset", "set", "quay", "--mass-change-percent", "101").returncode == 2
+    assert "in it is kept 90 days" in up.cli("fileset", "set", "quay", "--trash-days", "90").stdout
+    (found,) = said(up, "set", "quay", "--trash-days", "site")
+    assert found["trash_days"] is None
+    assert "--trash-days: 'long' cannot be" in up.cli("fileset", "set", "quay", "--trash-days", "long").stderr
     assert up.cli("fileset", "remove", "quay").returncode == 0
 
 

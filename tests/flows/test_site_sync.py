@@ -151,7 +151,7 @@ def test_what_is_left_to_the_destination_is_told_as_skipped_each_time_and_is_no_
     assert synced(up, "drifting")["state"] == "SUCCESS"
 
 
-@pytest.mark.feature("HUB-SYNC-048")
+@pytest.mark.feature("HUB-SYNC-044", "HUB-SYNC-048")
 def test_a_bidirectional_sync_makes_both_sites_equal_and_keeps_what_lost(up: Argosy) -> None:
     one, two = (up.tree(site) / "both" for site in up.sites)
     (one / "here").write_text("made in london")
@@ -162,6 +162,8 @@ def test_a_bidirectional_sync_makes_both_sites_equal_and_keeps_what_lost(up: Arg
     schedule = bidirectional(up, one)
     job = run_now(up, schedule)
     went_well(up, job)
+    arriving = {task["site"] for task in up.tasks(job["id"]) if task["tasktype"] == "dynamo.tasks.reverse_stub"}
+    assert arriving == {"london", "dublin"}, "the tasks of both directions are in one job"
     assert tree(one) == tree(two)
     assert run_now(up, schedule)["state"] == "SKIPPED"
     (one / "here").write_text("changed in london")

@@ -1,11 +1,13 @@
 """A sync that is killed at any of its named points goes on, loses nothing, and makes both sites equal."""
 
 import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.argosy_up import until
+from tests.argosy_up import ENDED, until
 from tests.flows.test_site_sync import WithFilesets, bidirectional, filesets, run_now, tree
 
 POINTS = ["stage", "park", "after_apply", "before_base_commit"]
@@ -77,3 +79,63 @@ def test_a_sync_killed_at_a_point_loses_nothing_and_converges(up: WithFilesets, 
     assert wanted <= contents(one)
     assert run_now(up, schedule)["state"] == "SKIPPED"
     (one / "d").write_text(f"d for the one after {point}")
+
+
+def agents(up: WithFilesets) -> list[int]:
+    """Return the processes of the agents: they alone are root's, beside the one that looks after all."""
+    assert up.process is not None
+    return [each for each in up.processes() if each != up.process.pid and Path(f"/proc/{each}").stat().st_uid == 0]
+
+
+def committed(up: WithFilesets, point: Path, job: int) -> None:
+    """Return when the base is committed and the job has still to end: nobody rotates its snapshots meanwhile."""
+    for each in agents(up):
+        os.kill(each, signal.SIGSTOP)
+    point.with_suffix(".go").touch()
+    until(lambda: up.call("GET", f"/syncs/{job}/")["state"] == "DONE", what="the base is committed")
+    assert up.call("GET", f"/jobs/{job}/")["state"] not in ENDED
+
+
+@pytest.mark.parametrize("after", ["recording", "commit"])
+def test_a_hub_killed_while_it_commits_tells_conflicts_once_and_has_the_base_right(
+    up: WithFilesets, schedule: int, after: str
+) -> None:
+    one, two = (up.tree(site) / "both" for site in up.sites)
+    name = f"disputed {after}"
+    (one / name).write_text("at first")
+    assert run_now(up, schedule)["state"] in {"SUCCESS", "SKIPPED"}
+    before = up.call("GET", "/syncs/", params={"page_size": 1})["results"][0]["base"]
+    (one / name).write_text("of london")
+    os.utime(one / name, ns=(10**18, 10**18))
+    (two / name).write_text("of dublin, later")
+    up.kill()
+    points = hits(up)
+    point = points / "sync:before_base_commit.hit"
+    for each in (point, point.with_suffix(".go")):
+        each.unlink(missing_ok=True)
+    action = "kill#1" if after == "recording" else "pause#1"
+    up.env = {"ARGOSY_FAILPOINTS": f"sync:before_base_commit={action}", "ARGOSY_FAILPOINTS_DIR": str(points)}
+    up.start()
+    begun = up.call("POST", f"/schedules/{schedule}/run/")["jobs"][0]
+    until(point.exists, what="conflicts are recorded, and the base is not committed")
+    if after == "commit":
+        committed(up, point, begun)
+    up.kill()
+    up.env = {}
+    up.start()
+    assert up.wait(begun)["state"] == "SUCCESS", up.call("GET", f"/syncs/{begun}/")
+    assert up.call("GET", f"/syncs/{begun}/")["base"] == before + 1
+
+    def told() -> list[dict[str, Any]]:
+        found = up.call("GET", "/conflicts/", params={"page_size": 0})["results"]
+        return [each for each in found if each["path"] == name]
+
+    (conflict,) = told()
+    assert (conflict["job"], conflict["state"]) == (begun, "OPEN")
+    assert {(top / name).read_text() for top in (one, two)} == {"of dublin, later"}
+    assert run_now(up, schedule)["state"] == "SKIPPED", "the base knows all of it"
+    assert told() == [conflict]
+    (two / conflict["other"]["path"]).unlink()
+    run_now(up, schedule)
+    assert not (one / conflict["other"]["path"]).exists(), "it was known to both"
+    assert [(each["state"], each["kept"]) for each in told()] == [("SETTLED", "this")]

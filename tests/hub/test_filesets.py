@@ -242,3 +242,20 @@ def test_what_the_file_says_of_mass_changes_is_declared_and_exported(api, file):
     assert (declared.mass_change_percent, declared.mass_change_count) == (80, 10)
     assert "mass_change_percent = 80" in export.toml("london")
     assert "mass_change_count" not in export.toml("london")
+
+
+def test_how_long_the_trash_of_a_fileset_is_kept_is_settled_by_it_or_by_its_site(api, file):
+    made = api.post("/api/filesets/", SENT).json()
+    assert made["trash_days"] is None
+    path = f"/api/filesets/{made['id']}/"
+    assert api.patch(path, {"trash_days": 90.5}).json()["trash_days"] == 90.5
+    assert [one.trash_days for one in filesets.registered("london") if one.name == made["name"]] == [90.5]
+    for value in (-1, 36_501, "long"):
+        assert "trash_days" in str(check_problem(api.patch(path, {"trash_days": value}), 400))
+    assert api.patch(path, {"trash_days": None}).json()["trash_days"] is None
+    file.write_text(FILE + "trash_days = 90.0\n")
+    reconcile(configuration.load(file))
+    declared = Fileset.objects.get(name="projects")
+    assert declared.trash_days == 90
+    assert "trash_days = 90.0" in export.toml("london")
+    assert str(file) in check_problem(api.patch(f"/api/filesets/{declared.pk}/", {"trash_days": 1}), 409)["detail"]

@@ -4,6 +4,7 @@ import pytest
 
 from argosy.core.config import Config, LinkConfig, SiteConfig
 from argosy.hub.sites.services import reconcile
+from argosy.hub.sync.models import Run
 from tests.hub.fake import FakeAgent, config
 from tests.hub.schedules import NEVER, TOP, filesets, jobs, made, subscribed
 from tests.hub.test_api import check_problem
@@ -81,6 +82,30 @@ def test_a_bidirectional_run_is_one_job(api, agent: FakeAgent):
     begun = api.post(f"{one['url']}run/").json()
     assert [job.jobtype for job in jobs(one)] == [SYNC]
     assert begun["fields"]["destinationsite"] == "dublin"
+
+
+@pytest.mark.feature("HUB-SYNC-055")
+@pytest.mark.parametrize("hydrate", [True, False])
+def test_a_subscription_says_whether_whole_files_are_brought(api, agent: FakeAgent, hydrate: bool):
+    filesets()
+    fields = {field["name"]: field for field in definition(api, SYNC)["fields"]}
+    assert fields["hydrate"]["type"] == "bool"
+    one = made(api, discovery=BOTH, **NEVER)
+    subscribed(api, one, SYNC, fields={"destinationsite": "dublin", "hydrate": hydrate})
+    begun = api.post(f"{one['url']}run/").json()
+    assert Run.objects.get(job=begun["id"]).hydrate is hydrate
+
+
+@pytest.mark.feature("HUB-SYNC-031")
+@pytest.mark.parametrize("workflow", [SYNC, "site_sync"])
+def test_who_keeps_the_name_can_be_chosen_and_is_the_newest_by_default(api, workflow: str):
+    preference = next(each for each in definition(api, workflow)["fields"] if each["name"] == "sync_preference")
+    assert preference["default"] == "newest"
+    assert {"newest", "local", "ignore"} <= {each["value"] for each in preference["choices"]}
+
+
+def definition(api, name: str):
+    return next(each for each in api.get("/api/workflows/?page_size=0").json()["results"] if each["name"] == name)
 
 
 def test_a_path_is_managed_by_one_bidirectional_schedule_of_its_site(api):

@@ -267,6 +267,20 @@ def test_without_retention_nothing_stays_in_the_trash(tmp_path: Path) -> None:
     assert not (side.tree / "d").exists()
 
 
+@pytest.mark.parametrize(("of_site", "of_fileset", "kept"), [(30.0, 0.0, 0), (0.0, 30.0, 1), (0.0, None, 0)])
+def test_what_a_fileset_settles_counts_before_what_its_site_has(
+    tmp_path: Path, of_site: float, of_fileset: float | None, kept: int
+) -> None:
+    side = Side(tmp_path, "london", policy=Policy(trash_days=of_site), snapshots="index")
+    (fileset,) = side.config.filesets
+    fileset = msgspec.structs.replace(fileset, trash_days=of_fileset)
+    side.config = msgspec.structs.replace(side.config, filesets=(fileset,))
+    side.restart()
+    (outcome,) = delete(side, write(side.tree / "f"))
+    assert outcome.state is FileState.PROCESSED
+    assert len(trash(side)) == kept
+
+
 def test_symlinks_go_and_not_what_they_point_to(london: Side, tmp_path: Path) -> None:
     outside = write(tmp_path / "outside/f")
     (london.tree / "d").mkdir()

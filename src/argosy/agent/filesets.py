@@ -33,6 +33,8 @@ class Filesets:
         self._looking = threading.RLock()
         self._found: dict[str, Fileset] = {}
         self._seen: dict[str, Seen] = {}
+        self.are_told = False
+        """Whether the hub has said, since the agent began, which there are."""
 
     def look(self) -> None:
         """Look at every fileset: one that was never served gets its marker, and none is given one again."""
@@ -51,6 +53,7 @@ class Filesets:
             for name in self._seen.keys() - self._tops.registered.keys():
                 self._seen.pop(name)
                 self._found.pop(name, None)
+            self.are_told = True
             for one in others.values():
                 if one.adopt:
                     self._try_to_adopt(one.name)
@@ -58,6 +61,14 @@ class Filesets:
     def known(self) -> Sequence[Fileset]:
         """Return those that were what they should be when they were looked at last."""
         return list(self._found.values())
+
+    def trash_days(self) -> dict[bytes, float]:
+        """Return of each that settles it how long what was removed and replaced in it is kept, by its top.
+
+        Whatever lies there now: that its disk is not mounted shortens nothing.
+        """
+        registered = self._tops.registered.values()
+        return {one.path: one.trash_days for one in registered if one.trash_days is not None}
 
     def are_well(self) -> bool:
         """Say whether each was what it should be when it was looked at last."""

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -12,8 +12,8 @@ import structlog
 from argosy.agent.clock import Clock
 from argosy.agent.place import Place
 from argosy.core.errors import ArgosyError
-from argosy.core.paths import display
-from argosy.filesystems.base import Filesystem
+from argosy.core.paths import below, display
+from argosy.filesystems.base import Filesystem, Kept
 from argosy.hsm.tree.shelves import is_spared, oldest_first, purged
 
 log = structlog.get_logger()
@@ -53,11 +53,18 @@ class Housekeeper:
                 return
 
     def _clean_all(self) -> None:
-        now = self._clock.believed()
+        filesets = self._place.filesets
+        now = self._clock.believed() if filesets.are_told else None  # one may keep what is old longer
         for trees in _by_filesystem(self._place.served()):
             roots = [display(tree.root) for tree in trees]
             try:
-                gone = clean(*trees, trash_days=self._trash_days, now=now, stopped=self._stopped.is_set)
+                gone = clean(
+                    *trees,
+                    trash_days=self._trash_days,
+                    filesets=filesets.trash_days(),
+                    now=now,
+                    stopped=self._stopped.is_set,
+                )
             except ArgosyError as error:
                 log.warning("shelves were not cleaned", roots=roots, reason=error.message)
             else:
@@ -65,22 +72,35 @@ class Housekeeper:
                     log.info("shelves were cleaned", roots=roots, entries=gone)
 
 
-def clean(*trees: Filesystem, trash_days: float, now: int | None, stopped: Callable[[], bool] = lambda: False) -> int:
+def clean(
+    *trees: Filesystem,
+    trash_days: float,
+    filesets: Mapping[bytes, float] | None = None,
+    now: int | None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
     """Remove what has been on a shelf for `trash_days`, and for want of space more, the oldest first; return how many.
 
-    The trees are all of one filesystem. `now`: the time, ns since 1970; where it is not known, nothing goes for its
-    age. For want of space nothing goes that frees none. What cannot be removed is logged and stays. A kill at any time
-    leaves the rest for the next time.
+    The trees are all of one filesystem. `filesets`: tops below which another number of days counts. `now`: the time, ns
+    since 1970; where it is not known, nothing goes for its age. For want of space nothing goes that frees none. What
+    cannot be removed is logged and stays. A kill at any time leaves the rest for the next time.
     """
-    gone, missing, before = 0, _missing(trees), -1 if now is None else now - int(trash_days * _DAY)
+    gone, missing, settled = 0, _missing(trees), filesets or {}
+    shortest = min([trash_days, *settled.values()])
     for tree, kept in oldest_first(trees):
-        if stopped() or (kept.since_ns > before and missing <= 0):
+        if stopped() or (not _is_over(kept, shortest, now) and missing <= 0):
             break
         freed = tree.freed_by(kept) if missing > 0 else 0
-        if (freed or kept.since_ns <= before) and not is_spared(kept, now) and purged(tree, kept):
+        days = next((days for top, days in settled.items() if below(kept.entry.path, top)), trash_days)
+        if (freed or _is_over(kept, days, now)) and not is_spared(kept, now) and purged(tree, kept):
             gone += 1
             missing -= freed  # counted, not looked at: filesystems give it back later
     return gone
+
+
+def _is_over(kept: Kept, days: float, now: int | None) -> bool:
+    """Say whether it has been there for so many days; where the time is not known, nothing has."""
+    return now is not None and kept.since_ns <= now - int(days * _DAY)
 
 
 def _missing(trees: Collection[Filesystem]) -> int:

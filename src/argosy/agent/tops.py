@@ -60,6 +60,7 @@ class Tops:
         found = Fileset(
             name=one.name, path=one.path, root=self._tree_at(one.path).root, id=top.mark.id, number=top.mark.number,
             binding=top.binding, others=self._others(top.mark.id), snapshots=one.snapshots,
+            trash_days=one.trash_days,
         )  # fmt: skip
         _refuse_unfit(found)
         return found

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Trees of which is found out what changed.", no_args_is_help=True)
 
+_LONGEST = 36_500
+"""Days that something can be kept."""
+
 SITE = Annotated[str | None, typer.Option(help="Name of the site; without one all of them.")]
 
 
@@ -76,15 +79,24 @@ def set_(
     mass_change_top: Annotated[
         int | None, typer.Option(min=1, help="Or where nothing is left at its top, of so many or more.")
     ] = None,
+    trash_days: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DAYS",
+            help="How long what was removed and replaced in it is kept; 0: not at all, `site`: as its site has it.",
+        ),
+    ] = None,
     output: OUTPUT = Format.TEXT,
 ) -> None:
-    """Say how much may be gone in a fileset before a sync of it waits until somebody confirms it."""
+    """Settle of a fileset how much may be gone before a sync waits for somebody, and how long its trash is kept."""
     given = {
         "mass_change_percent": mass_change_percent,
         "mass_change_count": mass_change_count,
         "mass_change_top": mass_change_top,
     }
-    values = {key: value for key, value in given.items() if value is not None}
+    values: dict[str, float | None] = {key: value for key, value in given.items() if value is not None}
+    if trash_days is not None:
+        values["trash_days"] = _days(trash_days)
     if not values:
         raise Invalid("there is nothing to set: see `argosy fileset set --help`")
     with connected() as client:
@@ -98,6 +110,22 @@ def set_(
             f"{one.mass_change_count} are gone, or all of {one.mass_change_top} or more at its top"
         )
     )
+    if trash_days is not None:
+        kept = "as long as its site has it" if one.trash_days is None else f"{one.trash_days:g} days"
+        typer.echo(f"What was removed and replaced in it is kept {kept}")
+
+
+def _days(said: str) -> float | None:
+    """Return a number of days; None: those of the site."""
+    if said == "site":
+        return None
+    try:
+        days = float(said)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days <= _LONGEST:
+        raise Invalid(f"--trash-days: {said!r} cannot be: give a number from 0 to {_LONGEST}, or `site`")
+    return days
 
 
 @app.command()

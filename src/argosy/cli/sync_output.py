@@ -8,6 +8,7 @@ import typer
 
 from argosy.cli.output import Format, amount, print_json, shown
 from argosy.core.paths import display, to_json
+from argosy.core.syncing import LONGEST_NAME, Circumstances
 from argosy.sync.planner.plans import Act, Operation
 from argosy.sync.planner.trees import Entry, Kind, Metadata
 
@@ -56,6 +57,7 @@ def _maybe(found: "Preview") -> Iterator[tuple[bytes, int]]:
 def _lines(found: "Preview", sites: tuple[str, str]) -> Iterator[dict[str, Any]]:
     """Yield what is printed as JSON; `what` says what each line is."""
     plan = found.plan
+    yield from ({"what": "refused", "reason": reason} for reason in plan.refusals)
     yield from (_operation(each, sites) for each in plan.operations)
     for conflict in plan.conflicts:
         kept = to_json(conflict.kept, "kept") if conflict.kept else {}
@@ -80,7 +82,6 @@ def _lines(found: "Preview", sites: tuple[str, str]) -> Iterator[dict[str, Any]]
     for path, size in _maybe(found):
         yield {"what": "compare", **to_json(path), "size": size}
     yield from ({"what": "unread", "reason": reason} for reason in found.unreadable)
-    yield from ({"what": "refused", "reason": reason} for reason in plan.refusals)
     yield _summary(found, sites)
 
 
@@ -139,11 +140,17 @@ def _summary(found: "Preview", sites: tuple[str, str]) -> dict[str, Any]:
         "held": sum(not each.skipped for each in plan.held),
         "skipped": sum(each.skipped for each in plan.held),
         "drift": plan.drift,
-        "unknown": len(plan.unknown),
+        "circumstances": {site: _circumstances(told) for site, told in zip(sites, found.told, strict=True)},
+        "unknown": sum(each.unknown for each in plan.left),
         "to_compare": sum(1 for _ in _maybe(found)),
         "to_read": len(found.unread),
         "refused": bool(plan.refusals),
     }
+
+
+def _circumstances(told: Circumstances) -> dict[str, Any]:
+    said = {each: getattr(told, each) for each in told.__struct_fields__}
+    return said | {"forbidden": told.forbidden.decode()}
 
 
 class _Text:
@@ -156,7 +163,10 @@ class _Text:
         self._width = max(map(len, sites))
 
     def tell(self) -> None:
-        """Print it all."""
+        """Print it all, and first why there is nothing to be done."""
+        for reason in self._plan.refusals:
+            typer.echo(shown(f"Refused: {reason}"))
+        self._names()
         self._operations()
         self._conflicts()
         for held in self._plan.held:
@@ -199,8 +209,29 @@ class _Text:
         words = ("alike", "conflicts", "held", "skipped", "drift", "unknown", "to_compare", "to_read")
         parts += [f"{word.replace('_', ' ')}: {said[word]}" for word in words if said[word]]
         typer.echo("; ".join(parts))
-        for reason in self._plan.refusals:
-            typer.echo(shown(f"Refused: {reason}"))
+
+    def _names(self) -> None:
+        """Say what is unusual with names, once for each side."""
+        for site, told in zip(self._sites, self._found.told, strict=True):
+            unusual = ", ".join(_unusual(told))
+            if unusual:
+                self._say("names", site, unusual)
+
+
+def _unusual(told: Circumstances) -> Iterator[str]:
+    """Yield what a side makes of names that others do not."""
+    if told.case_insensitive:
+        yield "do not differ by case alone"
+    if told.normalising:
+        yield "do not differ by how a letter is composed alone"
+    if not told.hard_links:
+        yield "of one file are not several"
+    if told.forbidden:
+        yield f"have none of {told.forbidden.decode()}"
+    if told.text_only:
+        yield "are UTF-8"
+    if told.longest_name < LONGEST_NAME:
+        yield f"have {told.longest_name} bytes at most"
 
 
 def _details(each: Operation, sites: tuple[str, str]) -> Iterator[str]:

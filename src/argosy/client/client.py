@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -97,7 +98,7 @@ class Client:
         body = {"site": site, "name": name, **paths.to_json(path), "snapshots": snapshots}
         return _value(self._call("POST", "filesets/", body), Fileset)
 
-    def set_fileset(self, number: int, **values: int) -> Fileset:
+    def set_fileset(self, number: int, **values: float | None) -> Fileset:
         """Change settings of a fileset; return it."""
         return _value(self._call("PATCH", f"filesets/{number}/", values), Fileset)
 
@@ -323,6 +324,22 @@ class Client:
         """Return the sync that is a job; `NotFound` where it is none."""
         return _value(self._call("GET", f"syncs/{number}/"), Sync)
 
+    def base(self, one: str, two: str, into: Path) -> bool:
+        """Write to a file what two filesets, by their ids, agree on in this order; False: they never agreed.
+
+        It is what was known when it was asked for: a sync that ends meanwhile replaces it.
+        """
+        try:
+            answer = self._call("GET", "syncs/base/", query={"one": one, "two": two})
+        except NotFound:
+            return False
+        into.write_bytes(answer.content)
+        return True
+
+    def clock(self) -> int:
+        """Return what time it is at the hub, ns since 1970."""
+        return _value(self._call("GET", "clock/"), _Clock).now_ns
+
     def confirm(self, number: int) -> int:
         """Have the sync done that a guard refused; return the number of the job that does it.
 
@@ -493,6 +510,10 @@ class _Unauthorized(Denied):
 
 class _Submitted(msgspec.Struct, frozen=True):
     job: int
+
+
+class _Clock(msgspec.Struct, frozen=True):
+    now_ns: int
 
 
 class _Refreshed(msgspec.Struct, frozen=True):

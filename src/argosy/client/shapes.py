@@ -102,6 +102,8 @@ class Fileset(msgspec.Struct, frozen=True, kw_only=True):
     mass_change_count: int = 10
     mass_change_top: int = 2
     """How much may be gone in it before a sync asks somebody."""
+    trash_days: float | None = None
+    """How long what was removed and replaced in it is kept; None: as its site has it."""
     fileset_id: str = ""
     """Random; "" until it was served."""
     number: int | None = None

@@ -34,6 +34,8 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snapshots: SnapshotKind = "index"
     adopt: bool = False
     """Whether a person said, since the hub was last asked, that what lies there is the fileset."""
+    trash_days: float | None = None
+    """How long what was removed and replaced in it is kept; None: as long as the site has it."""
 
 
 class Fileset(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +55,8 @@ class Fileset(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[Binding, ...] = ()
     """The tops of the site's other filesets: boundaries, wherever somebody has moved them."""
     snapshots: SnapshotKind = "index"
+    trash_days: float | None = None
+    """As `Registered` has it."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,12 +17,26 @@ def mount_points() -> Iterator[bytes]:
 
 def source_of(descriptor: int) -> str | None:
     """Return what is mounted where an open file or directory lies, as the mount table names it; None if it does not."""
+    found = _mounted(descriptor)
+    return None if found is None else os.fsdecode(_ESCAPED.sub(lambda said: bytes([int(said[1], 8)]), found[1]))
+
+
+def type_of(descriptor: int) -> str:
+    """Return what kind of filesystem an open file or directory lies on, as the mount table names it; "" if it does not.
+
+    A subvolume of btrfs has a device number of its own, which no mount has.
+    """
+    found = _mounted(descriptor)
+    return "" if found is None else os.fsdecode(found[0])
+
+
+def _mounted(descriptor: int) -> list[bytes] | None:
+    """Return type and source of what is mounted where something open lies."""
     device = os.fstat(descriptor).st_dev
     numbers = b"%d:%d" % (os.major(device), os.minor(device))
     with open("/proc/self/mountinfo", "rb") as table:
         for line in table.read().splitlines():
             mount, _, filesystem = line.partition(b" - ")
             if mount.split(b" ")[2] == numbers:
-                source = filesystem.split(b" ")[1]
-                return os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), source))
+                return filesystem.split(b" ")
     return None

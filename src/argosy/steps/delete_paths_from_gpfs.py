@@ -11,6 +11,7 @@ from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
 from argosy.hsm.tree.removal import expect_older, remove, remove_tree
+from argosy.hsm.tree.shelves import days_kept
 from argosy.site import Site
 from argosy.steps.base import STEPS
 from argosy.steps.foresight import held_by, holds_something
@@ -21,7 +22,7 @@ _REMEDY: Final = ": set recursive to remove it with that, or empty it first"
 @STEPS.register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletePathsFromGpfs:
-    """Move entries to the trash of their root, where they are kept for the site's `trash_days`.
+    """Move entries to the trash of their root, where they are kept for the `trash_days` of fileset or site.
 
     What changed since it was listed stays. With `recursive` a directory goes with all that it holds at that moment;
     filesets in it (mount points, subvolumes) and what is immutable stay, silently.
@@ -46,7 +47,7 @@ class DeletePathsFromGpfs:
             return Planned.nothing(entry, "is gone already")
         if entry.inode and not tree.names(entry.path, entry):
             raise Changed(f"{display(entry.path)}: is not what was listed; it would stay as it is")
-        where = "to the trash" if site.policy.trash_days > 0 else "for good: the site keeps no trash"
+        where = "to the trash" if days_kept(entry.path, site) > 0 else "for good: no trash is kept there"
         if self.recursive and now.kind is Kind.DIRECTORY:
             return _planned_tree(entry, tree, where)
         tree.refuse_protected(entry.path)

@@ -14,6 +14,7 @@ from argosy.hsm.file.local import present
 from argosy.hsm.file.state import State, look
 from argosy.hsm.object.content import digest_of
 from argosy.hsm.tree.removal import locked, remove_locked
+from argosy.hsm.tree.shelves import days_kept
 from argosy.site import Site
 from argosy.steps.base import HUBS
 
@@ -54,7 +55,7 @@ class KeepVersion:
             Changed: one of both is not what it was; nothing was done.
             Unsupported: the site keeps nothing of what is removed.
         """
-        if site.policy.trash_days <= 0:
+        if days_kept(entry.path, site) <= 0:
             raise Unsupported(
                 f"site {site.name} keeps no trash: the other version would be lost. Set its `trash_days`, or remove "
                 f"one of both yourself"

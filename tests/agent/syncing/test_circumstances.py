@@ -1,14 +1,17 @@
 """What a side of a sync says of itself."""
 
+import os
 import time
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from argosy.agent.syncing.circumstances import circumstances, clock_off, probed
+from argosy.agent.syncing.circumstances import circumstances
 from argosy.core.syncing import Circumstances
+from argosy.sync.clocks import clock_off
 from argosy.sync.planner.trees import Side
+from argosy.sync.probing import Found, looked, probed
 from argosy.sync.steps.base import area_of
 from tests.agent.syncing.pair import Pair
 from tests.sites import NoHub
@@ -78,7 +81,7 @@ def test_it_is_found_out_which_names_a_directory_takes_for_one(
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0, -3600.0])
 def test_by_how_much_a_clock_may_be_off_is_measured_by_a_round_trip(ahead: float) -> None:
-    off = clock_off(Clocked(ahead)) / 1e9
+    off = clock_off(Clocked(ahead).clock) / 1e9
     assert abs(ahead) <= off < abs(ahead) + 5
 
 
@@ -97,3 +100,13 @@ def test_a_scan_tells_the_hub(tmp_path: Path) -> None:
     assert pair.hub.circumstances.clock_off_ns == 0
     pair.scan(Side.ONE, "run")
     assert 0 < pair.hub.circumstances.clock_off_ns < 5e9
+
+
+def test_by_looking_alone_a_name_in_another_case_is_told_from_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "notes").touch()
+    (tmp_path / "NOTES").hardlink_to(tmp_path / "notes")
+    top = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert looked(top) == Found()
+    finally:
+        os.close(top)

@@ -231,6 +231,7 @@ def test_times_that_clocks_cannot_tell_apart_are_a_tie() -> None:
         assert same(pair)[b"a"] == winner
 
 
+@pytest.mark.feature("HUB-SYNC-031")
 @pytest.mark.parametrize(
     ("policy", "winner"),
     [(Policy.NEWEST, b"two"), (Policy.LOCAL, b"one"), (Policy.KEEP_BOTH, b"one"), (Policy.IGNORE, b"two")],
@@ -380,6 +381,7 @@ def test_what_could_not_be_listed_is_not_gone() -> None:
     made = pair.sync()
     assert acts(made) == []
     assert len(made.unknown) == 2
+    assert [(each.side, each.path) for each in made.left if each.unknown] == [(Side.ONE, b"d")]
     assert held(pair.disks[1]) == {b"d/e/f": b"edited", b"z": b"z"}
     pair.disks[0].unlisted.clear()
     pair.sync()

@@ -1,11 +1,14 @@
 """What rounds tell of conflicts: how both versions stand when they are met, and what is there of them later."""
 
 import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blake3 import blake3
 
+from argosy.sync.planner.options import Policy
 from argosy.sync.planner.trees import Side
 from argosy.sync.rounds import pages, work
 from argosy.sync.rounds.quarrels import Fate, Met, Watched
@@ -34,15 +37,16 @@ def disputed(pair: Pair) -> Met:
     return found
 
 
-def fate(pair: Pair, of: Met) -> Fate | None:
-    """Sync, looking what became of a conflict; None: nothing had changed."""
+def fate(pair: Pair, of: Met, **more: Any) -> Fate | None:
+    """Sync, looking what became of a conflict; None: nothing is told of it."""
     assert of.named is not None
     assert of.other is not None
-    pair.plan()
+    pair.plan(**more)
     pair.apply()
     watched = Watched(7, of.named.object, of.other.object, of.quarrel.at, of.quarrel.kept)
     pages.write(work.watched(pair.folder), [watched])
-    if not pair.commit().changed:
+    pair.commit()
+    if not work.fates(pair.folder).exists():
         return None
     (found,) = pages.read(work.fates(pair.folder), Fate)
     return found
@@ -142,3 +146,50 @@ def test_of_a_one_way_sync_the_version_that_was_replaced_is_told_and_is_in_no_si
     assert found.other is not None
     assert found.named.content == blake3(b"one, once more").digest()
     assert found.other.size == len(b"changed at two")
+
+
+def kept_by_one_way(pair: Pair, **asked: Any) -> Met:
+    """Have a one-way sync keep both versions, the destination's beside the source's; return what it told."""
+    (pair.one / "deep").mkdir()
+    (pair.one / "deep" / "file").write_bytes(b"first")
+    pair.sync(**asked)
+    (pair.one / "deep" / "file").write_bytes(b"one, changed")
+    (pair.two / "deep" / "file").write_bytes(b"changed at two")
+    pair.sync(**asked)
+    (found,) = met(pair)
+    return found
+
+
+def test_a_copy_that_only_the_destination_has_is_followed_though_the_base_stays_as_it_is(pair: Pair) -> None:
+    asked: dict[str, Any] = {"one_way": True, "policy": Policy.KEEP_BOTH}
+    found = kept_by_one_way(pair, **asked)
+    copy = pair.two / os.fsdecode(found.quarrel.kept)
+    assert copy.read_bytes() == b"changed at two"
+    assert found.other is not None
+    assert found.other.object == ""
+    told = fate(pair, found, **asked)
+    assert told is None or told.coming, "it is there still"
+    (pair.one / "more").write_bytes(b"so that the base changes")
+    told = fate(pair, found, **asked)
+    assert told is not None
+    assert told.coming
+    copy.unlink()
+    told = fate(pair, found, **asked)
+    assert told is not None
+    assert (told.copy, told.coming) == (None, False)
+    assert told.named is not None
+    assert told.named.version.content == blake3(b"one, changed").digest()
+
+
+def test_a_copy_that_nobody_can_look_for_is_not_taken_for_one_that_is_gone(pair: Pair) -> None:
+    asked: dict[str, Any] = {"one_way": True, "policy": Policy.KEEP_BOTH}
+    found = kept_by_one_way(pair, **asked)
+    subprocess.run(["mount", "-t", "tmpfs", "none", pair.two / "deep"], check=True)
+    try:
+        told = fate(pair, found, **asked)
+        assert told is None or told.coming
+        (pair.one / "more").write_bytes(b"so that the base changes")
+        told = fate(pair, found, **asked)
+        assert told is None or told.coming
+    finally:
+        subprocess.run(["umount", pair.two / "deep"], check=True)

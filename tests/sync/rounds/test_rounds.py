@@ -64,8 +64,8 @@ class Pair:
             side.index.rename(work.index(self.folder, SIDES[self.sides.index(side)]))
         for which, circumstances in self.said.items():
             work.circumstances(self.folder, which).write_bytes(msgspec.json.encode(circumstances))
-        said: dict[str, Any] = {"one_way": False, "confirmed": False} | more
-        asked = Plan(folder=str(self.folder), base=self.base, policy=Policy.NEWEST, sites=("one", "two"), **said)
+        said: dict[str, Any] = {"one_way": False, "confirmed": False, "policy": Policy.NEWEST} | more
+        asked = Plan(folder=str(self.folder), base=self.base, sites=("one", "two"), **said)
         while (found := answer(asked)).needs:
             self._hash()
         assert not found.error, found

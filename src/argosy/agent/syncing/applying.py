@@ -21,6 +21,7 @@ from argosy.core.ready import ready
 from argosy.core.syncing import PAGE, Applied, Wanted
 from argosy.filesystems._posix import undoing
 from argosy.filesystems._posix.errors import translated
+from argosy.hsm.tree.shelves import days_kept
 from argosy.sync.executor import executing, recovery
 from argosy.sync.executor.area import Area
 from argosy.sync.executor.outcomes import Outcome as Done
@@ -56,7 +57,7 @@ def apply(order: Order, fileset: Fileset, site: OrderSite, hub: Hub) -> Outcome:
             recovery.recover(area)
             raise Changed(f"{display(fileset.path)}: the sync was broken off while it was applied: scan and plan anew")
         with translated(fileset.path):
-            undoing.forget(area.home, days=max(site.policy.trash_days, _LEAST))
+            undoing.forget(area.home, days=max(days_kept(fileset.path, site), _LEAST))
         with _brought_home(area):
             _apply(order, asked.run, area, site, hub)
     return Outcome.processed(order.entries[0])

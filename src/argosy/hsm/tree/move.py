@@ -16,6 +16,7 @@ from argosy.hsm.file.state import State, look
 from argosy.hsm.tree.across_roots import carry
 from argosy.hsm.tree.moved import as_found, expect_meant, named_before, source_of, standing
 from argosy.hsm.tree.removal import expect_older, locked, remove, remove_tree
+from argosy.hsm.tree.shelves import days_kept
 from argosy.site import Site
 
 _SECOND = 10**9
@@ -163,7 +164,7 @@ class Move:
         return target is not None and self._newest is not None and target.ctime_ns // _SECOND > self._newest
 
     def _given_up(self, target: Entry | None) -> Outcome:
-        where = "went to the trash" if self._site.policy.trash_days > 0 else "was removed"
+        where = "went to the trash" if days_kept(self.source, self._site) > 0 else "was removed"
         if self.holds_others:
             remove_tree(self._seen, self._here, self._site)
         else:
@@ -190,7 +191,7 @@ class Move:
         return msgspec.structs.replace(done, reason=". ".join(said))
 
     def _said_of(self, replaced: Entry) -> str:
-        if self._site.policy.trash_days <= 0:
+        if days_kept(replaced.path, self._site) <= 0:
             return "what was there was replaced, and the site keeps no versions"
         return f"what was there is kept: see `argosy versions list {display(replaced.path)}`"
 

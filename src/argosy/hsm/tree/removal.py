@@ -24,7 +24,7 @@ from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem
 from argosy.hsm.file.local import present
 from argosy.hsm.tree.listing import Listing
-from argosy.hsm.tree.shelves import make_room
+from argosy.hsm.tree.shelves import days_kept, make_room
 from argosy.site import Site
 
 _ENOUGH: Final = 16 << 20
@@ -69,7 +69,7 @@ def remove_locked(
     seen: Entry, tree: Filesystem, site: Site, *, together: str | None = None, durable: bool = True
 ) -> str | None:
     """Do as `remove` does, with the lock held already."""
-    if site.policy.trash_days <= 0:
+    if days_kept(seen.path, site) <= 0:
         site.check_lease()
         tree.unlink(seen.path, seen, durable=durable)
         return None

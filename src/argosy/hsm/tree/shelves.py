@@ -8,7 +8,7 @@ import structlog
 
 from argosy.core.entry import Entry
 from argosy.core.errors import ArgosyError, Invalid
-from argosy.core.paths import display
+from argosy.core.paths import below, display
 from argosy.filesystems import ids
 from argosy.filesystems.base import Filesystem, Kept, Shelf
 from argosy.site import Site
@@ -35,6 +35,14 @@ def shelved(entry: Entry, site: Site) -> tuple[Filesystem, Kept]:
     return tree, Kept.at(entry.source, tree.root, entry)
 
 
+def days_kept(path: bytes, site: Site) -> float:
+    """Return how long what is removed or replaced at the path is kept: as its fileset has it, else as the site has."""
+    for fileset in site.filesets:
+        if fileset.trash_days is not None and below(path, fileset.path):
+            return fileset.trash_days
+    return site.policy.trash_days
+
+
 def oldest_first(trees: Iterable[Filesystem]) -> Iterator[Lying]:
     """Yield all that lies on the shelves."""
     shelves = (_shelf(tree, shelf) for tree in trees for shelf in Shelf)
@@ -44,8 +52,8 @@ def oldest_first(trees: Iterable[Filesystem]) -> Iterator[Lying]:
 def is_spared(kept: Kept, now: int | None = None) -> bool:
     """Say whether it goes on nobody's account but by name: nobody asked to remove it, and its owner may not know yet.
 
-    Anything else goes when the site's `trash_days` are over, or for want of space. `now`: the time, ns since 1970;
-    where it is not known, the weeks that it is spared are not over.
+    Anything else goes when the `trash_days` of its fileset, or of the site, are over, or for want of space. `now`: the
+    time, ns since 1970; where it is not known, the weeks that it is spared are not over.
     """
     return ids.is_rescued(kept.id) and (now is None or kept.since_ns > now - _SPARED)
 

@@ -246,6 +246,13 @@ class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
         required=False,
         help_text="Or where nothing is left at the top, of so many or more: 2 by default.",
     )
+    trash_days = serializers.FloatField(
+        min_value=0,
+        max_value=36_500,
+        required=False,
+        allow_null=True,
+        help_text="For how many days what was removed and replaced in it is kept; null: as long as its site has it.",
+    )
     fileset_id = Text(source="ident", read_only=True, help_text="Random; empty until it was served.")
     number = serializers.IntegerField(read_only=True, allow_null=True, help_text="What names of files tell it by.")
     state = serializers.SerializerMethodField(help_text="`ok`, what is wrong, or `unknown`.")
@@ -261,7 +268,8 @@ class FilesetSerializer(StrictSerializer, serializers.ModelSerializer[Fileset]):
         validators = ()  # the service tells of a name that is taken, as of any other
         fields = (
             "id", "url", "site", "name", "path", "snapshots", "mass_change_percent", "mass_change_count",
-            "mass_change_top", "fileset_id", "number", "state", "reason", "seen", "locked", "locked_by", "declared_by",
+            "mass_change_top", "trash_days", "fileset_id", "number", "state", "reason", "seen", "locked", "locked_by",
+            "declared_by",
         )  # fmt: skip
         read_only_fields = ("reason", "seen", "locked", "locked_by")
 

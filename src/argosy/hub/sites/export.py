@@ -8,7 +8,7 @@ from argosy.core.config import DatastoreConfig
 from argosy.core.errors import NotFound
 from argosy.core.paths import display
 from argosy.hub.common.crypto import unseal
-from argosy.hub.sites.filesets import MASS_CHANGE
+from argosy.hub.sites.filesets import SETTINGS
 from argosy.hub.sites.models import Datastore, Fileset, Site, SiteLink
 
 _SITE = (
@@ -69,7 +69,7 @@ def _fileset(fileset: Fileset) -> str:
     path = bytes(fileset.path)
     said = {"name": fileset.name, "path": display(path), "snapshots": fileset.snapshots}
     usual = Fileset()
-    said |= {key: getattr(fileset, key) for key in MASS_CHANGE if getattr(fileset, key) != getattr(usual, key)}
+    said |= {key: getattr(fileset, key) for key in SETTINGS if getattr(fileset, key) != getattr(usual, key)}
     return _sayable(_table("[[sites.filesets]]", said), "fileset", path)
 
 

@@ -20,6 +20,8 @@ from argosy.hub.sites.presence import last_heard, serving
 
 MASS_CHANGE: Final = ("mass_change_percent", "mass_change_count", "mass_change_top")
 """What says how much may be gone in a fileset before somebody is asked."""
+SETTINGS: Final = (*MASS_CHANGE, "trash_days")
+"""What a fileset settles beside what and where it is."""
 PATIENCE: Final = 10.0
 """Seconds that a query waits for what a site is to say."""
 _PAUSE: Final = 0.1
@@ -65,7 +67,7 @@ def declare(site: Site, declared: FilesetConfig, file: str) -> None:
     row = Fileset.objects.filter(site=site, name=declared.name).first() or Fileset()
     told = declared.registered
     values = {"site": site, "name": told.name, "path": told.path, "snapshots": told.snapshots}
-    values |= {key: getattr(declared, key) for key in MASS_CHANGE}
+    values |= {key: getattr(declared, key) for key in SETTINGS}
     row.file_keys = []
     _set(row, values)
     mark(row, sorted(values), file)
@@ -95,6 +97,7 @@ def _set(fileset: Fileset, values: Mapping[str, Any]) -> None:
 
 def _registered(row: Fileset) -> Registered:
     said = {"name": row.name, "path": bytes(row.path), "snapshots": row.snapshots, "adopt": row.adopt}
+    said |= {"trash_days": row.trash_days}
     return msgspec.convert(said, Registered)
 
 

@@ -97,7 +97,7 @@ class Datastore(Declared):
 
     `number` is what pointers in inodes call it: made of its name when it is first recorded, so that a hub that was
     built again from the same configuration calls it the same. `abilities` are what a probe found, `trouble` why it
-    could not, `probed` when that was.
+    could not and `trouble_code` of which error, `probed` when that was.
     """
 
     name = models.CharField(max_length=63, unique=True)
@@ -124,6 +124,7 @@ class Datastore(Declared):
     number = models.PositiveBigIntegerField(unique=True)
     abilities = models.JSONField(null=True, default=None)
     trouble = models.TextField(default="")
+    trouble_code = models.CharField(max_length=64, default="")
     probed = models.DateTimeField(null=True, default=None)
 
     class Meta:
@@ -183,6 +184,7 @@ class Fileset(Declared):
     mass_change_percent = models.PositiveSmallIntegerField(default=50)
     mass_change_count = models.PositiveIntegerField(default=10)
     mass_change_top = models.PositiveIntegerField(default=2)
+    trash_days = models.FloatField(null=True, default=None)
     ident = models.CharField(max_length=32, default="")
     number = models.PositiveIntegerField(null=True, default=None)
     state = models.CharField(max_length=16, default="")

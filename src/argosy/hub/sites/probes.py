@@ -30,7 +30,8 @@ def probed(told: Probed, now: datetime) -> None:
         return
     row.abilities, row.probed = told.abilities, now
     row.trouble = told.trouble or unfit(told.abilities or {}, row.layout)
-    row.save(update_fields=["abilities", "trouble", "probed"])
+    row.trouble_code = told.code
+    row.save(update_fields=["abilities", "trouble", "trouble_code", "probed"])
     if row.trouble:
         log.warning("datastore cannot be used", datastore=row.name, trouble=row.trouble)
     else:

@@ -83,7 +83,8 @@ def _set_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:
     datastore.type = datastore.type.upper()
     refuse_taken(datastore, Datastore.objects.filter(name=datastore.name), datastore.name)
     datastore.sealed = seal({key: value for key, value in secrets.items() if value})
-    datastore.abilities, datastore.trouble, datastore.probed = None, "", None  # it may have become another
+    datastore.abilities, datastore.probed = None, None  # it may have become another
+    datastore.trouble = datastore.trouble_code = ""
 
 
 def _check_datastore(datastore: Datastore, values: Mapping[str, Any]) -> None:

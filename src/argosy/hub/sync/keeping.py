@@ -14,8 +14,9 @@ from argosy.core.paths import display, join
 from argosy.hub.common.errors import Conflict as Refused
 from argosy.hub.jobs import services as jobs
 from argosy.hub.jobs.models import Job
+from argosy.hub.sites.models import Fileset
 from argosy.hub.sync import conflicts, phases
-from argosy.hub.sync.models import Conflict
+from argosy.hub.sync.models import Conflict, Run
 from argosy.sync.planner import trees
 from argosy.sync.planner.trees import SIDES, Side
 from argosy.sync.rounds.quarrels import Version
@@ -99,13 +100,20 @@ def _side(row: Conflict, this: Version, other: Version) -> Side:
         raise Refused(
             f"conflict {row.pk}: no site has both versions yet: sync again (`argosy sync status {row.run.job}`)"
         )
-    kept = next((side for side in sides if row.run.site(side).trash_days > 0), None)
+    kept = next((side for side in sides if _days_kept(row.run, side) > 0), None)
     if kept is None:
         names = ", ".join(row.run.site(side).name for side in sides)
         raise Refused(
             f"conflict {row.pk}: no trash is kept at {names}, and the other version would be lost: set trash_days"
         )
     return kept
+
+
+def _days_kept(run: Run, side: Side) -> float:
+    """Return how long a side keeps what is removed there."""
+    site = run.site(side)
+    fileset = Fileset.objects.filter(site=site, ident=run.ident(side)).first()
+    return site.trash_days if fileset is None or fileset.trash_days is None else fileset.trash_days
 
 
 def _seen(version: Version, side: Side) -> dict[str, Any]:

@@ -157,10 +157,20 @@ def _left(work: Work) -> tuple[Left, ...]:
         tree = work.trees.sides[side]
         for group, unknown in ((tree.unsyncable, False), (tree.boundaries, False), (tree.unknown, True)):
             for each in group:
-                parent = work.items.get(work.one(work.ids[side].get(each.parent, "")))
-                above = work.path(parent, side) + b"/" if parent is not None else b""
-                found.append(Left(side=side, path=above + each.name, why=each.why, unknown=unknown))
+                above = _directory(work, each.parent, side)
+                path = above + b"/" + each.name if above else each.name
+                found.append(Left(side=side, path=path, why=each.why, unknown=unknown))
+        found += [
+            Left(side=side, path=path or b".", why="could not be listed whole", unknown=True)
+            for path in sorted(_directory(work, each, side) for each in tree.unlisted)
+        ]
     return tuple(found)
+
+
+def _directory(work: Work, binding: Binding, side: Side) -> bytes:
+    """Return the path of a directory, empty for the top."""
+    item = work.items.get(work.one(work.ids[side].get(binding, "")))
+    return b"" if item is None else work.path(item, side)
 
 
 def _matched(work: Work, side: Side) -> dict[str, Entry]:

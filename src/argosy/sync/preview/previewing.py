@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from argosy.core.errors import ArgosyError, Invalid
+from argosy.core.syncing import Circumstances
 from argosy.snapshots.schema import About
 from argosy.sync.planner.options import Options
 from argosy.sync.planner.planning import plan
 from argosy.sync.planner.plans import Need, Plan
 from argosy.sync.planner.trees import SIDES, Binding, Side, Trees, Version
+from argosy.sync.preview.circumstances import circumstances
 from argosy.sync.preview.hashing import hash_of
 from argosy.sync.preview.trees import Place, check_apart, is_marked, opened, scan
 from argosy.sync.reduction.base import Base
@@ -22,6 +24,7 @@ from argosy.sync.reduction.hashes import with_hashes
 from argosy.sync.reduction.reducing import reduce
 from argosy.sync.reduction.sides import Scanned, place_of
 from argosy.sync.reduction.union import Union, unite
+from argosy.sync.rounds.circumstances import rules_of
 
 _BATCH: Final = 4096
 _INDEXES: Final = ("one", "two")
@@ -56,6 +59,8 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What else would have had to be read."""
     unreadable: tuple[str, ...] = ()
     """Why files that had to be read could not be."""
+    told: tuple[Circumstances, Circumstances] = (Circumstances(), Circumstances())
+    """What is so at each side, for which it was planned."""
 
 
 class Previewing:
@@ -68,14 +73,22 @@ class Previewing:
         options: Options,
         *,
         base: Base | None = None,
+        is_recorded: bool = False,
+        ask: Callable[[Place, int], Circumstances] = circumstances,
         read: Callable[[Reading], bool] = lambda _reading: True,
     ) -> None:
-        """`read` is asked before files are read, and says whether they may be."""
+        """`read` is asked before files are read, and says whether they may be.
+
+        `is_recorded`: whether the base is what a hub has of these filesets. One of other trees is none then, as it is
+        to the hub. `ask` says what is so at a place, whose top is open.
+        """
         check_apart(places)
         self._places = places
         self._folder = folder
         self._options = options
         self._base = base
+        self._is_recorded = is_recorded
+        self._ask = ask
         self._read = read
         self._unread: list[Unread] = []
         self._unreadable: list[str] = []
@@ -90,14 +103,38 @@ class Previewing:
         """
         with ExitStack() as held:
             self._tops = [held.enter_context(opened(place)) for place in self._places]
+            told = self._circumstances()
             one, two = (scan(place, self._folder / name) for place, name in zip(self._places, _INDEXES, strict=True))
-            found = self._first_sync() if self._base is None else self._later_sync(self._base, (one, two))
+            self._base = self._of_these((one, two))
+            found = self._first_sync() if self._base is None else self._later_sync(self._base)
         return msgspec.structs.replace(
-            found, rows=(one.rows, two.rows), unread=tuple(self._unread), unreadable=tuple(self._unreadable)
+            found, rows=(one.rows, two.rows), unread=tuple(self._unread), unreadable=tuple(self._unreadable), told=told
         )
 
-    def _later_sync(self, base: Base, scanned: tuple[About, About]) -> Preview:
-        _check_of(base, scanned)
+    def _circumstances(self) -> tuple[Circumstances, Circumstances]:
+        """Find out what is so at both sides, and plan for that."""
+        one, two = map(self._ask, self._places, self._tops)
+        self._options = msgspec.structs.replace(
+            self._options,
+            clock_offsets_ns=(one.clock_off_ns, two.clock_off_ns),
+            rules=(rules_of(one), rules_of(two)),
+            guards=(self._places[0].guard, self._places[1].guard),
+        )
+        return one, two
+
+    def _of_these(self, scanned: tuple[About, About]) -> Base | None:
+        """Return the base, if there is one of these two trees.
+
+        Raises:
+            Invalid: the one that was named is of others.
+        """
+        if self._base is None or _is_of(self._base, scanned):
+            return self._base
+        if self._is_recorded:
+            return None
+        raise _other(self._base, scanned)
+
+    def _later_sync(self, base: Base) -> Preview:
         return Preview(plan=self._planned(reduce(base, self._sides(_INDEXES), rules=self._options.rules)))
 
     def _first_sync(self) -> Preview:
@@ -173,19 +210,21 @@ class Previewing:
         return self._base is None or not place.registered or is_marked(place)
 
 
-def _check_of(base: Base, scanned: tuple[About, About]) -> None:
-    """Return if the base is of these two trees, in this order.
+def _is_of(base: Base, scanned: tuple[About, About]) -> bool:
+    """Say whether the base is of these two trees, in this order."""
+    return base.pair == _pair(scanned) and base.sides == tuple(map(place_of, scanned))
 
-    Raises:
-        Invalid: it is not.
-    """
+
+def _pair(scanned: tuple[About, About]) -> str:
+    return " ".join(each.fileset for each in scanned)
+
+
+def _other(base: Base, scanned: tuple[About, About]) -> Invalid:
+    """Return why a base is none of these two trees."""
     name = base.chunks[0]
-    pairs = [" ".join(each.fileset for each in order) for order in (scanned, scanned[::-1])]
-    if base.pair == pairs[0] and base.sides == tuple(map(place_of, scanned)):
-        return
-    if base.pair == pairs[1] != pairs[0]:
-        raise Invalid(f"{name}: is the base of these two trees in the other order: name them the other way round")
-    raise Invalid(
+    if base.pair == _pair((scanned[1], scanned[0])) != _pair(scanned):
+        return Invalid(f"{name}: is the base of these two trees in the other order: name them the other way round")
+    return Invalid(
         f"{name}: is the base of two other trees, or one of these was put in the place of another since: name the base "
         "of these, or none, as for a first sync"
     )

@@ -21,6 +21,7 @@ from argosy.filesystems._posix.snapshots import own_directories
 from argosy.linux.openat2 import DIRECTORY
 from argosy.snapshots.scan import Scan
 from argosy.snapshots.schema import About
+from argosy.sync.planner.options import Guard
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is a fileset, which bears a marker once its agent has served it."""
     others: tuple[bytes, ...] = ()
     """The tops of the site's other filesets: boundaries."""
+    guard: Guard = Guard()
+    """How much may be gone in it before somebody is asked."""
 
 
 def check_apart(places: Sequence[Place]) -> None:

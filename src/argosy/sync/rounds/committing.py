@@ -17,10 +17,9 @@ from argosy.sync.planner.plans import Plan as Made
 from argosy.sync.planner.trees import SIDES, Found, Known, Side
 from argosy.sync.reduction.base import SCHEMA, TOP_ID, About, BaseWriter, mint
 from argosy.sync.reduction.engine import Engine, Room, engine
-from argosy.sync.rounds import pages, work
+from argosy.sync.rounds import fates, pages, work
 from argosy.sync.rounds.agreement import Agreement
 from argosy.sync.rounds.circumstances import rules_of, told_of
-from argosy.sync.rounds.fates import Entries, fates, met
 from argosy.sync.rounds.work import Answer, Brought, Commit
 from argosy.sync.transfers import Learned
 
@@ -41,13 +40,18 @@ def commit(asked: Commit) -> Answer:
     folder = Path(asked.folder)
     told = msgspec.msgpack.decode(work.agreement(folder).read_bytes(), type=Agreement)
     entries, agreed = _agreed(folder, told)
-    pages.write(work.met(folder), met(folder, told, entries, agreed.minted))
+    pages.write(work.met(folder), fates.met(folder, told, entries, agreed.minted))
+    watched = fates.watched(folder)
     if not (agreed.put or agreed.drop or told.fresh or told.dark != told.dark_before):
+        if gone := fates.missed(told, watched, entries):
+            with engine(Room(temporary=folder)) as db:
+                _merge(db, told, agreed)
+                pages.write(work.fates(folder), fates.fates(db, told, gone, entries))
         return Answer()
     about = About(pair=told.pair, generation=asked.generation, sides=told.sides, dark=told.dark)
     with engine(Room(temporary=folder)) as db, BaseWriter(Path(asked.chunk), about) as writer:
         _merge(db, told, agreed)
-        pages.write(work.fates(folder), fates(db, folder, entries, fresh=told.fresh))
+        pages.write(work.fates(folder), fates.fates(db, told, watched, entries))
         for batch in db.stream(_objects(told)):
             rows = pa.Table.from_batches([batch])
             writer.add(rows.select(SCHEMA.names), int(pc.sum(rows["at_top"], min_count=0).as_py()))
@@ -55,7 +59,7 @@ def commit(asked: Commit) -> Answer:
     return Answer(changed=True)
 
 
-def _agreed(folder: Path, told: Agreement) -> tuple[Entries, Agreed]:
+def _agreed(folder: Path, told: Agreement) -> tuple[fates.Entries, Agreed]:
     """Return what each side has by now, and what the base must record of that."""
     one, two = (_after(folder, told, side) for side in SIDES)
     made = Made(matched=told.matched, unknown=frozenset(told.unknown))

@@ -76,21 +76,45 @@ def _seen(entry: Entry) -> Seen:
     return Seen(entry.binding.inode, *entry.version)
 
 
-def fates(db: Engine, folder: Path, entries: Entries, *, fresh: bool) -> Iterator[Fate]:
-    """Yield what the new base, the table `objects`, has of watched conflicts; a `fresh` one has other ids."""
+def watched(folder: Path) -> list[Watched]:
+    """Return the conflicts of earlier rounds that are looked at."""
     path = work.watched(folder)
-    watched = list(pages.read(path, Watched)) if path.exists() else []
+    return list(pages.read(path, Watched)) if path.exists() else []
+
+
+def missed(told: Agreement, watched: Iterable[Watched], entries: Entries) -> list[Watched]:
+    """Return those of whose copies no base knows, and that neither side has any more.
+
+    The base says nothing of them: it stays as it is when such a copy goes.
+    """
+    names = _copies(told, entries)
+    return [] if names is None else [each for each in watched if not each.copy and _name(each.kept) not in names]
+
+
+def fates(db: Engine, told: Agreement, watched: list[Watched], entries: Entries) -> Iterator[Fate]:
+    """Yield what the base, the table `objects`, has of conflicts; a fresh one has other ids."""
     if not watched:
         return
     found = _found(db, watched)
     by_id = {each.version.object: each for each in found}
     by_path = {each.path: each for each in found}
-    names = {entry.name for side in entries for entry in side.values() if b".conflict-" in entry.name}
+    names = _copies(told, entries)
     for each in watched:
-        copy = by_id.get(each.copy) or (by_path.get(each.kept) if fresh or not each.copy else None)
+        copy = by_id.get(each.copy) or (by_path.get(each.kept) if told.fresh or not each.copy else None)
         named = by_id.get(each.named) or by_path.get(each.at)
-        coming = not each.copy and copy is None and each.kept.rpartition(b"/")[2] in names
+        coming = not each.copy and copy is None and (names is None or _name(each.kept) in names)
         yield Fate(number=each.number, named=named, copy=copy, coming=coming)
+
+
+def _copies(told: Agreement, entries: Entries) -> set[bytes] | None:
+    """Return the names of copies that either side has; None: nobody can say, for not all could be looked at."""
+    if any(told.dark):
+        return None
+    return {entry.name for side in entries for entry in side.values() if b".conflict-" in entry.name}
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
 
 
 def _found(db: Engine, watched: list[Watched]) -> list[Placed]:
