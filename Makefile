@@ -1,10 +1,11 @@
 # `make run` and `make test` install whatever is missing, then do what they say; when nothing is missing they lose no time.
 
-.PHONY: help run test check features docs bench lock soak-planner soak-executor soak
+.PHONY: help run test test-postgresql check features docs bench lock soak-planner soak-executor soak
 
 help:
 	@echo 'make run       show Argosy at work: a project tree goes from London to Dublin'
 	@echo 'make test      run all tests (as root: many need mounts and trusted attributes)'
+	@echo 'make test-postgresql  run the tests of the hub on PostgreSQL (make test runs a quarter of them there)'
 	@echo 'make check     formatting, lint, types and the direction of imports'
 	@echo 'make features  which promised behaviours the last test run proved'
 	@echo 'make docs      renew docs/reference from the code'
@@ -21,6 +22,10 @@ run:
 test:
 	@tools/setup test
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-postgresql:
+	@tools/setup test
+	@ARGOSY_TESTS_DATABASE=postgresql .venv/bin/pytest tests/hub --ignore tests/hub/test_on_postgresql.py --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check:
 	@tools/setup check

@@ -8,7 +8,7 @@ import pytest
 
 from tests import sites
 
-pytest_plugins = ["pytester", "tools.features", "tests.servers"]
+pytest_plugins = ["pytester", "tools.features", "tests.servers", "tests.postgresql"]
 pytest.register_assert_rewrite("tests.contracts")
 
 LONG = ("tests/flows/", "tests/verbs/")

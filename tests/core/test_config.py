@@ -15,6 +15,8 @@ LINK = '[[sites.links]]\nsite_path = "/srv/london/projects"\ndatastore = "cloud"
 S3 = '[[datastores]]\nname = "cloud"\ntype = "S3"\nbucket = "bkt"\n'
 GCS = '[[datastores]]\nname = "cloud"\ntype = "GCS"\nbucket = "bkt"\n'
 AZURE = '[[datastores]]\nname = "cloud"\ntype = "AZURE"\ncontainer = "vault"\nstorageaccount = "acme"\n'
+HUB = "[hub]\n"
+PG = HUB + 'database = "postgresql://argosy@/argosy?host=/run/postgresql"\n'
 
 EXAMPLE = """
 [hub]
@@ -47,6 +49,15 @@ REFUSED = [
     ("[hub]\nport = 1", "hub.port: unknown key"),
     ("[hub]\ndata_dir = 3", "hub.data_dir: must be text"),
     ('[hub]\ndata_dir = ""', "hub.data_dir: is empty"),
+    (HUB + 'database = "mysql://a@h/b"', "hub.database: is no address of PostgreSQL: write it like postgresql://"),
+    (HUB + 'database = "postgresql://a@h"', "hub.database: names no database"),
+    (HUB + 'database = "postgresql://a@[h/b"', "hub.database: is no address (Invalid IPv6 URL)"),
+    (HUB + 'database = "postgresql://a:s3cr3t@h/b"', "hub.database: holds a password"),
+    (HUB + 'database = "postgresql://a@h/b?password=s3cr3t"', "hub.database: holds a password"),
+    (HUB + 'database = "a:s3cr3t@h/b?password=s3cr3t"', "hub.database: holds a password"),
+    (HUB + 'database_password = "s3cr3t"', "hub.database_password: does not apply without database"),
+    (PG + 'database_password = "s3cr3t"\ndatabase_password_file = "f"', "hub.database_password_file"),
+    (PG + 'database_password_file = "nowhere"', "hub.database_password_file: "),
     ("sites = 3", "sites: must be a list"),
     (SITE + "treads = 1", "sites.london.treads: unknown key"),
     (SITE + 'threads = "many"', "sites.london.threads: must be a whole number"),
@@ -288,6 +299,29 @@ def test_the_credentials_of_google_are_what_is_in_their_file(
     store = load(written(tmp_path, f"{GCS}{text}\n"), environment=environment).datastores[0]
     assert store.credentialsfile == CREDENTIALS
     assert "s3cr3t" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment"),
+    [
+        ('database_password = "s3cr3t"', {}),
+        ('database_password_file = "secret"', {}),
+        ("", {"ARGOSY_DATABASE_PASSWORD": "s3cr3t"}),
+    ],
+)
+def test_the_password_of_the_database_comes_from_where_secrets_come_from(
+    tmp_path: Path, text: str, environment: dict[str, str]
+) -> None:
+    (tmp_path / "secret").write_text("s3cr3t\n")
+    config = load(written(tmp_path, f"{PG}{text}\n"), environment=environment)
+    assert config.hub.database == "postgresql://argosy@/argosy?host=/run/postgresql"
+    assert (config.hub.database_password, config.hub.database_password_file) == ("s3cr3t", "")
+    assert "s3cr3t" not in repr(config)
+
+
+def test_a_password_in_the_environment_says_nothing_to_a_hub_without_a_server(tmp_path: Path) -> None:
+    config = load(written(tmp_path, EXAMPLE), environment={"ARGOSY_DATABASE_PASSWORD": "s3cr3t"})
+    assert config.hub.database_password == ""
 
 
 def test_an_empty_file_of_a_secret_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from argosy.hub.jobs.suspects import MOST, SUSPECT
 from argosy.hub.sites.models import Site
 from argosy.hub.sites.presence import note
 from tests.hub.fake import FakeAgent, file, fresh, processed, report, start, told
+from tests.hub.home import on_sqlite
 
 pytestmark = pytest.mark.usefixtures("two_sites")
 BOMB = b"/srv/london/projects/bomb"
@@ -354,6 +355,7 @@ def test_a_trial_lasts_no_longer_where_the_clock_was_set_back_while_the_hub_was_
     assert not suspects.hold([suspect], agent.clock() + timedelta(seconds=31))
 
 
+@on_sqlite
 def test_nothing_is_suspected_in_vain(agent: FakeAgent) -> None:
     """What everybody asks before anything begins is answered by an index of nothing."""
     from django.db import connection

@@ -15,7 +15,9 @@ from argosy.hub.jobs.models import Job
 from argosy.hub.sites import presence
 from argosy.hub.sites.models import Site
 from argosy.hub.workflows.shipped import SHIPPED
+from tests.hub.busy import another_writes, impatient
 from tests.hub.fake import file, processed, send, start
+from tests.hub.home import on_sqlite
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "hub_api.json").read_text())
 SECRET = {"secretaccesskey", "accesskey", "credentialsfile", "password"}
@@ -189,6 +191,7 @@ def test_a_submission_of_many_paths_is_taken(api, two_sites):
     assert Job.objects.count() == 1
 
 
+@on_sqlite
 def test_a_full_disk_is_answered_with_507_and_the_remedy(api, two_sites, data_dir, monkeypatch):
     from django.db import connection
     from structlog.testing import capture_logs
@@ -251,7 +254,9 @@ def test_a_refusal_of_several_keys_is_one_sentence(anonymous):
 
 def test_a_key_that_a_login_does_not_know_is_named(anonymous):
     sent = {"username": "admin", "password": "x", "otp": 1}
-    assert check_problem(anonymous.post("/api/auth/token/", sent), 400)["errors"] == {"otp": ["Unknown key."]}
+    assert check_problem(anonymous.post("/api/auth/token/", sent), 400)["errors"] == {
+        "otp": ["Unknown key: known are password, username."]
+    }
 
 
 def test_ids_too_large_for_the_database_are_errors_of_the_request(api):
@@ -284,17 +289,13 @@ def test_an_error_of_ours_is_answered_with_500_and_no_trace(api, monkeypatch):
     assert "ZeroDivision" not in json.dumps(document)
 
 
-def test_a_database_that_stays_busy_is_answered_with_503(api, two_sites, data_dir):
-    import sqlite3
-
+def test_a_database_that_stays_busy_is_answered_with_503(api, two_sites):
     from django.db import connection
 
-    connection.cursor().execute("PRAGMA busy_timeout = 10")
+    impatient()
     sent = {"paths": ["/srv/london/projects"], "site": "london", "workflow": "premigrate"}
-    with sqlite3.connect(data_dir / "hub.sqlite3", isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with another_writes():
         check_problem(api.post("/api/file/workflow/", sent), 503)
-        other.execute("ROLLBACK")
     connection.close()
 
 
@@ -561,5 +562,10 @@ def test_health_says_why_a_site_is_not_served(api, two_sites):
 
 def test_a_key_that_a_submission_does_not_know_is_named(api, two_sites):
     sent = {"paths": ["/srv/london/projects"], "site": "london", "workflow": "premigrate", "bogus": 1}
-    assert check_problem(api.post("/api/file/workflow/", sent), 400)["errors"] == {"bogus": ["Unknown key."]}
+    known = (
+        "discovery, dry_run, exclude, fields, ignore_site_excludes, ignore_site_includes, include, job, paths, site, "
+        "workflow"
+    )
+    errors = check_problem(api.post("/api/file/workflow/", sent), 400)["errors"]
+    assert errors == {"bogus": [f"Unknown key: known are {known}."]}
     assert not Job.objects.exists()

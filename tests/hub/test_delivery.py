@@ -22,7 +22,9 @@ from argosy.hub.jobs.delivery import Delivery
 from argosy.hub.jobs.files import JobFiles
 from argosy.hub.jobs.models import Job, Result, Task
 from argosy.hub.sites.models import Datastore, Site, SiteLink
+from tests.hub.busy import another_writes, impatient
 from tests.hub.fake import Clock, FakeAgent, file, fresh, processed, report, start, told
+from tests.hub.home import on_sqlite
 
 pytestmark = pytest.mark.usefixtures("two_sites")
 
@@ -400,22 +402,16 @@ def test_the_sweep_runs_by_itself_and_ends_with_the_delivery():
     assert not delivery._sweeper.is_alive()
 
 
-def test_a_database_that_somebody_else_keeps_busy_costs_a_retry_and_nothing_more(agent, data_dir):
-    import sqlite3
-
-    from django.db import connection
-
+def test_a_database_that_somebody_else_keeps_busy_costs_a_retry_and_nothing_more(agent):
     job, order = looked_at(agent)
-    agent.delivery._recorder.record(lambda _: connection.cursor().execute("PRAGMA busy_timeout = 10"))
-    with sqlite3.connect(data_dir / "hub.sqlite3", isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable, match="locked"):
-            agent.delivery.report(all_processed(order))
-        other.execute("ROLLBACK")
+    agent.delivery._recorder.record(lambda _: impatient())
+    with another_writes(), pytest.raises(Unavailable, match="lock"):
+        agent.delivery.report(all_processed(order))
     agent.delivery.report(all_processed(order))
     assert fresh(job).state == "SUCCESS"
 
 
+@on_sqlite  # a server works in processes of its own
 def test_to_record_a_small_task_costs_little_enough_for_five_hundred_a_second(agent):
     """Measured in CPU, which other work on the machine does not use up: a second of it is to last for 500 tasks."""
     agent.tree, agent.batch_size = [file(f"/srv/london/projects/{n:04}") for n in range(400)], 1
@@ -462,6 +458,7 @@ def test_a_path_that_every_attempt_misses_counts_once(agent, killed_after):
     assert fresh(job).numfiles == (5 if killed_after == "a batch" else 4)
 
 
+@on_sqlite
 def test_a_full_disk_costs_a_retry_and_one_line_of_the_log(agent, data_dir, monkeypatch):
     from django.db import connection
     from structlog.testing import capture_logs
@@ -575,19 +572,14 @@ def test_a_task_that_cannot_be_recorded_does_not_keep_others_from_being_swept(ag
     assert [bell[1:3] for bell in agent.rung] == [(other.task, 2)]
 
 
-def test_acts_that_find_the_database_locked_wait_for_it_once(agent, data_dir):
-    import sqlite3
-
-    from django.db import connection
+def test_acts_that_find_the_database_locked_wait_for_it_once(agent):
     from structlog.testing import capture_logs
 
     renew = partial(claiming.renew, taskid=looked_at(agent)[1].task, attempt=1, lease=60.0)
     tickets = [(renew, "", Future()) for _ in range(8)]
-    connection.cursor().execute("PRAGMA busy_timeout = 10")
-    with sqlite3.connect(data_dir / "hub.sqlite3", isolation_level=None) as other, capture_logs() as logs:
-        other.execute("BEGIN IMMEDIATE")
+    impatient()
+    with another_writes(), capture_logs() as logs:
         agent.delivery._recorder._together(tickets)
-        other.execute("ROLLBACK")
     assert [line["event"] for line in logs] == ["not recorded"]
     assert all(isinstance(answer.exception(), Unavailable) for _, _, answer in tickets)
     assert agent.delivery._recorder.record(renew)

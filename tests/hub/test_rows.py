@@ -82,3 +82,22 @@ def test_a_table_serves_every_thread(task):
     for thread in threads:
         thread.join()
     assert [values(row) for row in found] == [values(task)] * 3
+
+
+def test_texts_are_in_the_order_of_their_bytes_whatever_the_database_was_made_for():
+    names = ["B", "Z.1", "a", "a-b", "aB", "b", "z"]
+    for name in sorted(names, key=str.casefold):
+        Site.objects.create(name=name)
+    assert list(Site.objects.filter(name__in=names).values_list("name", flat=True)) == names
+
+
+def test_what_no_text_of_a_database_can_hold_is_shown_instead(task):
+    from argosy.hub.jobs.ledger import Ledger
+
+    ledger = Ledger(NOW)
+    (held,) = ledger.known.hold([task])
+    ledger.change(held, reason="a\0b")
+    ledger.write()
+    row = Result(job_id=task.job_id, task_id=task.pk, attempt=1, state="failed", count=1, reason="c\0d")
+    Table(Result).add([row])
+    assert {Task.objects.get().reason, Result.objects.get().reason} in ({"a\0b", "c\0d"}, {"a\ufffdb", "c\ufffdd"})

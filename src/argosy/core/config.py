@@ -2,7 +2,8 @@
 
 The secret of a datastore comes from `secretaccesskey`, from the file that `secretaccesskey_file` names, or from the
 environment variable `ARGOSY_DATASTORE_<NAME>_SECRETACCESSKEY` (the name in upper case, other characters as `_`). So
-do `accesskey` (`accesskey_file`, `..._ACCESSKEY`) and `credentialsfile` (`..._CREDENTIALSFILE`).
+do `accesskey` (`accesskey_file`, `..._ACCESSKEY`) and `credentialsfile` (`..._CREDENTIALSFILE`), and the password of
+the hub's database from `hub.database_password`, `hub.database_password_file` or `ARGOSY_DATABASE_PASSWORD`.
 """
 
 import os
@@ -11,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -34,6 +35,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "POSIX": ("path",),
 }  # fmt: skip
 """Which keys say how a datastore of each type is reached: those its plugin is told. All else does not apply to it."""
+DATABASE_VARIABLE = "ARGOSY_DATABASE_PASSWORD"
+"""The environment variable that may hold the password of the hub's database."""
 SECRETS = ("secretaccesskey", "accesskey", "credentialsfile")
 """Keys whose values are secrets."""
 
@@ -71,6 +74,14 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data_dir: str = "data"
     """Where hub and agents keep their data; relative to the configuration file. Lies in no root and no datastore."""
+    database: str = ""
+    """Where the hub keeps its tables: a database of PostgreSQL 15 or newer, such as
+    `postgresql://argosy@db.example.org/argosy` or `postgresql://argosy@/argosy?host=/run/postgresql`, without a
+    password. Empty: a file in `data_dir`."""
+    database_password: str = ""
+    """The password for it. Better in a file or in the environment, see below."""
+    database_password_file: str = ""
+    """A file that holds the password and nothing else; relative to the configuration file."""
     garbage_days: Retention = 90.0
     """For how many days an object is kept in its datastore after the last file that pointed to it went. As long as your
     oldest backup, at least: stubs that it brings back need their objects."""
@@ -82,6 +93,10 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inactive_tasks_interval: str = "0 * * * *"
     """When tasks fail whose agent was lost, and that no other has taken up for `task_invalidation_timeout`, a global
     setting."""
+
+    def __repr__(self) -> str:
+        """Show nothing that is secret."""
+        return f"HubConfig(data_dir={self.data_dir!r}, database={self.database!r})"
 
 
 class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -176,11 +191,13 @@ class FilesetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """See `mass_change_percent`."""
     mass_change_top: Count = 2
     """It waits as well where nothing is left at the top of this one, and so many or more were there."""
+    trash_days: Retention | None = None
+    """For how many days what was removed and replaced in it is kept. 0: not at all. As its site has it, if left out."""
 
     @property
     def registered(self) -> Registered:
         """The fileset, its path as bytes."""
-        return Registered(name=self.name, path=self.path.encode(), snapshots=self.snapshots)
+        return Registered(name=self.name, path=self.path.encode(), snapshots=self.snapshots, trash_days=self.trash_days)
 
 
 class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -359,9 +376,24 @@ def _dotted(where: str, raw: Any) -> str:
 def _resolved(config: Config, base: Path, data_dir: Path | None, environment: Mapping[str, str]) -> Config:
     return msgspec.structs.replace(
         config,
-        hub=msgspec.structs.replace(config.hub, data_dir=_own(config.hub.data_dir, base, data_dir)),
+        hub=_resolved_hub(config.hub, base, data_dir, environment),
         datastores=tuple(_resolved_store(store, base, environment) for store in config.datastores),
         sites=tuple(_resolved_site(site) for site in config.sites),
+    )
+
+
+def _resolved_hub(hub: HubConfig, base: Path, data_dir: Path | None, environment: Mapping[str, str]) -> HubConfig:
+    said, file = hub.database_password, hub.database_password_file
+    if said and file:
+        _refuse("hub.database_password_file", "database_password is given too: keep one of them")
+    if (said or file) and not hub.database:
+        _refuse(f"hub.database_password{'_file' if file else ''}", "does not apply without database")
+    password = _read_from(base / file, "hub.database_password_file") if file else said
+    return msgspec.structs.replace(
+        hub,
+        data_dir=_own(hub.data_dir, base, data_dir),
+        database_password=(password or environment.get(DATABASE_VARIABLE, "")) if hub.database else "",
+        database_password_file="",
     )
 
 
@@ -450,6 +482,7 @@ def _prefix(text: str, key: str) -> str:
 
 
 def _check(config: Config) -> None:
+    _check_database(config.hub.database)
     _check_names("datastores", (store.name for store in config.datastores))
     _check_names("sites", (site.name for site in config.sites))
     for store in config.datastores:
@@ -457,6 +490,24 @@ def _check(config: Config) -> None:
     for site in config.sites:
         _check_site(site, config)
     _check_places(config)
+
+
+def _check_database(url: str) -> None:
+    """Refuse what names no database, and a password, which would be shown with the rest."""
+    if not url:
+        return
+    key, like = "hub.database", "write it like postgresql://argosy@db.example.org/argosy"
+    try:
+        parts = urlsplit(url)
+        asked = parse_qs(parts.query, keep_blank_values=True)
+    except ValueError as error:
+        _refuse(key, f"is no address ({error}): {like}")
+    if "password" in asked or ":" in parts.netloc.rpartition("@")[0]:
+        _refuse(key, f"holds a password: put it into a file and name that in {key}_password_file")
+    if parts.scheme not in {"postgresql", "postgres"}:
+        _refuse(key, f"is no address of PostgreSQL: {like}")
+    if not parts.path.strip("/") and "dbname" not in asked:
+        _refuse(key, f"names no database: {like}")
 
 
 def _check_names(table: str, names: Iterable[str]) -> None:

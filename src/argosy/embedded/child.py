@@ -12,12 +12,14 @@ from pathlib import Path
 import msgspec
 
 from argosy.core.config import Config
-from argosy.core.errors import ArgosyError
+from argosy.core.errors import ArgosyError, Unavailable
 from argosy.embedded.confinement import die_with_parent
 from argosy.embedded.logs import log_to_stderr
 from argosy.embedded.place import Place
 
 ADMINISTRATOR = "admin"
+AWAY = 75
+"""Exit status of a child that cannot start because something that it needs does not answer: it may yet."""
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +82,7 @@ def main(name: str, descriptors: str, run: Callable[[Child], None]) -> int:
         run(child)
     except ArgosyError as error:
         sys.stderr.write(f"argosy: {name}: {error.message}\n")
-        return 1
+        return AWAY if isinstance(error, Unavailable) else 1
     return 0
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from argosy.core.errors import Busy, Denied, Exists, Invalid, Unavailable
+from argosy.embedded.child import AWAY
 from argosy.embedded.place import Place, unusable
 
 _GRACE = {"agents": 30.0, "hub": 10.0}
@@ -99,7 +100,7 @@ class _Child:
 
     def __init__(self, name: str, inherited: dict[str, int]) -> None:
         self.name = name
-        self.ready = False
+        self.ready = self.was_ready = False
         self.failures = 0
         self.ends = 0
         self.started = 0.0
@@ -125,7 +126,11 @@ class _Child:
         if self.process is None or (status := self.process.poll()) is None:
             return
         self.process = None
-        self.failures = 0 if self.ready else self.failures + 1
+        self.was_ready |= self.ready
+        if self.ready:
+            self.failures = 0
+        elif not (self.was_ready and status == AWAY):  # it did start with this configuration: the server comes back
+            self.failures += 1
         if self.failures >= _TRIES:
             raise Unavailable(f"the {self.name} process {_ended(status)} {_TRIES} times before it was ready: giving up")
         self.ends = self.ends + 1 if time.monotonic() - self.started < _SETTLED else 0

@@ -7,13 +7,14 @@ from typing import Final
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 log = structlog.get_logger()
 
 QUIET: Final = 60.0
 """Seconds without another word in the log."""
 _FULL: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+_FULL_STATE: Final = "53100"
 
 
 class Seldom:
@@ -37,12 +38,16 @@ _seldom = Seldom()
 
 def is_full(error: Exception) -> bool:
     """Say whether the database found no room for what it was to record."""
-    return isinstance(error, DatabaseError) and getattr(error.__cause__, "sqlite_errorcode", 0) in _FULL
+    if not isinstance(error, DatabaseError):
+        return False
+    cause = error.__cause__
+    return getattr(cause, "sqlite_errorcode", 0) in _FULL or getattr(cause, "sqlstate", "") == _FULL_STATE
 
 
 def explained() -> str:
     """Return what is full and what to do about it, and log it now and then."""
-    reason = f"the disk of the data directory {settings.DATA_DIR} is full: free space on it, then try again"
+    disk = f"the data directory {settings.DATA_DIR}" if connection.vendor == "sqlite" else "the database server"
+    reason = f"the disk of {disk} is full: free space on it, then try again"
     if _seldom.due():
         log.error("disk full", reason=reason)
     return reason

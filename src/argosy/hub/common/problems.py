@@ -1,13 +1,13 @@
 """Every error of the API has one shape: a problem document (RFC 9457), never a stack trace."""
 
-import sqlite3
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
-from django.db import IntegrityError, OperationalError
+from django.db import DataError, IntegrityError
+from django.db import Error as DatabaseTrouble
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, views
 from rest_framework.response import Response
@@ -27,6 +27,7 @@ from argosy.core.errors import (
 )
 from argosy.hub.common.disk import explained, is_full
 from argosy.hub.common.errors import Conflict, TimedOut
+from argosy.hub.common.trouble import is_busy
 
 log = structlog.get_logger()
 
@@ -134,10 +135,8 @@ def _classified(error: Exception) -> tuple[int, str, str]:
     if isinstance(error, ArgosyError):
         kind = next((known for known in type(error).__mro__ if known in STATUS), None)
         return STATUS[kind] if kind else 500, error.code, error.message
-    if isinstance(error, OperationalError) and is_busy(error):
-        return 503, "unavailable", "the hub is busy, with recording or with many requests: try again in a moment"
-    if isinstance(error, IntegrityError):
-        return 409, "conflict", "this conflicts with what is recorded: read it again"
+    if isinstance(error, DatabaseTrouble):
+        return _of_database(error)
     if isinstance(error, RequestDataTooBig):
         return 413, "invalid", "the request is too large"
     if isinstance(error, (RecursionError, SuspiciousOperation, BadRequest)):
@@ -145,10 +144,14 @@ def _classified(error: Exception) -> tuple[int, str, str]:
     return 500, "error", _UNSENT
 
 
-def is_busy(error: OperationalError) -> bool:
-    """Say whether the database only asks for patience; it cannot be opened where too many files are open."""
-    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
-    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN}
+def _of_database(error: DatabaseTrouble) -> tuple[int, str, str]:
+    if is_busy(error):
+        return 503, "unavailable", "the hub is busy, with recording or with many requests: try again in a moment"
+    if isinstance(error, DataError):
+        return 400, "invalid", f"this cannot be recorded: {str(error).partition(chr(10))[0]}"
+    if isinstance(error, IntegrityError):
+        return 409, "conflict", "this conflicts with what is recorded: read it again"
+    return 500, "error", _UNSENT
 
 
 def _explained(data: Any) -> dict[str, Any]:

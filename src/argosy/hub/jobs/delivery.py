@@ -18,7 +18,7 @@ from argosy.hub.jobs.housekeeping import Housekeeping
 from argosy.hub.jobs.ledger import Ledger
 from argosy.hub.jobs.models import SUSPECT, Queue
 from argosy.hub.jobs.offer import offer, offer_again
-from argosy.hub.jobs.recorder import Recorder
+from argosy.hub.jobs.recorder import Alone, Recorder
 from argosy.hub.sites import filesets, presence, probes
 from argosy.hub.sites.models import Site
 
@@ -49,7 +49,7 @@ class Delivery:
         """Begin to record and to sweep. What ran or waited when the hub ended is counted from now."""
         self._recorder.start()
         lease, longest = timedelta(seconds=self._lease), timedelta(seconds=record.LONGEST)
-        self._recorder.record(lambda ledger: count_anew(ledger.now, lease, longest))
+        self._recorder.record(Alone(lambda ledger: count_anew(ledger.now, lease, longest)))
         self._sweeper.start(after=PERIOD)
 
     def stop(self) -> None:
@@ -106,7 +106,7 @@ class Delivery:
 
         `died`: the agents did while the hub went on, which counts against what they ran.
         """
-        self._recorder.record(partial(orphans.adopt, died=died))
+        self._recorder.record(Alone(partial(orphans.adopt, died=died)))
         log.info("orphans adopted")
 
     def _see_to_it(self) -> float:

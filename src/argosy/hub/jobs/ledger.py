@@ -36,7 +36,7 @@ from argosy.hub.jobs.known import Known
 from argosy.hub.jobs.models import COLUMN, Job, Result, Task, TaskEntries
 from argosy.hub.jobs.offer import Lane, offer
 from argosy.hub.jobs.places import Places
-from argosy.hub.jobs.rows import Table
+from argosy.hub.jobs.rows import Table, kept
 from argosy.hub.sites.models import Site
 
 log = structlog.get_logger()
@@ -249,7 +249,7 @@ class Ledger:
         """Add to the counts of jobs, and return those that have no open task, or none that is not held."""
         idle = []
         with connection.cursor() as cursor:
-            for job, changes in self._jobs.items():
+            for job, changes in sorted(self._jobs.items()):
                 added = {column: min(n, LARGEST) for column, n in changes.items() if n}
                 if added:
                     cursor.execute(_COUNT.format(", ".join(map(_plus, added))), [*_values(added), job])
@@ -259,7 +259,7 @@ class Ledger:
     def _begin(self) -> None:
         if self._begun:
             with connection.cursor() as cursor:
-                cursor.executemany(_BEGIN, [[_adapted(self.now), job] for job in self._begun])
+                cursor.executemany(_BEGIN, [[_adapted(self.now), job] for job in sorted(self._begun)])
 
     def _finish(self, idle: Sequence[int]) -> None:
         if self._walked:
@@ -317,7 +317,9 @@ def _row(task: Task, state: str, attempt: int) -> list[Any]:
 
 
 def _adapted(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return kept(value) if isinstance(value, str) else value
 
 
 def verdict(job: Job) -> JobState:

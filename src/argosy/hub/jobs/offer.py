@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from argosy.hub.common import turns
 from argosy.hub.jobs import bells, suspects
 from argosy.hub.jobs.models import Task
 from argosy.hub.jobs.rows import Table
@@ -27,6 +28,11 @@ _WAITING = "FROM task WHERE site_id = %s AND queue = %s AND state = 'PENDING' AN
 _TOLD = f"SELECT count(*) {_WAITING} rung_at IS NOT NULL"
 _READY = "rung_at IS NULL AND NOT held AND (due IS NULL OR due <= %s)"
 _UNTOLD = f"SELECT id {_WAITING} {_READY} ORDER BY seq DESC, id LIMIT %s"
+_TELL_TOGETHER = f"""
+WITH untold AS MATERIALIZED ({_UNTOLD} FOR UPDATE SKIP LOCKED)
+UPDATE task SET rung_at = %s WHERE id IN (SELECT id FROM untold) RETURNING seq, id, taskid, attempt
+"""  # noqa: S608 - the same
+"""Where others tell of tasks at the same time: of those that they are at, nothing is said here."""
 _TELL = f"UPDATE task SET rung_at = %s WHERE id IN ({_UNTOLD}) RETURNING seq, id, taskid, attempt"  # noqa: S608 - nobody's words are in it
 
 
@@ -67,7 +73,10 @@ def _tell(lanes: Iterable[Lane], now: datetime) -> None:
             cursor.execute(_TOLD, lane)
             (told,) = cursor.fetchone()
             if told <= WINDOW // 2:
-                cursor.execute(_TELL, [adapted, *lane, adapted, WINDOW - told])
+                if turns.locks_rows():
+                    cursor.execute(_TELL_TOGETHER, [*lane, adapted, WINDOW - told, adapted])
+                else:
+                    cursor.execute(_TELL, [adapted, *lane, adapted, WINDOW - told])
                 _ring(lane, cursor.fetchall())
 
 

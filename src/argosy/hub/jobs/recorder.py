@@ -3,19 +3,20 @@
 A commit waits for the disk, and SQLite lets one writer in at a time: many small tasks a second need to share both.
 """
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, transaction
+from django.db import DataError, Error, IntegrityError, OperationalError, connection, transaction
 
 from argosy.core.errors import Invalid, Unavailable
 from argosy.core.faults import HubAway, HubFull
+from argosy.hub.common import turns
 from argosy.hub.common.disk import explained, is_full
+from argosy.hub.common.trouble import is_away, is_crossed
 from argosy.hub.jobs.clock import Clock, move
 from argosy.hub.jobs.ledger import Ledger
 
@@ -27,10 +28,21 @@ Ticket = tuple[Act, str, "Future[Any]"]
 MOST = 64
 """Acts of one transaction: enough to share a commit, few enough not to keep the API from writing."""
 
-_NO_CONNECTION = "08"
-"""How the SQLSTATE of such errors begins."""
+AGAIN = 3
+"""How often a transaction is done again that another process crossed."""
 
 log = structlog.get_logger()
+
+
+class Alone(Generic[T]):
+    """An act during which no other process records: what it decides depends on rows that it does not change."""
+
+    def __init__(self, act: Callable[[Ledger], T]) -> None:
+        self._act = act
+
+    def __call__(self, ledger: Ledger) -> T:
+        """Do it."""
+        return self._act(ledger)
 
 
 class Recorder:
@@ -108,9 +120,9 @@ class Recorder:
         Where nothing was begun, since the database is locked or away, nobody waits for it a second time.
         """
         try:
-            answers = self._commit(tickets)
+            answers = self._committed(tickets)
         except Exception as error:  # noqa: BLE001 - whoever waits for the ticket is told
-            if len(tickets) == 1 or _is_unanswered(error):
+            if len(tickets) == 1 or is_away(error):
                 translated = _translated(error)
                 for _, _, future in tickets:
                     future.set_exception(translated)
@@ -121,8 +133,19 @@ class Recorder:
             for (_, _, future), answer in zip(tickets, answers, strict=True):
                 future.set_result(answer)
 
+    def _committed(self, tickets: list[Ticket]) -> list[Any]:
+        """Record all in one transaction, again where it and one of another process waited for each other."""
+        for _ in range(AGAIN):
+            try:
+                return self._commit(tickets)
+            except OperationalError as error:
+                if not is_crossed(error):
+                    raise
+                log.info("recorded again", reason=str(error).partition("\n")[0])
+        return self._commit(tickets)
+
     def _commit(self, tickets: list[Ticket]) -> list[Any]:
-        with transaction.atomic():
+        with turns.shared(unless=any(isinstance(act, Alone) for act, *_ in tickets)), transaction.atomic():
             now, leap = self._clock.look()
             if leap:
                 move(leap)
@@ -141,20 +164,14 @@ def _recorded(answer: "Future[Any]") -> bool:
     return error is None
 
 
-def _is_unanswered(error: Exception) -> bool:
-    """Say whether the database takes nothing, whatever it is asked to: it is locked, or cannot be reached."""
-    code = getattr(error.__cause__, "sqlite_errorcode", None)
-    if code is not None:
-        return code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-    state = getattr(error.__cause__, "sqlstate", None)
-    return isinstance(error, OperationalError) and (state is None or state.startswith(_NO_CONNECTION))
-
-
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, DatabaseError):
+    if isinstance(error, Error):
         connection.close()  # a server that went away and came back needs another
         if is_full(error):
             return HubFull(f"the hub cannot record: {explained()}")
+        if is_away(error):
+            log.error("not recorded", reason=str(error).strip())
+            return HubAway(f"the hub cannot record: {error}")
         log.error("not recorded", exc_info=error)
         if isinstance(error, IntegrityError | DataError):  # and never will be
             return Invalid(f"the hub cannot record this: {error}")

@@ -19,6 +19,11 @@ def marks(values: Collection[Any]) -> str:
     return f"({', '.join(['%s'] * len(values))})"
 
 
+def kept(text: str) -> str:
+    """Return the text as the database keeps it: with something to be seen in the place of what PostgreSQL refuses."""
+    return text.replace("\0", "\ufffd") if "\0" in text and connection.vendor == "postgresql" else text
+
+
 class Table(threading.local, Generic[M]):
     """The table of a model. Every thread has a connection of its own, and with it its own way to convert values."""
 
@@ -59,6 +64,7 @@ class Table(threading.local, Generic[M]):
         values = [
             field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in self._given
         ]
+        values = [kept(value) if isinstance(value, str) else value for value in values]
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
             for row, (key,) in zip(rows, cursor.fetchall(), strict=True):

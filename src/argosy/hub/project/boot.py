@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import django
 
 from argosy.core.config import Config
+from argosy.hub.project import database
 
 if TYPE_CHECKING:
     from argosy.hub.events.feed import Feed
@@ -22,9 +23,18 @@ def prepare(data_dir: Path, config: Config, admin_password: str | None) -> str |
 
     Raises:
         Invalid: the configuration contradicts itself.
+        NotFound, Denied, Unsupported, Unavailable: the database cannot be used; the message says why, and what to do.
     """
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    chosen = database.Database(config.hub.database, config.hub.database_password)
+    with database.settled(data_dir, chosen):
+        return _prepared(data_dir, config, admin_password)
+
+
+def _prepared(data_dir: Path, config: Config, admin_password: str | None) -> str | None:
     _set_up(data_dir)
     from django.core.management import call_command
+    from django.db import connection
 
     from argosy.hub.common.services import ensure_admin
     from argosy.hub.gc.services import configure
@@ -33,11 +43,14 @@ def prepare(data_dir: Path, config: Config, admin_password: str | None) -> str |
     from argosy.hub.workflows.installing import install_shipped
 
     call_command("migrate", verbosity=0, interactive=False)
+    database.order_by_bytes()
     install_shipped()
     reconcile(config)
     configure(config)
     housekeeping.configure(config.hub)
-    return ensure_admin(admin_password)
+    made = ensure_admin(admin_password)
+    connection.close()  # this thread may never ask again, and servers have only so many
+    return made
 
 
 def application(feed: "Feed") -> Asgi:
@@ -83,11 +96,14 @@ def attach(data_dir: Path) -> None:
 
     Raises:
         NotFound: no hub was ever prepared there.
+        Denied, Unavailable: its database cannot be used; the message says why, and what to do.
     """
     from argosy.core.errors import NotFound
 
-    if not (data_dir / "hub.sqlite3").exists():
+    if not database.exists(data_dir):
         raise NotFound(f"{data_dir} holds no hub: start it once with `argosy up`")
+    if (chosen := database.at(data_dir)).url:
+        database.look(chosen)
     _set_up(data_dir)
 
 

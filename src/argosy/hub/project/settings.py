@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from argosy.hub.common import keys
+from argosy.hub.project import database
 
 DATA_DIR = os.environ.get("ARGOSY_DATA_DIR", "")
 KEYS = keys.at(Path(DATA_DIR) / "keys") if DATA_DIR else keys.ephemeral()
@@ -46,18 +47,7 @@ STATIC_URL = "/static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, str]] = []
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(Path(DATA_DIR) / "hub.sqlite3") if DATA_DIR else ":memory:",
-        "OPTIONS": {
-            # A deferred transaction that turns from reading to writing fails at once instead of waiting its turn.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 5,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY",
-        },
-    }
-}
+DATABASES = {"default": database.settings(Path(DATA_DIR) if DATA_DIR else None)}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],

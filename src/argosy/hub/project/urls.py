@@ -15,6 +15,7 @@ from argosy.hub.jobs.plans import api as plans
 from argosy.hub.schedules import api as schedules
 from argosy.hub.sites import api as sites
 from argosy.hub.sync import api as sync
+from argosy.hub.sync import bases_api as bases
 from argosy.hub.sync import conflicts_api as conflicts
 from argosy.hub.workflows import api as workflows
 
@@ -37,6 +38,7 @@ api = [
     path("auth/token/refresh/", tokens.RefreshView.as_view()),
     path("auth/token/verify/", tokens.VerifyView.as_view()),
     path("auth/token/publickey/", tokens.PublicKeyView.as_view()),
+    path("clock/", bases.ClockView.as_view()),
     path("configurations/", ConfigurationView.as_view()),
     path("events/stream/", events.StreamView.as_view()),
     path("events/ticket/", events.TicketView.as_view()),
@@ -62,6 +64,7 @@ api = [
     path("health/", sites.HealthView.as_view()),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("syncs/base/", bases.BaseView.as_view()),
     *router.urls,
 ]
 documentation = RedirectView.as_view(url="/api/docs/")
