@@ -37,7 +37,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "a form": {"data": b"a=1", "content_type": FORM},
 }
 SINGLE = {
-    "", "api/", "api/auth/token/publickey/", "api/configurations/", "api/docs/", "api/health/", "api/schema/",
+    "", "api/", "api/auth/token/publickey/", "api/clock/", "api/configurations/", "api/docs/", "api/health/", "api/schema/",
     "api/conflicts/{}/",
     "api/datastores/{}/", "api/filesets/{}/", "api/gc/{}/", "api/jobs/{}/", "api/jobs/{}/explain/", "api/jobs/{}/plan/",
     "api/schedules/{}/", "api/schedules/{}/workflows/{}/", "api/sitelinks/{}/", "api/sites/{}/", "api/syncs/{}/",

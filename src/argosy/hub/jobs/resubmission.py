@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 import structlog
@@ -26,6 +27,8 @@ from argosy.hub.sites.links import Linked, mapped
 
 MOST = 100_000
 """Files that are done again one by one; a job with more is done again as a whole, which skips what is as wanted."""
+_ONLY_WHERE_GIVEN: Final = {"snapdiff", "rebuild"}
+"""Discoveries that begin at the top of a fileset, or go through a site, wherever they are told to look."""
 QUICK = timedelta(seconds=10)
 """Within it the same asked for again is the same: somebody clicked twice, or the first answer was lost."""
 _AT_ONCE = 200
@@ -146,8 +149,8 @@ def _not_well(job: Job) -> Iterator[Asked]:
 
 
 def _parted(submission: Submission, unseen: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Return where the discovery can begin, and where not: all but `recursive` begin only where they were given to."""
-    if _asked(submission, []).discovery in {None, "recursive"}:
+    """Return where the discovery can begin, and where not: some begin only where they were given to."""
+    if _asked(submission, []).discovery not in _ONLY_WHERE_GIVEN:
         return list(unseen), []
     given = {item.entry.path for item in unpack_carried(submission.paths)}
     begins = [entry for entry in unseen if entry.path in given]
