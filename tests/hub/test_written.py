@@ -37,11 +37,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "a form": {"data": b"a=1", "content_type": FORM},
 }
 SINGLE = {
-    "", "api/", "api/auth/token/publickey/", "api/clock/", "api/configurations/", "api/docs/", "api/health/", "api/schema/",
-    "api/conflicts/{}/",
-    "api/datastores/{}/", "api/filesets/{}/", "api/gc/{}/", "api/jobs/{}/", "api/jobs/{}/explain/", "api/jobs/{}/plan/",
-    "api/schedules/{}/", "api/schedules/{}/workflows/{}/", "api/sitelinks/{}/", "api/sites/{}/", "api/syncs/{}/",
-    "api/tasks/{}/", "api/workflows/{}/",
+    "", "api/", "api/auth/token/publickey/", "api/clock/", "api/configurations/", "api/docs/", "api/health/",
+    "api/schema/", "api/conflicts/{}/", "api/datastores/{}/", "api/filesets/{}/", "api/gc/{}/", "api/jobs/{}/",
+    "api/jobs/{}/explain/", "api/jobs/{}/plan/", "api/schedules/{}/", "api/schedules/{}/workflows/{}/",
+    "api/sitelinks/{}/", "api/sites/{}/", "api/syncs/{}/", "api/tasks/{}/", "api/workflows/{}/",
 }  # fmt: skip
 """Addresses of single things, which have no parameters that could choose another."""
 
