@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from argosy.snapshots.schema import RowKind
@@ -74,7 +74,15 @@ def content(tree: Tree) -> dict[str, tuple[Any, ...]]:
     return {path: (row["kind"], row["kind"] == 2 or (row["inode"], row["size"])) for path, row in tree.items()}
 
 
+MOVED_ONTO_A_NAME = (
+    {"a": file(10, size=1), "c": directory(300), "c/b": file(14, size=2)},
+    {"a": file(14, size=1), "c": directory(301), "c/a": directory(300), "c/a/a": file(12, size=2)},
+)
+"""A file moves onto another's name, out of a directory that moves into what has its name: renames alone cannot do it."""
+
+
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.generate))
+@example(*MOVED_ONTO_A_NAME)
 @given(old=trees(), new=trees())
 def test_the_differences_between_any_two_trees_make_the_one_of_the_other(old: Tree, new: Tree) -> None:
     with TemporaryDirectory() as scratch:

@@ -311,10 +311,14 @@ TAKE_APART: Final = (
     JOIN there ON there.old_row = row WHERE row IN (SELECT old_row FROM stuck)""",
     """DELETE FROM lost WHERE row IN (SELECT row FROM doubted)
     OR (kind = 2 AND EXISTS (SELECT 1 FROM kept k WHERE k.inode = lost.inode AND k.born_ns = lost.born_ns))""",
+    """CREATE TEMP TABLE stayed AS SELECT path, kind FROM there JOIN early ON early.row = old_row
+    WHERE old_row NOT IN (SELECT row FROM gone) AND old_row NOT IN (SELECT row FROM lost)
+      AND old_row NOT IN (SELECT old_row FROM pairs)""",
 )
 """What no rename can bring about was deleted and created, with all that it held and holds; but not where something in
 it cannot be seen, which would be lost: then it moved, whatever can be made of that. Nor is that deleted which may be
-there all the same, with the directories (`kept`) that it is in."""
+there all the same, with the directories (`kept`) that it is in. `stayed`: what nothing deletes or moves:
+what was made anew under its name is the same file, saved by rename."""
 
 LET_OUT: Final = (
     """CREATE TEMP TABLE levels AS SELECT row, old_row, path, coalesce(level, 0) AS level
@@ -394,7 +398,8 @@ SELECT change, path, source.path, {_VALUES}, phase, source.size, source.mtime_ns
     SELECT {REST}, row, 'created', path, NULL, {_VALUES} FROM made JOIN late USING (row) JOIN here USING (row)
     WHERE {_RECENT}
   UNION ALL
-    SELECT {REST}, row, 'created', path, NULL, {_VALUES} FROM remade
+    SELECT {REST}, row, CASE WHEN (path, kind) IN (SELECT path, kind FROM stayed) THEN 'updated' ELSE 'created' END,
+        path, NULL, {_VALUES} FROM remade
   UNION ALL
     SELECT {REST}, row, 'updated', path, NULL, {_VALUES} FROM renewed JOIN late USING (row) JOIN here USING (row)
     WHERE changed AND {_RECENT}
