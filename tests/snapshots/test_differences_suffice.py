@@ -78,11 +78,17 @@ MOVED_ONTO_A_NAME = (
     {"a": file(10, size=1), "c": directory(300), "c/b": file(14, size=2)},
     {"a": file(14, size=1), "c": directory(301), "c/a": directory(300), "c/a/a": file(12, size=2)},
 )
-"""A file moves onto another's name, out of a directory that moves into what has its name: renames alone cannot do it."""
+"""A file moves onto another's name, out of a directory that moves into what is to have its name: no renames do that."""
+UP_OVER_WHAT_HELD_IT = (
+    {"a": directory(302), "a/a": file(12), "a/b": directory(300), "a/b/a": file(10)},
+    {"a": file(10)},
+)
+"""A file gets the name of a directory that it lay in, with another between, which has to go before and cannot."""
 
 
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.generate))
 @example(*MOVED_ONTO_A_NAME)
+@example(*UP_OVER_WHAT_HELD_IT)
 @given(old=trees(), new=trees())
 def test_the_differences_between_any_two_trees_make_the_one_of_the_other(old: Tree, new: Tree) -> None:
     with TemporaryDirectory() as scratch:

@@ -8,7 +8,7 @@ have the name that it has, in another directory.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from argosy.core.paths import above
@@ -71,10 +71,14 @@ class _Graph:
         self.nested |= {first, then}
 
 
-def arranged(renames: Sequence[Rename]) -> Arranged:
-    """Return the order of the renames. No two have one path."""
+def arranged(renames: Sequence[Rename], hopeless: Collection[int] = ()) -> Arranged:
+    """Return the order of the renames. No two have one path.
+
+    `hopeless`: numbers of those that something else than other renames keeps from being done.
+    """
     graph = _Graph(renames)
     groups, stuck = _grouped(graph)
+    stuck |= set(hopeless)
     stuck |= _out_of(stuck, renames)
     if stuck:  # what is left may go otherwise without them
         left = [number for number in range(len(renames)) if number not in stuck]

@@ -59,7 +59,11 @@ class Comparison:
     def _arrange(self) -> None:
         """Settle in which order renames come that have to do with each other, and which are told otherwise."""
         rows = self._con.execute(queries.RELATED).fetchall()
-        order = arranged([Rename(source, path) for _, source, path in rows])
+        hopeless = {row for (row,) in self._con.execute(queries.HOPELESS).fetchall()}
+        order = arranged(
+            [Rename(source, path) for _, source, path in rows],
+            [number for number, (row, _, _) in enumerate(rows) if row in hopeless],
+        )
         places = [(rows[number][0], at, False) for at, level in enumerate(order.levels) for number in level]
         places += [(rows[number][0], len(order.levels), True) for number in sorted(order.stuck)]
         if places:

@@ -261,6 +261,17 @@ RENAMES: Final = (
 )
 """Renames, and which of them have to do with each other: names that others have or are to get, or lie below."""
 RELATED: Final = "SELECT row, source, path FROM renames WHERE row IN (SELECT row FROM related) ORDER BY row"
+HOPELESS: Final = """
+WITH up AS (SELECT row, source, path FROM renames
+            WHERE row IN (SELECT row FROM related) AND source > path || '/'::BLOB AND source < path || '0'::BLOB),
+dead AS (SELECT there.path FROM there JOIN early ON early.row = there.old_row
+         WHERE kind = 2 AND old_row NOT IN (SELECT old_row FROM pairs))
+SELECT DISTINCT up.row FROM up JOIN dead top ON top.path = up.path
+JOIN dead ON dead.path > up.path || '/'::BLOB AND dead.path < up.path || '0'::BLOB
+    AND up.source > dead.path || '/'::BLOB AND up.source < dead.path || '0'::BLOB
+"""
+"""What is to have the name of a directory above it, where directories between the two are no more: to remove them it
+has to leave, and to arrive they have to be removed, which no rename can wait for."""
 ARRANGED: Final = "CREATE TEMP TABLE arranged(row BIGINT, level INTEGER, place BIGINT, stuck BOOLEAN)"
 """What becomes of those, filled by who knows."""
 
