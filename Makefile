@@ -2,6 +2,9 @@
 
 .PHONY: help run test test-postgresql check features docs bench lock soak-planner soak-executor soak
 
+# Tests wait for kills, polls and servers more than they work: one process more than there are cores, and at most 4.
+WORKERS := $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4)))
+
 help:
 	@echo 'make run       show Argosy at work: a project tree goes from London to Dublin'
 	@echo 'make test      run all tests (as root: many need mounts and trusted attributes)'
@@ -21,11 +24,11 @@ run:
 
 test:
 	@tools/setup test
-	@.venv/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@.venv/bin/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-postgresql:
 	@tools/setup test
-	@ARGOSY_TESTS_DATABASE=postgresql .venv/bin/pytest tests/hub --ignore tests/hub/test_on_postgresql.py --numprocesses auto --maxprocesses 4 --dist loadfile
+	@ARGOSY_TESTS_DATABASE=postgresql .venv/bin/pytest tests/hub --ignore tests/hub/test_on_postgresql.py --numprocesses $(WORKERS) --dist loadfile
 
 check:
 	@tools/setup check
