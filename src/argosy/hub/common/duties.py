@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from django.db import connection
+from django.db import OperationalError, connection
 
 log = structlog.get_logger()
 
@@ -57,8 +57,11 @@ class Duty:
         while not self._stopped.wait(wait):
             try:
                 wait = self._do()
-            except Exception:
+            except Exception as error:
                 wait = self._later
                 connection.close()  # a server that went away and came back needs another
-                log.exception("put off", duty=self._thread.name)
+                if isinstance(error, OperationalError):  # of the database, not of ours
+                    log.warning("put off", duty=self._thread.name, error=str(error).strip())
+                else:
+                    log.exception("put off", duty=self._thread.name)
         connection.close()

@@ -14,9 +14,13 @@ from argosy.hub.sync.models import OPEN, Run
 from argosy.hub.sync.process import Process
 from argosy.sync.rounds.work import Answer, Work
 
-PERIOD: Final = 1.0
+PERIOD: Final = 0.25
 BRISK: Final = 0.1
 """Seconds between looks, and while a run goes on."""
+LATER: Final = 1.0
+"""Seconds until a look that broke is tried again."""
+LINGERING: Final = 60.0
+"""Seconds after the last run for which a process waits for the work of the next."""
 TRIES: Final = 16
 """How often a step of a run is tried that breaks each time, before the run fails."""
 LONGEST: Final = 60.0
@@ -51,7 +55,9 @@ class Conductor:
         self._steady = steady
         self._waiting: dict[_Ticket, _Waited] = {}
         self._put_off: dict[_Ticket, _PutOff] = {}
-        self._duty = Duty("conductor", lambda: BRISK if self.look() else PERIOD, later=PERIOD)
+        self._busy = steady()
+        """When a run was seen to go on, as the steady clock goes."""
+        self._duty = Duty("conductor", lambda: BRISK if self.look() else PERIOD, later=LATER)
 
     def start(self) -> None:
         """Begin to look; what an earlier hub left is seen to first."""
@@ -68,8 +74,17 @@ class Conductor:
         """Take every run that goes on a step further, where it can be; say whether one goes on and is not put off."""
         runs = list(Run.objects.filter(state__in=OPEN).select_related("pair", "site_one", "site_two").order_by("pk"))
         self._forget_all_but(runs)
+        self._be_ready(is_busy=bool(runs))
         went = [self._advance(run) for run in runs if not self._is_put_off(run)]
         return any(went)
+
+    def _be_ready(self, *, is_busy: bool) -> None:
+        """Have a process wait for the work of runs, and for a while for that of runs to come."""
+        if is_busy:
+            self._busy = self._steady()
+            self._process.ready()
+        elif self._steady() - self._busy > LINGERING:
+            self._process.rest()
 
     def _forget_all_but(self, runs: Sequence[Run]) -> None:
         """End what is reckoned for runs that were cancelled meanwhile."""

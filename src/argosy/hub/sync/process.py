@@ -1,5 +1,6 @@
 """The process in which plans are made: one at a time, with a deadline, and nothing of it can harm the hub."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,15 +27,31 @@ log = structlog.get_logger()
 
 
 class Process:
-    """Does work in processes of its own, one after the other."""
+    """Does work in processes of its own, one after the other: each does one piece, and ends."""
 
     def __init__(self, *, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
         self._pool = ThreadPoolExecutor(1, "planner", hand_down, (DAC_READ_SEARCH,))
         self._lock = threading.Lock()
         self._running: subprocess.Popen[bytes] | None = None
+        self._spare: subprocess.Popen[bytes] | None = None
+        """Waits for the next piece of work. Where it died, it is kept as it is: another would die as well."""
+        self._readying: Future[None] | None = None
         self._folder = ""
         self._stopped = False
+
+    def ready(self) -> None:
+        """Have a process wait for work, so that the next piece need not wait for one to start. Does not wait."""
+        if self._readying is None or self._readying.done():
+            with contextlib.suppress(RuntimeError):  # told to stop meanwhile
+                self._readying = self._pool.submit(self._spare_one)
+
+    def rest(self) -> None:
+        """End what waits for work."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            _end(spare)
 
     def begin(self, asked: Work) -> "Future[Answer]":
         """Have it done, and return where the answer will be."""
@@ -54,6 +71,13 @@ class Process:
             if self._running is not None:
                 self._running.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self.rest()
+
+    def _spare_one(self) -> None:
+        """Start one in the thread that starts all: the kernel ends them with it, and it hands down its rights."""
+        with self._lock, contextlib.suppress(OSError):  # said of the work itself
+            if self._spare is None and not self._stopped:
+                self._spare = _start()
 
     def _do(self, asked: Work) -> Answer:
         try:
@@ -65,27 +89,29 @@ class Process:
         try:
             return msgspec.json.decode(said, type=Answer)
         except msgspec.MsgspecError:
-            log.exception("planning broke", status=status, said=wrong)
+            if self._is_wanted(asked.folder):
+                log.exception("planning broke", status=status, said=wrong)
             return Answer(error=_BROKEN, message=_explained(status, wrong))
 
     def _tried(self, asked: Work) -> tuple[bytes, str, int]:
         """Run it, and again if something that is not of the hub killed it: what it writes, it writes anew."""
         for attempt in range(1, TRIES + 1):
             said, wrong, status = self._run(msgspec.json.encode(asked), asked.folder)
-            if status != -signal.SIGKILL or self._folder != asked.folder or self._stopped:
+            if status != -signal.SIGKILL or not self._is_wanted(asked.folder):
                 break
             log.warning("planning was killed", attempt=attempt, folder=asked.folder)
         return said, wrong, status
 
+    def _is_wanted(self, folder: str) -> bool:
+        """Say whether somebody waits for what is done for the round."""
+        return self._folder == folder and not self._stopped
+
     def _run(self, asked: bytes, folder: str) -> tuple[bytes, str, int]:
-        command = [sys.executable, "-P", "-m", "argosy.sync.rounds", str(os.getpid())]
         with self._lock:
             if self._stopped:
                 raise OSError("the hub is stopping")
             self._folder = folder
-            self._running = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
+            self._running = self._taken()
         with self._running as running:
             try:
                 said, wrong = running.communicate(asked, self._deadline)
@@ -96,6 +122,25 @@ class Process:
                 with self._lock:
                     self._running = None
         return said, wrong.decode(errors="replace")[-_TOLD:].strip(), running.returncode
+
+    def _taken(self) -> "subprocess.Popen[bytes]":
+        """Return what waits for work, if it lives, else what is started now."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.poll() is None:
+            return spare
+        if spare is not None:
+            _end(spare)
+        return _start()
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-P", "-m", "argosy.sync.rounds", str(os.getpid())]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    with process:
+        process.kill()
 
 
 def _explained(status: int, wrong: str) -> str:

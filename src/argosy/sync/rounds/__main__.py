@@ -1,4 +1,7 @@
-"""The process: one piece of work on its input, one answer on its output, and it ends with whoever asked."""
+"""The process: one piece of work on its input, one answer on its output, and it ends with whoever asked.
+
+What all of the work needs is imported before the input is read: a process may be started before there is work.
+"""
 
 import ctypes
 import os
@@ -9,6 +12,7 @@ from typing import Final
 import msgspec
 
 from argosy.core.errors import ArgosyError, Corrupt, Exhausted, Unavailable
+from argosy.sync.rounds import committing, cutting, planning
 from argosy.sync.rounds.work import Answer, Commit, Cut, Plan, Work
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -37,18 +41,12 @@ def answer(asked: Work) -> Answer:
 
 
 def _done(asked: Work) -> Answer:
-    match asked:  # what is not needed takes a second to import
+    match asked:
         case Plan():
-            from argosy.sync.rounds import planning
-
             return planning.make(asked)
         case Cut():
-            from argosy.sync.rounds import cutting
-
             return cutting.cut(asked)
         case Commit():
-            from argosy.sync.rounds import committing
-
             return committing.commit(asked)
 
 
