@@ -219,6 +219,25 @@ def test_a_sync_that_would_empty_a_site_waits_until_somebody_confirms_it(up: Arg
     assert "confirmed already" in again.stderr
 
 
+def test_what_is_gone_by_the_time_that_less_was_confirmed_is_asked_about_again(up: Argosy) -> None:
+    here, there = (up.tree(site) / "refused" for site in up.sites)
+    for number in range(12):
+        (here / f"file{number}").write_text(f"content {number}")
+    assert synced(up, "refused")["state"] == "SUCCESS"
+    for number in range(11):
+        (here / f"file{number}").unlink()
+    refused = up.cli("sync", "run", str(here), "--site", "london", "--to", "dublin")
+    assert "london: 11 of 12 are gone: nothing was changed" in refused.stderr
+    (here / "file11").unlink()
+    more = up.cli("sync", "confirm", refused.stdout.split()[1])
+    assert more.returncode == 1
+    assert "nothing is left at the top, of 12 that were there (nobody confirmed that)" in more.stderr
+    assert "london: 12 of 12 are gone (11 were confirmed): nothing was changed" in more.stderr
+    assert len(tree(there)) == 12
+    assert up.cli("sync", "confirm", more.stdout.split()[1]).returncode == 0
+    assert tree(there) == {}
+
+
 def bidirectional(up: Argosy, top: Path) -> int:
     values = {
         "name": f"both ways {top.name}",

@@ -21,11 +21,11 @@ from argosy.hub.jobs.services import Asked, Scheduled, cancel
 from argosy.hub.jobs.services import run as run_scheduled
 from argosy.hub.sites.models import Fileset, Site, SiteLink
 from argosy.hub.sync import services
-from argosy.hub.sync.conductor import Conductor, _Waited
+from argosy.hub.sync.conductor import LINGERING, Conductor, _Waited
 from argosy.hub.sync.delivery import Delivery
 from argosy.hub.sync.models import Pair, Run
 from argosy.hub.sync.process import TRIES, Process
-from argosy.sync.planner.options import Guard
+from argosy.sync.planner.options import Alarm, Asks, Guard
 from argosy.sync.planner.trees import Side
 from argosy.sync.rounds import pages, work
 from argosy.sync.rounds.circumstances import told_of
@@ -281,7 +281,7 @@ def test_what_was_not_refused_cannot_be_confirmed(api) -> None:
 
 def test_a_refused_sync_is_confirmed_once_as_a_new_job(api, agent: FakeAgent, conductor: Conductor) -> None:
     job = begun(api, fields={"destinationsite": "dublin", "sync_preference": "local"})
-    Run.objects.filter(job=job.pk).update(state=Run.State.REFUSED, refusals=["everything is gone"])
+    Run.objects.filter(job=job.pk).update(state=Run.State.REFUSED, refusals=["all is gone"], alarms=[["gone", 0, 9]])
     Job.objects.filter(pk=job.pk).update(state="FAILURE", numopen=0)
     made = api.post(f"/api/jobs/{job.pk}/confirm/")
     assert made.status_code == 201, made.json()
@@ -289,6 +289,34 @@ def test_a_refused_sync_is_confirmed_once_as_a_new_job(api, agent: FakeAgent, co
     assert (run.confirmed, run.policy, run.one_way) == (True, "local", True)
     assert run.pair == run_of(job).pair
     assert "confirmed already" in check_problem(api.post(f"/api/jobs/{job.pk}/confirm/"), 409)["detail"]
+
+
+def test_what_was_refused_before_the_hub_kept_how_much_was_gone_is_asked_anew(api) -> None:
+    job = begun(api)
+    Run.objects.filter(job=job.pk).update(state=Run.State.REFUSED, refusals=["all is gone"])
+    Job.objects.filter(pk=job.pk).update(state="FAILURE", numopen=0)
+    said = check_problem(api.post(f"/api/jobs/{job.pk}/confirm/"), 409)
+    assert "sync again to be asked again" in said["detail"]
+
+
+def test_a_run_that_somebody_confirmed_is_planned_with_what_guards_had_said_and_no_other_is(api, agent) -> None:
+    job = begun(api)
+    let_go(agent)
+    services.refuse(run_of(job), ("london: 12 of 12 are gone",), (Alarm(Asks.GONE, 0, 12),))
+    let_go(agent)
+    made = Job.objects.get(pk=api.post(f"/api/jobs/{job.pk}/confirm/").json()["id"])
+    let_go(agent)
+    Run.objects.filter(job=made.pk).update(state=Run.State.PLAN)
+    asked = services.advance(run_of(made))
+    assert isinstance(asked, work.Plan)
+    assert asked.confirmed == (Alarm(Asks.GONE, 0, 12),)
+    services.refuse(run_of(made), ("london: 13 of 13 are gone",), (Alarm(Asks.GONE, 0, 13),))
+    let_go(agent)
+    again = Job.objects.get(pk=api.post(f"/api/jobs/{made.pk}/resubmit/").json()["id"])
+    Run.objects.filter(job=again.pk).update(state=Run.State.PLAN)
+    asked = services.advance(run_of(again))
+    assert isinstance(asked, work.Plan)
+    assert asked.confirmed == ()
 
 
 def test_files_of_runs_that_are_over_and_of_older_bases_are_swept(api, agent: FakeAgent) -> None:
@@ -329,6 +357,57 @@ def test_a_process_that_is_killed_or_takes_too_long_is_told_of(tmp_path) -> None
         killed = _kill_one(process, but=killed)
     assert "was killed by signal 9" in answer.result().message
     process.stop()
+
+
+def test_a_process_that_waits_for_work_does_the_next_piece_and_ends_with_the_hub(tmp_path) -> None:
+    folder = tmp_path / "round"
+    folder.mkdir()
+    process = Process()
+    spare = _spare_of(process)
+    process.ready()
+    answer = process.begin(Cut(folder=str(folder))).result()
+    assert (answer, spare.returncode) == (Process().begin(Cut(folder=str(folder))).result(), 0)
+    killed = _spare_of(process, but=spare)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(60)
+    process.ready()
+    assert process.begin(Cut(folder=str(folder))).result() == answer, "one that died while it waited costs nothing"
+    assert killed.returncode == -signal.SIGKILL
+    resting = _spare_of(process)
+    process.rest()
+    assert resting.returncode == -signal.SIGKILL
+    left = _spare_of(process)
+    process.stop()
+    assert left.returncode == -signal.SIGKILL
+    process.ready()
+    assert process._spare is None
+
+
+def _spare_of(process: Process, *, but: object = None) -> "subprocess.Popen[bytes]":
+    def waiting() -> "subprocess.Popen[bytes] | None":
+        process.ready()
+        return process._spare if process._spare is not but else None
+
+    return until(waiting, what="a process waits for work")
+
+
+def test_a_process_waits_for_work_while_a_sync_goes_on_and_a_while_longer(api, agent: FakeAgent) -> None:
+    clock = Clock()
+    conductor = Conductor(steady=lambda: clock.passed)
+    conductor.look()
+    assert conductor._process._readying is None
+    job = begun(api)
+    conductor.look()
+    until(lambda: conductor._process._spare is not None, what="a process waits for work")
+    cancel(job.pk)
+    conductor.look()
+    clock.forward(LINGERING)
+    conductor.look()
+    assert conductor._process._spare is not None
+    clock.forward(1)
+    conductor.look()
+    assert conductor._process._spare is None
+    conductor.stop()
 
 
 def _kill_one(process: Process, *, but: object = None) -> object:
@@ -507,7 +586,7 @@ def test_a_refused_sync_of_a_schedule_is_confirmed_and_done_again_as_one_of_that
         fields={"destinationsite": "dublin"},
     )
     job = run_scheduled(asked, Scheduled(schedule=7, name="nightly"), owner=None)
-    Run.objects.filter(job=job.pk).update(state=Run.State.REFUSED, refusals=["everything is gone"])
+    Run.objects.filter(job=job.pk).update(state=Run.State.REFUSED, refusals=["all is gone"], alarms=[["gone", 0, 9]])
     Job.objects.filter(pk=job.pk).update(state="FAILURE", numopen=0)
     made = api.post(f"/api/jobs/{job.pk}/{how}/")
     assert made.status_code == 201, made.json()
@@ -551,7 +630,11 @@ def let_go(agent: FakeAgent) -> None:
 
 def test_why_a_sync_was_refused_or_broke_is_the_first_that_is_told_of_its_job(api, agent: FakeAgent) -> None:
     for act, cause, said in (
-        (lambda run: services.refuse(run, ("london: 12 of 12 are gone",)), "sync_refused", "argosy sync confirm"),
+        (
+            lambda run: services.refuse(run, ("london: 12 of 12 are gone",), (Alarm(Asks.GONE, 0, 12),)),
+            "sync_refused",
+            "argosy sync confirm",
+        ),
         (lambda run: services.fail(run, "the disk of the hub is full"), "sync_broken", "disk of the hub"),
     ):
         job = begun(api)

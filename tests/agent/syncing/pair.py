@@ -37,6 +37,7 @@ from tests.sites import Side as Site
 from tests.sync.executor.dying import forked
 from tests.sync.executor.pair import tree_of
 from tests.sync.executor.trees import Clock
+from tests.sync.planner.disks import UNASKED
 
 WHOLE = msgspec.structs.replace(STUBS, unguarded_stubs=False)
 """Of a site that has no stubs."""
@@ -95,7 +96,7 @@ class Pair:
             Disk(site.tree, site.name, self.clock, self.contents, partial(self._recall, site)) for site in self.sites
         )
         self.disks = (one, two)
-        self.options = options or Options(confirmed=True)
+        self.options = options or Options(guards=UNASKED)
         self.hydrate = hydrate
         self.base: dict[str, Known] = {}
         self.ids = itertools.count(1)

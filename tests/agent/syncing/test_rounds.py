@@ -18,6 +18,7 @@ from argosy.sync.planner.trees import SIDES, Side
 from tests.agent.syncing.pair import WHOLE, Pair
 from tests.loop import LoopMount
 from tests.sites import STUBS, close_all
+from tests.sync.planner.disks import UNASKED
 
 BIG = b"0123456789" * 20_000
 
@@ -157,7 +158,7 @@ def test_both_versions_of_what_both_changed_are_at_both_sites(pair: Pair) -> Non
 
 
 def test_one_way_the_source_stays_as_it_is(tmp_path: Path) -> None:
-    pair = agreed(Pair(tmp_path / "pair", options=Options(confirmed=True, one_way=True)))
+    pair = agreed(Pair(tmp_path / "pair", options=Options(guards=UNASKED, one_way=True)))
     one, two = pair.disks
     two.create(b"own", b"of the destination")
     two.edit(b"zero", b"drifted")

@@ -157,11 +157,14 @@ class Story:
     def sync(self) -> list[dict[str, Any]]:
         """Sync every pair; what a guard refuses is confirmed."""
         jobs = [self.ended(job) for job in [each.begin() for each in self.histories]]
-        for at, job in enumerate(jobs):
-            if self.refused(job):
-                self.histories[at].people.log.append("-- confirmed")
-                jobs[at] = self.ended(int(self.up.call("POST", f"/jobs/{job['id']}/confirm/")["id"]))
-        return jobs
+        return [self.confirmed(each, job) for each, job in zip(self.histories, jobs, strict=True)]
+
+    def confirmed(self, history: History, job: dict[str, Any]) -> dict[str, Any]:
+        """Confirm it until no guard refuses it: what is gone by then may be more than was confirmed."""
+        while self.refused(job):
+            history.people.log.append("-- confirmed")
+            job = self.ended(int(self.up.call("POST", f"/jobs/{job['id']}/confirm/")["id"]))
+        return job
 
     def quiet(self) -> None:
         """Sync once while nobody does anything: both sides agree, nothing is lost, and nothing is left to be done."""

@@ -11,6 +11,7 @@ from tests.sync.executor.dying import POINTS, survives
 from tests.sync.executor.pair import RealPair, Round
 from tests.sync.executor.trees import RealDisk
 from tests.sync.planner import histories
+from tests.sync.planner.disks import UNASKED
 
 NAMES = [b"a", b"b", b"c", b"d.x", b"\xff\x80", "\u00e9".encode()]
 
@@ -186,7 +187,7 @@ class History:
     def __init__(self, seed: int, scratch: Path, *, rounds: int = 3) -> None:
         self.rng = random.Random(seed)
         policy = self.rng.choice(list(Policy)) if self.rng.random() < 0.5 else Policy.NEWEST
-        self.pair = RealPair(scratch, Options(policy=policy, confirmed=True), scans=True)
+        self.pair = RealPair(scratch, Options(policy=policy, guards=UNASKED), scans=True)
         self.users = Users(self.rng)
         self.users.names = NAMES
         self.rounds = rounds

@@ -37,6 +37,7 @@ from argosy.sync.reduction import objects
 from argosy.sync.reduction.reducing import reduce
 from argosy.sync.reduction.sides import Scanned, place_of
 from tests.sync.executor.trees import OWN, Clock, RealDisk, contents_below
+from tests.sync.planner.disks import UNASKED
 from tests.sync.reduction.rows import rows_of
 
 PRIVATE = ".argosy"
@@ -163,7 +164,7 @@ class RealPair:
         tops: tuple[str, str] = ("", "data"),
         scans: bool = False,
     ) -> None:
-        self.options = options or Options(confirmed=True)
+        self.options = options or Options(guards=UNASKED)
         self.scans = scans
         """Whether sides are scanned as an agent does it."""
         self.clock = Clock()

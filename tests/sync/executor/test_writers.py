@@ -13,6 +13,7 @@ from argosy.sync.planner.options import Options
 from tests.sync.executor.histories import NAMES, Users
 from tests.sync.executor.pair import RealPair
 from tests.sync.executor.trees import RealDisk
+from tests.sync.planner.disks import UNASKED
 
 RUNS = 4
 PATIENCE = 60
@@ -36,7 +37,7 @@ def writer(disk: RealDisk, seed: int, stop: threading.Event) -> threading.Thread
 
 @pytest.mark.parametrize("seed", [1])
 def test_writers_that_never_stop_lose_nothing(tmp_path: Path, seed: int) -> None:
-    pair = RealPair(tmp_path / "pair", Options(confirmed=True), scans=True)
+    pair = RealPair(tmp_path / "pair", Options(guards=UNASKED), scans=True)
     stop = threading.Event()
     writers = [writer(disk, 10 * seed + side, stop) for side, disk in enumerate(pair.disks)]
     for each in writers:

@@ -5,7 +5,7 @@ from itertools import permutations, product
 from typing import NamedTuple
 
 from argosy.sync.planner.trees import SIDES, Kind
-from tests.sync.planner.disks import Disk
+from tests.sync.planner.disks import UNASKED, Disk
 from tests.sync.planner.executor import Pair
 from tests.sync.planner.histories import Witness
 
@@ -157,7 +157,7 @@ def do(disk: Disk, deed: Deed, side: int) -> None:
 def pair_of(nodes: list[Node]) -> Pair:
     """Return two sides that agree on a tree."""
     pair = Pair()
-    pair.options = type(pair.options)(confirmed=True)
+    pair.options = type(pair.options)(guards=UNASKED)
     for node in nodes:
         path = node.path.encode()
         if node.directory:

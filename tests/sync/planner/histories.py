@@ -7,7 +7,7 @@ from contextlib import suppress
 from argosy.sync.planner.options import Options, Policy, Rules
 from argosy.sync.planner.plans import Act, Plan
 from argosy.sync.planner.trees import SIDES, Kind, Side
-from tests.sync.planner.disks import TOP_INODE, Disk, Node, digest
+from tests.sync.planner.disks import TOP_INODE, UNASKED, Disk, Node, digest
 from tests.sync.planner.executor import Crash, Pair
 
 NAMES = [b"a", b"b", b"c", b"d.x"]
@@ -179,7 +179,7 @@ class History:
         policy = self.rng.choice(list(Policy)) if self.rng.random() < 0.5 else Policy.NEWEST
         self.folds = self.rng.random() < 0.08
         rules = (Rules(), Rules(case_insensitive=self.folds, hard_links=self.rng.random() < 0.9))
-        self.options = Options(policy=policy, one_way=self.rng.random() < 0.2, confirmed=True, rules=rules)
+        self.options = Options(policy=policy, one_way=self.rng.random() < 0.2, guards=UNASKED, rules=rules)
         self.pair = Pair(self.options, (bytes, bytes.lower if self.folds else bytes))
         self.users = Users(self.rng, left_out)
         self.users.names = [*NAMES, b"A", b"B"] if self.folds else NAMES

@@ -150,13 +150,13 @@ def unread_is_left_open(patch: pytest.MonkeyPatch) -> None:
 
 
 def guard_off(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(guards, "refusals", lambda _: ())
+    patch.setattr(guards, "alarms", lambda _: ())
 
 
 def guard_counts_half(patch: pytest.MonkeyPatch) -> None:
     right = guards._gone
 
-    def wrong(work: Work, side: Side, totals: Any) -> str:
+    def wrong(work: Work, side: Side, totals: Any) -> int:
         return right(work, side, totals._replace(objects=totals.objects - 1))
 
     patch.setattr(guards, "_gone", wrong)

@@ -8,7 +8,7 @@ from argosy.sync.planner.naming import conflict_name
 from argosy.sync.planner.options import Options, Policy, Rules
 from argosy.sync.planner.plans import Act, Dispute, Plan
 from argosy.sync.planner.trees import Kind, Side
-from tests.sync.planner.disks import SECOND, Disk
+from tests.sync.planner.disks import SECOND, UNASKED, Disk
 from tests.sync.planner.executor import Crash, Pair
 
 FOLDING = Options(rules=(Rules(), Rules(case_insensitive=True)))
@@ -124,7 +124,7 @@ def test_a_chmod_alone_does_not_save_a_directory() -> None:
     pair.disks[0].remove(b"d")
     pair.disks[1].chmod(b"d", 0o700)
     pair.disks[1].create(b"stays", b"s")
-    pair.sync(options=Options(confirmed=True))
+    pair.sync(options=Options(guards=UNASKED))
     assert same(pair) == {b"stays": b"s"}
 
 
@@ -519,7 +519,7 @@ def lacking(total: int, missing: int) -> tuple[str, ...]:
         pair.disks[1].remove(b"%03d" % number)
     made = pair.plan()
     assert bool(made.refusals) != bool(made.operations)
-    confirmed = pair.plan(Options(confirmed=True))
+    confirmed = pair.plan(Options(confirmed=made.alarms))
     assert confirmed.operations
     assert confirmed.refusals == ()
     return made.refusals

@@ -14,6 +14,7 @@ from argosy.sync.reduction.base import Base, Place
 from argosy.sync.reduction.engine import USUAL, Room
 from argosy.sync.reduction.reducing import reduce
 from argosy.sync.reduction.sides import Scanned
+from tests.sync.planner.disks import UNASKED
 from tests.sync.reduction import worlds
 from tests.sync.reduction.context import missing
 from tests.sync.reduction.worlds import PLAIN, World
@@ -47,7 +48,7 @@ def assert_same(world, folder, options=ALL, **more):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_plan_of_what_is_picked_is_the_plan_of_everything(tmp_path, seed, rules):
     rng = random.Random(seed)
-    options = Options(policy=rng.choice(list(Policy)), one_way=rng.random() < 0.3, rules=RULES[rules], confirmed=True)
+    options = Options(policy=rng.choice(list(Policy)), one_way=rng.random() < 0.3, rules=RULES[rules], guards=UNASKED)
     size, changes = rng.choice([4, 8, 15]), rng.choice([(1, 1), (3, 3), (6, 0), (2, 8)])
     world = World(seed, parts=150, size=size, changes=changes, hashed=1, rules=options.rules)
     world.grow_dim(seed)
@@ -84,7 +85,7 @@ def test_what_is_gone_by_half_is_refused_without_telling_the_other_half(tmp_path
 def test_a_base_in_chunks_is_the_same_base(tmp_path):
     world = World(3, parts=40)
     world.grow_dim(3)
-    trees, _ = assert_same(world, tmp_path, Options(confirmed=True), chunks=3)
+    trees, _ = assert_same(world, tmp_path, Options(guards=UNASKED), chunks=3)
     assert trees.spots == world.spots
     there = world.write(tmp_path, 3)[0]
     assert Base.open(there[::-1]) == Base.open(there)
@@ -93,7 +94,7 @@ def test_a_base_in_chunks_is_the_same_base(tmp_path):
 def test_little_memory_is_enough(tmp_path):
     world = World(4, parts=100)
     room = Room(memory="60MB", temporary=tmp_path, threads=1)
-    assert_same(world, tmp_path, Options(confirmed=True), room=room)
+    assert_same(world, tmp_path, Options(guards=UNASKED), room=room)
     assert not list(tmp_path.glob("argosy-scratch-*"))
 
 

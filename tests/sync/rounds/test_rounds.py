@@ -64,7 +64,7 @@ class Pair:
             side.index.rename(work.index(self.folder, SIDES[self.sides.index(side)]))
         for which, circumstances in self.said.items():
             work.circumstances(self.folder, which).write_bytes(msgspec.json.encode(circumstances))
-        said: dict[str, Any] = {"one_way": False, "confirmed": False, "policy": Policy.NEWEST} | more
+        said: dict[str, Any] = {"one_way": False, "confirmed": (), "policy": Policy.NEWEST} | more
         asked = Plan(folder=str(self.folder), base=self.base, sites=("one", "two"), **said)
         while (found := answer(asked)).needs:
             self._hash()
@@ -240,7 +240,8 @@ def test_a_side_that_was_emptied_is_refused_until_it_is_confirmed(pair: Pair) ->
     refused = pair.plan()
     assert refused.refusals
     assert refused.operations == (0, 0)
-    assert pair.sync(confirmed=True).operations[1] == 12
+    assert pair.plan(confirmed=refused.alarms[:1]).refusals
+    assert pair.sync(confirmed=refused.alarms).operations[1] == 12
     assert pair.looks() == [{}, {}]
 
 
@@ -262,7 +263,7 @@ def test_errors_are_told_and_not_raised(pair: Pair, tmp_path: Path) -> None:
     pair.folder = tmp_path / "nothing"
     pair.folder.mkdir()
     asked = Plan(
-        folder=str(pair.folder), base=(), policy=Policy.NEWEST, one_way=False, confirmed=False, sites=("one", "two")
+        folder=str(pair.folder), base=(), policy=Policy.NEWEST, one_way=False, confirmed=(), sites=("one", "two")
     )
     assert answer(asked).error == "not_found"
     pages.write_one(work.agreement(pair.folder), {"pair": "of something else"})

@@ -97,6 +97,8 @@ class Run(models.Model):
     generation = models.PositiveBigIntegerField(default=0)
     """Of the base that it is planned with."""
     refusals = models.JSONField(default=list)
+    alarms = models.JSONField(default=list)
+    """What guards said, with how much: whoever confirms it confirms that, see `planner.options.Alarm`."""
     reason = models.TextField(default="")
     counts = models.JSONField(default=dict)
     """What the plan of the last round says."""

@@ -24,7 +24,7 @@ from argosy.hub.sites.models import Fileset
 from argosy.hub.sync import conflicts, phases
 from argosy.hub.sync.beginning import have_scanned, take_turn
 from argosy.hub.sync.models import OPEN, Applied, Pair, Run
-from argosy.sync.planner.options import Guard, Policy
+from argosy.sync.planner.options import Alarm, Guard, Policy
 from argosy.sync.planner.trees import Side
 from argosy.sync.rounds import pages, work
 from argosy.sync.rounds.work import Answer, Commit, Cut, Plan, Work
@@ -145,10 +145,16 @@ def _work(run: Run) -> Work:
         base=tuple(str(run.pair.base / chunk) for chunk in run.pair.chunks),
         policy=Policy(run.policy),
         one_way=run.one_way,
-        confirmed=run.confirmed,
+        confirmed=_confirmed(run),
         sites=(run.site_one.name, run.site_two.name),
         guards=(_guard(run, Side.ONE), _guard(run, Side.TWO)),
     )
+
+
+def _confirmed(run: Run) -> tuple[Alarm, ...]:
+    """Return what guards had said of the run that somebody confirmed by this one, and no more than that."""
+    refused = Run.objects.filter(confirmed_by=run.job).first() if run.confirmed else None
+    return msgspec.convert(refused.alarms, tuple[Alarm, ...]) if refused is not None else ()
 
 
 def _guard(run: Run, side: Side) -> Guard:
@@ -173,7 +179,7 @@ def _planned(run: Run, answer: Answer) -> None:
     if answer.lost:
         log.warning("planned without the base", run=run.pk, job=run.job, chunks=run.pair.chunks)
     if answer.refusals:
-        refuse(run, answer.refusals)
+        refuse(run, answer.refusals, answer.alarms)
         return
     with _step(run) as step:
         if step is None:
@@ -305,9 +311,9 @@ def fail(run: Run, reason: str) -> None:
     _end(run, Run.State.FAILED, error=BROKEN, reason=reason)
 
 
-def refuse(run: Run, refusals: tuple[str, ...]) -> None:
+def refuse(run: Run, refusals: tuple[str, ...], alarms: tuple[Alarm, ...]) -> None:
     """End the run, and its job in FAILURE, with nothing done: somebody is to look, and to confirm it or not."""
-    run.refusals = list(refusals)
+    run.refusals, run.alarms = list(refusals), msgspec.to_builtins(list(alarms))
     said = "; ".join(refusals)
     reason = f"{said}: nothing was changed. If that is right, `argosy sync confirm {run.job}` syncs all the same, once"
     _end(run, Run.State.REFUSED, error=REFUSED, reason=reason)
@@ -369,11 +375,12 @@ def sweep() -> None:
 
 @transaction.atomic
 def confirm(pk: int, *, owner: User | None) -> Job:
-    """Return a new job that syncs what a guard refused, once.
+    """Return a new job that syncs what a guard refused, once: where no more is gone by then, and no other guard speaks.
 
     Raises:
         NotFound: no such sync was ever begun.
-        Conflict: nothing was refused, or it was confirmed already; or one of the two filesets is being synced.
+        Conflict: nothing was refused, or it was confirmed already; or one of the two filesets is being synced; or the
+            hub was of a version that did not keep how much was gone.
     """
     run = Run.objects.select_for_update().filter(job=pk).first()
     if run is None:
@@ -382,6 +389,8 @@ def confirm(pk: int, *, owner: User | None) -> Job:
         raise Conflict(f"job {pk} was refused by no guard ({run.state}): there is nothing to confirm")
     if run.confirmed_by is not None:
         raise Conflict(f"job {pk} was confirmed already, as job {run.confirmed_by}: sync again to be asked again")
+    if not run.alarms:
+        raise Conflict(f"job {pk} was refused before the hub kept how much was gone: sync again to be asked again")
     job = resubmission.again_of(pk, owner=owner)
     Run.objects.filter(job=job.pk).update(confirmed=True)
     Run.objects.filter(pk=run.pk).update(confirmed_by=job.pk)

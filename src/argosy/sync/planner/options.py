@@ -49,6 +49,26 @@ class Guard(NamedTuple):
     """Refused where one side alone has nothing at its top, though the base had this many objects there, or more."""
 
 
+class Asks(StrEnum):
+    """Why somebody is asked."""
+
+    UNMARKED = "unmarked"
+    """The top does not bear the fileset's marker."""
+    EMPTIED = "emptied"
+    """Nothing is left at the top."""
+    GONE = "gone"
+    """So much is gone."""
+
+
+class Alarm(msgspec.Struct, frozen=True, array_like=True):
+    """What a guard says of a side, or what somebody confirmed of that."""
+
+    asks: Asks
+    side: int
+    amount: int
+    """How much is missing; 1 where that is not counted."""
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one plan."""
 
@@ -64,5 +84,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rules, Rules] = (Rules(), Rules())
     guards: tuple[Guard, Guard] = (Guard(), Guard())
     """By the side on which something is missing."""
-    confirmed: bool = False
-    """Whether somebody has seen what the guard says, and wants it all the same."""
+    confirmed: tuple[Alarm, ...] = ()
+    """What somebody has seen that guards said, and wants all the same: that much, and nothing else."""

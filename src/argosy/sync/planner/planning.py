@@ -28,9 +28,9 @@ def plan(trees: Trees, options: Options) -> Plan:
     while True:
         work = Work(trees, options)
         matching.match(work)
-        refused = guards.refusals(work)
-        if refused and not options.confirmed:
-            return Plan(refusals=refused, left=_left(work), unknown=frozenset(work.unknown))
+        said = guards.alarms(work)
+        if refused := guards.refusals(work, said):
+            return Plan(refusals=refused, alarms=said, left=_left(work), unknown=frozenset(work.unknown))
         _close(work, closed)
         _decide(work)
         hopeless = trees.unread & work.needs.keys() - closed

@@ -4,6 +4,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from argosy.sync.planner.options import Alarm
 from argosy.sync.planner.trees import Binding, Entry, Kind, Metadata, Side
 
 
@@ -146,6 +147,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[Need, ...] = ()
     refusals: tuple[str, ...] = ()
     """Why nothing is done until somebody confirms, in words."""
+    alarms: tuple[Alarm, ...] = ()
+    """What he confirms by that."""
     drift: int = 0
     """One-way: how many objects the destination changed by itself, which stay as they are there."""
     matched: tuple[dict[str, Entry], dict[str, Entry]] = msgspec.field(default_factory=lambda: ({}, {}))

@@ -165,7 +165,7 @@ def _as_needed(trees: Trees, needs: Iterable[Need]) -> Iterator[Needed]:
 
 def _written(folder: Path, trees: Trees, made: Made, begun: _Begun) -> Answer:
     if made.refusals:
-        return Answer(refusals=made.refusals)
+        return Answer(refusals=made.refusals, alarms=made.alarms)
     counts = [_write_operations(folder, made, side) for side in SIDES]
     _write_agreement(folder, trees, made, begun)
     held = [_stays(number, each) for number, each in enumerate(made.held)]

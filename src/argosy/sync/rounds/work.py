@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.sync.planner.options import Guard, Policy
+from argosy.sync.planner.options import Alarm, Guard, Policy
 from argosy.sync.planner.trees import Side
 from argosy.sync.transfers import Sent
 
@@ -64,7 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     base: tuple[str, ...]
     policy: Policy
     one_way: bool
-    confirmed: bool
+    confirmed: tuple[Alarm, ...]
+    """What somebody saw that guards said of an earlier run, and wants all the same."""
     sites: tuple[str, str]
     guards: tuple[Guard, Guard] = (Guard(), Guard())
 
@@ -96,6 +97,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Files that must be hashed first."""
     refusals: tuple[str, ...] = ()
     """Why nothing is done until somebody confirms it."""
+    alarms: tuple[Alarm, ...] = ()
+    """What he confirms by that."""
     operations: tuple[int, int] = (0, 0)
     transfers: int = 0
     bytes: int = 0
