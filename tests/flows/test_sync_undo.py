@@ -183,6 +183,39 @@ def test_an_undo_that_is_killed_is_done_again_and_skips_what_was_done(up: Argosy
         assert kept.stat().st_ino == inodes[name], "what the sync had brought is kept"
 
 
+def test_what_went_from_one_of_two_names_comes_back_as_it_was_whatever_was_written_under_the_other(up: Argosy) -> None:
+    one, two = tops(up, "drifting")
+    for name in ("removed", "saved"):
+        (one / name).write_text("original content")
+        os.link(one / name, one / f"{name}, too")
+    (one / "gone since").write_text("original content")
+    schedule = bidirectional(up, one)
+    assert run_now(up, schedule)["state"] == "SUCCESS"
+    (one / "removed").unlink()
+    (one / "saved").unlink()
+    (one / "saved").write_text("saved anew in london")
+    (one / "gone since").write_text("edited in london")
+    job = run_now(up, schedule)
+    assert job["state"] == "SUCCESS"
+    assert run_now(up, schedule)["state"] == "SKIPPED"
+    for name in ("removed", "saved"):
+        with (two / f"{name}, too").open("r+b", buffering=0) as file:
+            file.write(b"OVERWRIT")
+    (two / "gone since").unlink()
+    said = up.cli("undo", str(job["id"]))
+    assert said.returncode == 3, said.stderr
+    assert "1 entry  the file was removed meanwhile" in said.stdout
+    plan = planned(up, job["id"], status=3)
+    assert (plan["files"], plan["unable"]) == (2, 1)
+    applied = up.cli("apply", str(plan["plan"]))
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    for name in ("removed", "saved"):
+        assert (two / name).read_text() == "original content"
+        assert (two / f"{name}, too").read_text() == "OVERWRIT content"
+    assert run_now(up, schedule)["state"] == "SUCCESS"
+    assert tree(one) == tree(two)
+
+
 def test_a_lock_that_nobody_holds_any_more_is_released_and_the_sync_goes_on(up: Argosy) -> None:
     one, _ = tops(up, "refused")
     (london,) = [each for each in filesets(up) if each["site"] == "london" and each["name"] == "refused"]

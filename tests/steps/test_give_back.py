@@ -120,11 +120,45 @@ def test_what_people_did_stays_and_says_how_to_have_both(london: Side, file: Pat
     before = file.lstat() if file.exists() else None
     (outcome,) = london.do("give_back", taken)
     assert outcome.state is FileState.ABORTED
+    assert outcome.error == ("changed" if before else "removed")
     assert f"argosy versions restore {file}@" in outcome.reason
     assert "--site london" in outcome.reason
     assert (file.lstat().st_ino if before else None) == (before.st_ino if before else None)
     (kept,) = versions(london, file)
     assert kept.entry.inode == taken.inode
+
+
+def test_what_was_written_to_on_its_shelf_is_not_told_as_gone_from_there(london: Side, file: Path) -> None:
+    taken = replaced(london, file)
+    assert taken.source is not None
+    Path(os.fsdecode(taken.source)).write_text("written by the name that it shared")
+    (planned,) = london.planned("give_back", taken)
+    (outcome,) = london.do("give_back", taken)
+    assert planned.reason == outcome.reason
+    assert (outcome.state, outcome.error) == (FileState.ABORTED, "changed")
+    assert "is not what the sync took any more" in outcome.reason
+    assert f"argosy versions restore {file}@" in outcome.reason
+    assert file.read_text() == NEW
+
+
+def test_names_of_one_file_come_back_and_what_gives_way_is_kept_apart_from_them(london: Side, file: Path) -> None:
+    further = london.tree / "further"
+    os.link(file, further)
+    taken = [replaced(london, path) for path in (file, further)]
+    further.unlink()
+    os.link(file, further)
+    taken[1] = msgspec.structs.replace(taken[1], facts=Facts(left=left_at(london, further)))
+    for entry in taken:
+        (outcome,) = london.do("give_back", entry)
+        assert outcome.state is FileState.PROCESSED, outcome.reason
+    assert [path.read_text() for path in (file, further)] == [OLD, OLD]
+    for path in (file, further):
+        path.write_text("written in place")
+    for path, entry in zip((file, further), taken, strict=True):
+        (kept,) = versions(london, path)
+        assert Path(os.fsdecode(kept.place(bytes(london.root)))).read_text() == NEW
+        (again,) = london.do("give_back", entry)
+        assert again.state is not FileState.PROCESSED
 
 
 def test_what_somebody_puts_there_in_the_last_moment_has_its_name_again(

@@ -22,7 +22,7 @@ from argosy.core.errors import Changed, Corrupt, Invalid
 from argosy.core.order import Policy
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
-from argosy.filesystems._posix import moving
+from argosy.filesystems._posix import moving, shelving
 from argosy.filesystems.base import Shelf, Stands
 from argosy.hsm.file.state import State
 from argosy.hsm.tree import move as move_module
@@ -623,13 +623,13 @@ def test_what_cannot_be_shelved_after_all_gets_its_name_back(
     london: Side, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     a, b = write(london.tree / "a", "new"), write(london.tree / "b", "old")
-    real = moving.noreplace
+    real = shelving.noreplace
 
     def failing(*names: Any) -> None:
-        monkeypatch.setattr(moving, "noreplace", real)
+        monkeypatch.setattr(shelving, "noreplace", real)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(moving, "noreplace", failing)
+    monkeypatch.setattr(shelving, "noreplace", failing)
     assert one(london, step, a, b).error == "disk_full"
     assert (a.read_text(), b.read_text()) == ("new", "old")
     assert on_shelf(london, Shelf.VERSIONS) == []

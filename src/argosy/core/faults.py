@@ -121,6 +121,12 @@ class Drifted(Changed):
     code = "drifted"
 
 
+class Removed(Changed):
+    """What was to give way, or to be changed, was removed since it was seen."""
+
+    code = "removed"
+
+
 class NotMoved(Changed):
     """What was to be moved before could not be, and would be in the way, or be taken along."""
 

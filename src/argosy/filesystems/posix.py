@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Self
 
 from argosy.core.entry import Attributes, Entry
@@ -13,7 +14,6 @@ from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import absolute, display
 from argosy.core.pointer import Binding
 from argosy.filesystems._posix import (
-    astray,
     fileset,
     inode,
     locks,
@@ -28,6 +28,7 @@ from argosy.filesystems._posix import (
     restoring,
     scan,
     shelves,
+    shelving,
     staged,
     undoing,
     versions,
@@ -179,10 +180,12 @@ class Posix:
         with (
             translated(path),
             shelves.room(root, Shelf.VERSIONS, root.below(path)) as place,
-            astray.given_back(root, place, path),
-            root.changing(path) as spot,
+            root.spot(path, DIRECTORY) as spot,
         ):
-            versions.put_aside(spot, place, seen)
+            versions.expect(spot, seen)
+            above = spot.directory, root.below(path).rpartition(b"/")[0]
+            shelving.shelve(root, spot, place, seen, keeping=partial(root.keeping_times, above))
+            fsync(place.directory)
 
     def together(self, path: bytes, task: str, *, again: bool) -> str:
         """Return an id for what is at the path and beneath, to be removed in one go."""
@@ -346,7 +349,7 @@ class Posix:
 
     @property
     def _root(self) -> Root:
-        return Root(self.root, self._only)
+        return Root(self.root, self._only, self._seal)
 
     @property
     def _seal(self) -> Seal:

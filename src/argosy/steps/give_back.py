@@ -6,6 +6,7 @@ import msgspec
 
 from argosy.core.entry import Entry, Kind, Left
 from argosy.core.errors import Changed, NotFound
+from argosy.core.faults import Removed
 from argosy.core.outcome import Outcome, Planned
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem, Kept
@@ -34,7 +35,7 @@ class GiveBack:
         tree, kept = shelved_here(entry, site)
         site.check_lease()
         there = present(tree, entry.path)
-        if _has_it(there, entry, kept, tree):
+        if _has_it(there, entry, kept, tree, site):
             _settle(tree, kept, entry, there)
             return Outcome.skipped(entry, _AGAIN)
         if _comes_alone(there, entry):
@@ -48,7 +49,7 @@ class GiveBack:
         """Say whether one entry would be given back; what is there is not read for that."""
         tree, kept = shelved_here(entry, site)
         there = present(tree, entry.path)
-        if _has_it(there, entry, kept, tree):
+        if _has_it(there, entry, kept, tree, site):
             return Planned.nothing(entry, _AGAIN)
         looks = () if entry.kind is Kind.DIRECTORY else (entry.path,)
         if _comes_alone(there, entry):
@@ -74,20 +75,32 @@ def _is_it(there: Entry, entry: Entry) -> bool:
     return (there.inode, there.size, there.mtime_ns) == (entry.inode, entry.size, entry.mtime_ns)
 
 
-def _has_it(there: Entry | None, entry: Entry, kept: Kept, tree: Filesystem) -> bool:
+def _is_like(there: Entry, entry: Entry) -> bool:
+    """Say whether what is there came back as a copy: what has further names on its shelf does."""
+    left = entry.facts.left
+    if entry.kind is not Kind.FILE or (left is not None and there.inode == left.inode):
+        return False
+    return (there.kind, there.size, there.mtime_ns) == (entry.kind, entry.size, entry.mtime_ns)
+
+
+def _has_it(there: Entry | None, entry: Entry, kept: Kept, tree: Filesystem, site: Site) -> bool:
     """Say whether the name has again what was taken from it.
 
     Raises:
         NotFound: it has not, and nothing of it is kept any more.
+        Changed: nor is what is kept what was taken.
     """
-    if there is not None and _is_it(there, entry):
+    if there is not None and (_is_it(there, entry) or _is_like(there, entry)):
         return True
     lies = tree.lying(kept)
     if lies is not None and (entry.kind is Kind.DIRECTORY or _is_it(lies, entry)):
         return False
     if there is not None and there.kind is entry.kind is Kind.DIRECTORY:
         return True
-    raise _gone(kept)
+    if lies is None or (entry.facts.left is not None and lies.inode == entry.facts.left.inode):
+        raise _gone(kept)
+    what = f"what lies in the {kept.shelf} under {kept.id} is not what the sync took any more: it was written to"
+    raise Changed(f"{display(entry.path)}: {what}: {_other_way(kept, site)}")
 
 
 def _settle(tree: Filesystem, kept: Kept, entry: Entry, there: Entry | None) -> None:
@@ -121,7 +134,7 @@ def _expect_alike(there: Entry | None, entry: Entry, kept: Kept, tree: Filesyste
     """
     left = entry.facts.left
     if there is None:
-        raise Changed(f"{display(entry.path)}: what the sync left there was removed since: {_other_way(kept, site)}")
+        raise Removed(f"{display(entry.path)}: what the sync left there was removed since: {_other_way(kept, site)}")
     if left is None:
         raise Changed(f"{display(entry.path)}: something else has its name by now, and stays: {_other_way(kept, site)}")
     if there.kind is Kind.DIRECTORY or entry.kind is Kind.DIRECTORY:

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from argosy.core.entry import Attributes
+from argosy.core.entry import Entry as Listed
 from argosy.filesystems._posix import astray
+from argosy.filesystems._posix.copying import Copy
+from argosy.filesystems._posix.root import Spot
 from argosy.sync.executor import (
     acting,
     coming,
@@ -29,7 +32,7 @@ from argosy.sync.executor import (
 from argosy.sync.executor.directories import Directories
 from argosy.sync.executor.expecting import Expecting
 from argosy.sync.executor.journal import Journal
-from argosy.sync.executor.run import Result, Run
+from argosy.sync.executor.run import Result, Run, Shelved
 from argosy.sync.executor.stirred import Stirred
 from argosy.sync.planner.plans import Act, Operation
 from argosy.sync.planner.trees import Entry
@@ -107,14 +110,14 @@ def renamed_over(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_version_kept(patch: pytest.MonkeyPatch) -> None:
-    usual = replacing.noreplace
+    usual = replacing.put
 
-    def dropped(source: int, name: bytes, target: int, new: bytes) -> None:
-        usual(source, name, target, new)
-        os.unlink(new, dir_fd=target)
+    def dropped(displaced: Spot, place: Spot, seen: Listed, copy: Copy | None) -> None:
+        usual(displaced, place, seen, copy)
+        os.unlink(place.name, dir_fd=place.directory)
 
-    patch.setattr(replacing, "noreplace", dropped)
-    patch.setattr(Run, "shelved", lambda self, place, seen: seen)
+    patch.setattr(replacing, "put", dropped)
+    patch.setattr(Run, "shelved", lambda self, place, seen, left: Shelved(seen, None))
 
 
 def not_looked_at_after_the_exchange(patch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tests.sites import Side, close_all
 from tests.steps.stubs import CONTENT, good, pointer, state, stub
 from tests.sync.executor.dying import survives
 from tests.sync.executor.pair import RealPair
+from tests.sync.planner.disks import UNASKED
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +25,13 @@ def closed() -> Iterator[None]:
     close_all()
 
 
-def with_a_stub(scratch: Path) -> tuple[RealPair, Side, Path]:
+def with_a_stub(scratch: Path, names: tuple[bytes, ...] = (b"f",)) -> tuple[RealPair, Side, Path]:
     """Return a pair that agrees on a file, which is a stub on the second side; and that site, and the file."""
-    pair = RealPair(scratch, Options(confirmed=True), tops=("projects", "projects"), scans=True)
+    pair = RealPair(scratch, Options(guards=UNASKED), tops=("projects", "projects"), scans=True)
     site = Side(scratch, "two")
     pair.disks[0].create(b"f", CONTENT)
+    for name in names[1:]:
+        pair.disks[0].link(b"f", name)
     pair.sync()
     file = site.tree / "f"
     good(site.do("migrate", site.entry(file)))
@@ -83,6 +86,22 @@ def test_a_stub_that_is_replaced_lies_in_the_version_store_and_still_refers_to_i
     (kept,) = site.place.tree(bytes(file)).kept(Shelf.VERSIONS)
     site.place.tree(bytes(file)).restore(kept, bytes(site.tree / "back"))
     assert state(site, site.tree / "back") is State.STUB
+
+
+def test_a_stub_of_which_one_of_two_names_is_removed_comes_back_as_one_that_can_be_recalled(tmp_path: Path) -> None:
+    pair, site, file = with_a_stub(tmp_path / "pair", names=(b"f", b"g"))
+    pair.disks[0].remove(b"f")
+    assert pair.sync().undone == []
+    assert pair.plan().plan.operations == ()
+    other = site.tree / "g"
+    assert state(site, other) is State.STUB
+    good(site.do("recall", site.entry(other)))
+    other.write_bytes(b"something else")
+    (kept,) = site.place.tree(bytes(file)).kept(Shelf.TRASH)
+    site.place.tree(bytes(file)).restore(kept)
+    assert state(site, file) is State.STUB
+    good(site.do("recall", site.entry(file)))
+    assert (file.read_bytes(), other.read_bytes()) == (CONTENT, b"something else")
 
 
 def test_a_stub_that_a_killed_run_had_on_its_way_still_refers_to_its_object(tmp_path: Path) -> None:

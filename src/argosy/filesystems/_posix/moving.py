@@ -11,12 +11,14 @@ from argosy.core.failpoints import failpoint
 from argosy.core.faults import NotEmpty
 from argosy.core.paths import below, display
 from argosy.filesystems._posix import astray, parking, shelves, versions
+from argosy.filesystems._posix.copying import Copy, copied
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import make_parents
 from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import MOVING, Root, Spot, closing, fresh_name
+from argosy.filesystems._posix.shelving import put
 from argosy.filesystems.base import Shelf
 from argosy.linux.openat2 import DIRECTORY, open_beneath
 from argosy.linux.rename import exchange, noreplace
@@ -92,10 +94,13 @@ class ParkedEntry:
         self._note = msgspec.structs.replace(self._note, target=self._root.below(path))
         parking.write(parked, self._note)
         # There is room for what is displaced before it is: on a full disk nothing is done by halves.
-        with shelves.room(self._root, Shelf.VERSIONS, self._root.below(path)) as place:
+        with (
+            shelves.room(self._root, Shelf.VERSIONS, self._root.below(path)) as place,
+            copied(self._root, spot, path) as copy,
+        ):
             self._swap(parked, spot, path)
             try:
-                self._shelve(parked, place, seen)
+                self._shelve(parked, place, seen, copy)
             except (OSError, ArgosyError) as error:
                 if where := self._swap_back(parked, spot, path):
                     raise Changed(f"{display(path)}: became something else, which is now {where}") from error
@@ -113,10 +118,10 @@ class ParkedEntry:
                 raise Changed(f"{display(path)}: is gone") from error
             failpoint("hsm:publish")
 
-    def _shelve(self, displaced: Spot, place: Spot, seen: Entry) -> None:
+    def _shelve(self, displaced: Spot, place: Spot, seen: Entry, copy: Copy | None) -> None:
         versions.expect_any(displaced, seen)
         refuse_full(displaced, seen)
-        noreplace(displaced.directory, displaced.name, place.directory, place.name)
+        put(displaced, place, seen, copy)
 
     def _swap_back(self, parked: Spot, spot: Spot, path: bytes) -> str:
         """Put back what was displaced; say where else it is, or what others put in our place meanwhile, "" for none."""

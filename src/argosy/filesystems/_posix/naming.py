@@ -192,13 +192,13 @@ def _give_times(spot: Spot, before: os.stat_result) -> None:
 
 def _appear(root: Root, made: Spot, path: bytes, replacing: Entry | None = None) -> None:
     if replacing is not None:
-        _take_place(root, made, path, replacing)
+        take_place(root, made, path, replacing)
         return
     with root.changing(path) as spot:
         bring(noreplace, made, spot)
 
 
-def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
+def take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
     """Swap what was made with what was seen, which is in the version store before; what is somebody else's goes back.
 
     The name in staging tells both inodes, as that of a file that takes another's place does: see `staged`.
@@ -206,10 +206,12 @@ def _take_place(root: Root, made: Spot, path: bytes, seen: Entry) -> None:
     own = made.stat().st_ino
     telling = Spot(made.directory, b"%s.%x.%x" % (made.name, own, seen.inode))
     try:
-        with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.changing(path) as spot:
-            versions.keep(spot, place, seen)
+        with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.spot(path, DIRECTORY) as spot:
+            versions.keep(root, spot, place, seen)
             os.rename(made.name, telling.name, src_dir_fd=made.directory, dst_dir_fd=telling.directory)
-            if not _swapped(telling, spot, seen):
+            with root.keeping_times((spot.directory, root.below(path).rpartition(b"/")[0])):
+                swapped = _swapped(telling, spot, seen)
+            if not swapped:
                 versions.let_go(place)
                 raise _changed(path)
             remove(telling)

@@ -16,7 +16,7 @@ from argosy.core.failpoints import failpoint
 from argosy.core.faults import NotEmpty
 from argosy.core.paths import display, join
 from argosy.filesystems import ids
-from argosy.filesystems._posix import astray, inode, seal, shelves, versions
+from argosy.filesystems._posix import astray, inode, seal, shelves, shelving, versions
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.moving import ParkedEntry
 from argosy.filesystems._posix.protected import refuse_protected
@@ -108,8 +108,7 @@ def _keeping(root: Root, spot: Spot, path: bytes) -> contextlib.AbstractContextM
 
 def _remove_other(root: Root, spot: Spot, seen: Entry, ident: str, *, durable: bool) -> None:
     with shelves.room(root, Shelf.TRASH, root.below(seen.path), beside=ident) as place:
-        with astray.given_back(root, place, seen.path), _keeping(root, spot, seen.path):
-            versions.take(spot, place, seen)
+        shelving.shelve(root, spot, place, seen, together=ident, keeping=partial(_keeping, root, spot, seen.path))
         if durable:
             fsync(place.directory)
             fsync(spot.directory)

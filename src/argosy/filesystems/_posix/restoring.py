@@ -15,11 +15,14 @@ from argosy.core.errors import Changed, Exists, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display, join
 from argosy.filesystems._posix import inode, shelves, versions
+from argosy.filesystems._posix.copying import BACK, Copy, copied, separate
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.making import adopt, await_at, is_awaited, make_like, new_directory, refuse_elsewhere
+from argosy.filesystems._posix.naming import take_place
 from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import Root, Spot, closing
+from argosy.filesystems._posix.shelving import put
 from argosy.filesystems._posix.stood import Stood, Told, gives_no_more, told_of
 from argosy.filesystems._posix.times import times_lock
 from argosy.filesystems.base import Kept, Shelf
@@ -49,17 +52,44 @@ def give_back(root: Root, kept: Kept, path: bytes, seen: Entry) -> None:
     with (
         translated(path),
         _spot(root, kept) as spot,
-        shelves.room(root, Shelf.VERSIONS, root.below(path)) as place,
         root.spot(path, DIRECTORY) as there,
-        root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))),
     ):
-        if not versions.stands(there, kept.entry):
+        directories = (there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))
+        if versions.stands(there, kept.entry):
+            separate(root, spot, path)
+            with shelves.room(root, Shelf.VERSIONS, root.below(path)) as place, root.keeping_times(*directories):
+                put(spot, place, seen, None)
+                fsync(place.directory)
+        else:
             refuse_protected(root, there, path)
-            _swap(spot, there, seen)
-        noreplace(spot.directory, spot.name, place.directory, place.name)
-        fsync(place.directory)
+            with copied(root, spot, path, together=BACK) as copy:
+                if copy is not None:
+                    take_place(root, copy.spot, path, seen)
+                    with root.keeping_times(directories[1]):
+                        _let_go(copy, spot, there)
+                else:
+                    _change_places(root, (spot, there), path, seen, directories)
         fsync(spot.directory)
     shelves.tidy(root, kept)
+
+
+def _change_places(
+    root: Root, spots: tuple[Spot, Spot], path: bytes, seen: Entry, directories: tuple[tuple[int, bytes], ...]
+) -> None:
+    """Do so where what is kept has no further names; what gives way may have."""
+    spot, there = spots
+    with (
+        shelves.room(root, Shelf.VERSIONS, root.below(path)) as place,
+        copied(root, there, path) as left,
+        root.keeping_times(*directories),
+    ):
+        _swap(spot, there, seen)
+        try:
+            put(spot, place, seen, left)
+        except Changed:
+            _swap_back(spot, there)
+            raise
+        fsync(place.directory)
 
 
 @contextmanager
@@ -103,9 +133,21 @@ def _restore(root: Root, kept: Kept, path: bytes, spot: Spot, *, directory: bool
         if directory:
             _restore_directory(root, kept, path, spot, there)
             return
-        with root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))):
-            bring(noreplace, spot, there)
+        with (
+            copied(root, spot, path, together=BACK) as copy,
+            root.keeping_times((there.directory, _above(root, path)), (spot.directory, shelves.where(root, kept))),
+        ):
+            bring(noreplace, spot if copy is None else copy.spot, there)
+            if copy is not None:
+                _let_go(copy, spot, there)
         fsync(there.directory)
+
+
+def _let_go(copy: Copy, spot: Spot, there: Spot) -> None:
+    """Have what has its name again leave the shelf, where other names of it may lie still."""
+    fsync(there.directory)
+    os.unlink(spot.name, dir_fd=spot.directory)
+    copy.remember(there)
 
 
 def _restore_directory(root: Root, kept: Kept, path: bytes, spot: Spot, there: Spot) -> None:

@@ -10,13 +10,14 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from argosy.core import paths
 from argosy.core.errors import Denied
 from argosy.core.faults import RootUnserved
 from argosy.filesystems._posix import inode, times
+from argosy.filesystems._posix.seal import Seal
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.syncing import fsync
 
@@ -46,6 +47,8 @@ class Root:
     path: bytes
     only: tuple[int, int] | None = None
     """Device and inode of the directory that has to lie there, if it has to be a certain one."""
+    seal: Seal = field(default_factory=Seal)
+    """How attributes of Argosy are written and read in it."""
 
     def below(self, path: bytes) -> bytes:
         """Return the path below the root, b"" for the root itself.

@@ -21,6 +21,7 @@ from argosy.core.errors import ArgosyError, Corrupt, Invalid, Unsupported
 from argosy.core.paths import PRIVATE, join
 from argosy.filesystems import ids
 from argosy.filesystems._posix import inode, seal, walk
+from argosy.filesystems._posix.copying import separate
 from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.root import Root, Spot, closing, make_private
 from argosy.filesystems._posix.stood import Stood
@@ -91,6 +92,8 @@ def rescue(root: Root, spot: Spot, relative: bytes) -> str:
     with room(root, Shelf.VERSIONS, relative, beside=name) as place:
         noreplace(spot.directory, spot.name, place.directory, place.name)
         fsync(place.directory)
+        with contextlib.suppress(OSError, ArgosyError):  # better so than nowhere
+            separate(root, place, join(root.path, relative))
     return name
 
 

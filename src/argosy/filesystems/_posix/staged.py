@@ -126,11 +126,12 @@ class StagedFile:
         with (
             translated(path),
             shelves.room(self._root, Shelf.VERSIONS, self._root.below(path)) as place,
-            self._root.changing(path) as spot,
+            self._root.spot(path, DIRECTORY) as spot,
         ):
-            versions.keep(spot, place, seen)
+            versions.keep(self._root, spot, place, seen)
             try:
-                self._swap(self._named_for(seen), spot, seen)
+                with self._root.keeping_times((spot.directory, self._root.below(path).rpartition(b"/")[0])):
+                    self._swap(self._named_for(seen), spot, seen)
             except Changed:
                 versions.let_go(place)
                 raise
@@ -229,6 +230,10 @@ def _sweep_one(root: Root, left: Spot) -> None:
 
 
 def _is_ours(left: Spot) -> bool:
-    """Say whether it may be what we put there under this name."""
+    """Say whether it may be what we put there under this name, or what a shelf has and others can reach."""
+    if _OURS.fullmatch(left.name) is None:
+        return False
     _, *inodes = left.name.split(b".")
-    return _OURS.fullmatch(left.name) is not None and (not inodes or b"%x" % left.stat().st_ino in inodes)
+    found = left.stat()
+    number = b"%x" % found.st_ino
+    return not inodes or number == inodes[0] or (number == inodes[1] and found.st_nlink > 1)

@@ -8,9 +8,10 @@ from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Changed, Invalid, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
+from argosy.filesystems._posix.copying import copied
 from argosy.filesystems._posix.entry import entry_of, same
 from argosy.filesystems._posix.projects import bring
-from argosy.filesystems._posix.root import Spot, closing
+from argosy.filesystems._posix.root import Root, Spot, closing
 from argosy.linux.rename import noreplace
 from argosy.linux.statx import statx
 from argosy.linux.syncing import fsync
@@ -77,13 +78,23 @@ def _came_later(spot: Spot, found: os.stat_result, seen: Entry) -> bool:
     return known.inode != found.st_ino or known.born_ns > seen.ctime_ns
 
 
-def keep(spot: Spot, place: Spot, seen: Entry) -> None:
-    """Give what was seen a further name in the version store, durably.
+def keep(root: Root, spot: Spot, place: Spot, seen: Entry) -> None:
+    """Give what was seen a further name in the version store, durably; what has further names is copied there.
 
     Raises:
         Changed: what is there is not what was seen.
+        Exhausted: there is no room for a copy.
     """
     expect(spot, seen)
+    with copied(root, spot, seen.path) as copy:
+        if copy is None:
+            _link(spot, place, seen)
+        else:
+            copy.expect(seen)
+            copy.give(place)
+
+
+def _link(spot: Spot, place: Spot, seen: Entry) -> None:
     try:
         os.link(spot.name, place.name, src_dir_fd=spot.directory, dst_dir_fd=place.directory, follow_symlinks=False)
     except OSError:
@@ -91,27 +102,31 @@ def keep(spot: Spot, place: Spot, seen: Entry) -> None:
         raise
     try:
         expect(place, seen)
+        _expect_links(place, seen, 2)
     except Changed:
         let_go(place)
         raise
     fsync(place.directory)
 
 
+def expect_alone(spot: Spot, seen: Entry) -> None:
+    """Return where what was taken has no other name, under which it could be written to.
+
+    Raises:
+        Changed: somebody gave it one just then.
+    """
+    _expect_links(spot, seen, 1)
+
+
+def _expect_links(spot: Spot, seen: Entry, most: int) -> None:
+    if seen.kind is Kind.FILE and spot.stat().st_nlink > most:
+        raise Changed(f"{display(seen.path)}: got a further name just then; it was left as it is")
+
+
 def let_go(place: Spot) -> None:
     """Take back the further name."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(place.name, dir_fd=place.directory)
-
-
-def put_aside(spot: Spot, place: Spot, seen: Entry) -> None:
-    """Move what was seen, no directory, to a shelf, durably there.
-
-    Raises:
-        Changed: what is there is not what was seen; it is left as it is.
-    """
-    expect(spot, seen)
-    take(spot, place, seen)
-    fsync(place.directory)
 
 
 class Astray(Exception):

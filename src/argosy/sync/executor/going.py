@@ -1,14 +1,14 @@
 """What goes from its name: parked on its way to another, or to the trash. The journal knows of it before."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from argosy.core.entry import Entry as Listed
-from argosy.core.errors import Busy, Unsupported
 from argosy.core.failpoints import failpoint
-from argosy.filesystems._posix import astray, versions
+from argosy.filesystems._posix import astray, shelving, versions
 from argosy.filesystems._posix.moving import refuse_full
-from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.removing import shelve_directory
 from argosy.filesystems._posix.root import Spot
@@ -17,7 +17,7 @@ from argosy.linux.handles import handle_of
 from argosy.linux.rename import noreplace
 from argosy.sync.executor import seeing, using
 from argosy.sync.executor.journal import Displacing, Parking, Record, Trashing
-from argosy.sync.executor.run import Result, Run, parked_name
+from argosy.sync.executor.run import Result, Run, Shelved, parked_name
 from argosy.sync.executor.shelving import on_shelf
 from argosy.sync.planner.plans import Act, Operation
 from argosy.sync.planner.trees import Entry, Kind
@@ -33,11 +33,14 @@ def intent(run: Run, operation: Operation) -> Record | None:
     if seen is None or operation.act not in {Act.PARK, Act.TRASH, Act.REPLACE}:
         return None
     number, inode, born_ns = operation.number, seen.binding.inode, seen.binding.born_ns
+    version = seen.version[:2]
     if operation.act is Act.REPLACE:
         came = _coming(run, operation)
-        return Displacing(number=number, path=operation.target, inode=inode, born_ns=born_ns, came=came)
+        return Displacing(
+            number=number, path=operation.target, inode=inode, born_ns=born_ns, came=came, version=version
+        )
     if operation.act is Act.TRASH and operation.kind is not Kind.DIRECTORY:
-        return Trashing(number=number, path=operation.path, inode=inode, born_ns=born_ns)
+        return Trashing(number=number, path=operation.path, inode=inode, born_ns=born_ns, version=version)
     spot = run.where_it_is(operation)
     return Parking(
         number=number, object=operation.object, parked=parked_name(operation.object), path=operation.path,
@@ -95,30 +98,26 @@ def trash(run: Run, operation: Operation, seen: Entry) -> Result:
         return Result(shelf_id=_trash_directory(run, operation, spot, listed))
     refuse_protected(run.area.root, spot, listed.path)
     shelf_id, shelved = _trash_other(run, operation, spot, listed, seen)
-    return Result(shelf_id=shelf_id, shelved=shelved)
+    return Result(shelf_id=shelf_id, shelved=shelved.entry, copy=shelved.copy)
 
 
-def _trash_other(run: Run, operation: Operation, spot: Spot, listed: Listed, seen: Entry) -> tuple[str, Entry]:
-    def shelve(place: Spot) -> Entry:
-        run.check()
-        with using.unwritten(spot, listed) as refuse_writers, astray.given_back(run.area.root, place, listed.path):
-            versions.take(spot, place, listed, point="sync:trash")
-            _put_back_if(refuse_writers, place, spot)
+def _trash_other(run: Run, operation: Operation, spot: Spot, listed: Listed, seen: Entry) -> tuple[str, Shelved]:
+    def shelve(place: Spot) -> Shelved:
+        with using.unwritten(spot, listed) as refuse_writers:
+            left = shelving.shelve(
+                run.area.root, spot, place, listed, keeping=partial(_checked, run), together=run.shelf_id,
+                point="sync:trash", look=refuse_writers,
+            )  # fmt: skip
         run.unsynced.add(place.directory, spot.directory)
-        return run.shelved(place, seen)
+        return run.shelved(place, seen, left)
 
     return on_shelf(run, Shelf.TRASH, operation.path, shelve)
 
 
-def _put_back_if(refused: Callable[[], None], place: Spot, spot: Spot) -> None:
-    try:
-        refused()
-    except Busy as busy:
-        try:
-            bring(noreplace, place, spot)
-        except (OSError, Unsupported):
-            raise versions.Astray from busy
-        raise
+@contextmanager
+def _checked(run: Run) -> Iterator[None]:
+    run.check()
+    yield
 
 
 def _trash_directory(run: Run, operation: Operation, spot: Spot, listed: Listed) -> str:

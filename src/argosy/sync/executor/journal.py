@@ -53,6 +53,8 @@ class Trashing(msgspec.Struct, frozen=True, kw_only=True, tag="trashing"):
     path: bytes
     inode: int
     born_ns: int
+    version: tuple[int, int] | None = None
+    """Its size and mtime, which a copy of it has as well: of what has other names one is kept."""
 
 
 class Displacing(msgspec.Struct, frozen=True, kw_only=True, tag="displacing"):
@@ -64,6 +66,8 @@ class Displacing(msgspec.Struct, frozen=True, kw_only=True, tag="displacing"):
     born_ns: int
     came: tuple[int, int, int] | None = None
     """Inode, size and mtime of what gets it; None: it has another name already."""
+    version: tuple[int, int] | None = None
+    """As in `Trashing`."""
 
 
 Record = Begun | Parking | Trashing | Displacing

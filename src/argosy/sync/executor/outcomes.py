@@ -33,9 +33,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     given_ns: int | None = None
     """The mtime that it was given, where its filesystem keeps another for it: a coarser one, mostly."""
     shelved: Entry | None = None
-    """Of what a name lost, no directory: as it lies on its shelf."""
+    """Of what a name lost, no directory: what it is now, on its shelf or under its other names."""
     shelf_id: str = ""
     """Under which id the version store or the trash keeps what the name lost."""
+    copy: int | None = None
+    """Of what has other names, and is kept as a copy: the inode of that."""
     reason: str = ""
     code: str = ""
     """Of the error."""

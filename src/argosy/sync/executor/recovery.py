@@ -17,9 +17,11 @@ import structlog
 from argosy.core.errors import ArgosyError
 from argosy.core.paths import display
 from argosy.filesystems._posix import astray, shelves
+from argosy.filesystems._posix.copying import copied
+from argosy.filesystems._posix.entry import entry_of
 from argosy.filesystems._posix.root import Spot
+from argosy.filesystems._posix.shelving import put
 from argosy.filesystems.base import Shelf
-from argosy.linux.rename import noreplace
 from argosy.linux.syncing import fsync
 from argosy.sync.executor import journal, seeing, staging
 from argosy.sync.executor.area import Area
@@ -94,6 +96,21 @@ def _clear_displaced(area: Area, paths: Mapping[int, Displacing], shelf_id: str 
     return not seeing.names(area.displaced)
 
 
+def _is_kept(left: Spot, place: Spot, version: tuple[int, int] | None) -> bool:
+    """Say whether a copy of it is on its shelf already, and it has other names."""
+    if left.stat().st_nlink > 1:
+        with contextlib.suppress(FileNotFoundError):
+            found = place.stat()
+            return (found.st_size, found.st_mtime_ns) == version
+    return False
+
+
+def _shelve(area: Area, left: Spot, place: Spot, path: bytes) -> None:
+    with copied(area.root, left, path) as copy:
+        put(left, place, entry_of(path, left.stat()), copy)
+        fsync(place.directory)
+
+
 def _settle(area: Area, left: Spot, paths: Mapping[int, Displacing], shelf_id: str) -> None:
     """Remove what is our own; what was there before goes to the version store, what anybody else put there as well."""
     match = _DISPLACED.fullmatch(left.name)
@@ -108,8 +125,10 @@ def _settle(area: Area, left: Spot, paths: Mapping[int, Displacing], shelf_id: s
         return
     try:
         with shelves.room(area.root, Shelf.VERSIONS, relative, beside=shelf_id) as place:
-            noreplace(left.directory, left.name, place.directory, place.name)
-            fsync(place.directory)
+            if _is_kept(left, place, told.version):
+                os.unlink(left.name, dir_fd=left.directory)
+            else:
+                _shelve(area, left, place, area.absolute(told.path))
     except (OSError, ArgosyError) as error:
         log.warning("what was replaced found no room in the version store", path=display(relative), reason=str(error))
         astray.rescued(area.root, left, relative)

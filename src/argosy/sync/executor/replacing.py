@@ -14,14 +14,16 @@ from argosy.core.errors import Changed
 from argosy.core.failpoints import failpoint
 from argosy.core.paths import display
 from argosy.filesystems._posix import astray, versions
+from argosy.filesystems._posix.copying import Copy, copied
 from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.protected import refuse_protected
 from argosy.filesystems._posix.root import Spot, closing
+from argosy.filesystems._posix.shelving import put
 from argosy.filesystems.base import Shelf
 from argosy.linux.rename import exchange, noreplace
 from argosy.sync.executor import seeing, using
 from argosy.sync.executor.coming import come_to, given, link, linkable
-from argosy.sync.executor.run import Result, Run
+from argosy.sync.executor.run import Result, Run, Shelved
 from argosy.sync.executor.seeing import Found
 from argosy.sync.executor.shelving import on_shelf
 from argosy.sync.planner.plans import Operation
@@ -40,14 +42,16 @@ def replace(run: Run, operation: Operation, seen: Entry) -> Result:
     refuse_protected(run.area.root, spot, listed.path)
     with _displacing(run, operation, listed) as (ours, own):
 
-        def shelve(place: Spot) -> Entry:
-            _swap(run, ours, spot, place, listed)
-            return run.shelved(place, seen)
+        def shelve(place: Spot) -> Shelved:
+            with copied(run.area.root, spot, listed.path, together=run.shelf_id) as copy:
+                _swap(run, ours, spot, place, listed, copy=copy)
+                return run.shelved(place, seen, None if copy is None else copy.left())
 
         shelf_id, shelved = on_shelf(run, Shelf.VERSIONS, operation.target, shelve)
     entry = run.seen(spot, directory, operation.content, inode=own.inode)
     run.remember(operation, entry)
-    return Result(entry, shelf_id, shelved, None if operation.linked else given(operation, own, entry))
+    given_ns = None if operation.linked else given(operation, own, entry)
+    return Result(entry, shelf_id, shelved.entry, given_ns, shelved.copy)
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def _made(run: Run, operation: Operation) -> Spot:
     return made
 
 
-def _swap(run: Run, ours: Spot, spot: Spot, place: Spot, seen: Listed) -> None:
+def _swap(run: Run, ours: Spot, spot: Spot, place: Spot, seen: Listed, *, copy: Copy | None) -> None:
     run.check()
     with using.unwritten(spot, seen) as refuse_writers:
         try:
@@ -91,7 +95,7 @@ def _swap(run: Run, ours: Spot, spot: Spot, place: Spot, seen: Listed) -> None:
             failpoint("sync:exchange")
             _expect_unchanged(ours, seen)
             refuse_writers()
-            noreplace(ours.directory, ours.name, place.directory, place.name)
+            put(ours, place, seen, copy)
         except BaseException:
             _swap_back(ours, spot)
             run.unsynced.add(ours.directory, spot.directory)

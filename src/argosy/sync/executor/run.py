@@ -1,6 +1,7 @@
 """One application of operations to a side: what its acts share."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -29,6 +30,14 @@ class Result(NamedTuple):
     shelf_id: str = ""
     shelved: Entry | None = None
     given_ns: int | None = None
+    copy: int | None = None
+
+
+class Shelved(NamedTuple):
+    """What lost a name to a shelf, as it is now, and the inode of the copy that lies there, if it is one."""
+
+    entry: Entry
+    copy: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +95,18 @@ class Run:
         self.expecting.note(found, again=again)
         return seeing.entry(spot, found, top=self.area.binding, directory=directory, content=content)
 
-    def shelved(self, place: Spot, seen: Entry) -> Entry:
-        """Return what was seen as it lies on a shelf, and take note that it was us: it may have other names."""
-        found = seeing.look(place)
-        self.expecting.note(found)
-        return seen._replace(version=found.version, links=found.stat.st_nlink)
+    def shelved(self, place: Spot, seen: Entry, left: os.stat_result | None) -> Shelved:
+        """Return what became of what was seen, and take note that it was us: it may have other names.
+
+        `left`: what it is now, if a copy lies on the shelf. Only its ctime is our doing: what else of it differs from
+        what was seen was written under another name since, and neither lies on the shelf nor is agreed on.
+        """
+        kept = seeing.look(place)
+        found = kept if left is None else Found(left, seen.binding.born_ns)
+        self.expecting.note(found, again=left is not None)
+        version = seen.version._replace(ctime_ns=found.version.ctime_ns)
+        entry = seen._replace(version=version, links=found.stat.st_nlink)
+        return Shelved(entry, None if left is None else kept.stat.st_ino)
 
     def remember(self, operation: Operation, made: Entry) -> None:
         """Know what was made, if operations to come may ask for it by its object."""

@@ -83,7 +83,7 @@ def _took(operation: Operation, told: Outcome) -> Took | None:
         return None
     return Took(
         operation.path if operation.act is Act.TRASH else operation.target, _SHELVES[operation.act], told.shelf_id,
-        _KINDS[lay.kind], lay.binding.inode, lay.version.size, lay.version.mtime_ns,
+        _KINDS[lay.kind], told.copy or lay.binding.inode, lay.version.size, lay.version.mtime_ns,
         None if told.entry is None else _left(told.entry),
     )  # fmt: skip
 
@@ -153,12 +153,23 @@ def _one(area: Area, record: _Gone, shelf: Shelf, under: Iterable[str]) -> Itera
             lies = _found(top, each.encode() + b"/" + area.below_root(record.path))
             if lies is None or lies.kind is None or _is_room(top, each, area.below_root(record.path), lies):
                 continue
-            if lies.kind is not Kind.DIRECTORY and lies.inode != (record.inode, record.born_ns):
+            if lies.kind is not Kind.DIRECTORY and not _is_it(area, lies, record):
                 continue
             left = _left_by(area, record) if isinstance(record, Displacing) else None
             size, mtime_ns, _ = lies.version
             yield Took(record.path, shelf, each, _KINDS[lies.kind], lies.stat.st_ino, size, mtime_ns, left)
             return
+
+
+def _is_it(area: Area, lies: Found, record: _Gone) -> bool:
+    """Say whether it is what was to go there, or a copy of that, which has lost the name."""
+    own = record.inode, record.born_ns
+    if lies.inode == own:
+        return True
+    if isinstance(record, Parking) or lies.version[:2] != record.version:
+        return False
+    found = _found(area.top, record.path)
+    return found is None or found.inode != own
 
 
 def _is_room(top: int, shelf_id: str, relative: bytes, lies: Found) -> bool:

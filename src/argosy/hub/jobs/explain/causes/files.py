@@ -26,6 +26,9 @@ OCCUPIED = Cause(
     "Wait until that one has done: it was tried again for some minutes. Run it again then; the file is as it was",
 )
 CHANGED = Cause("changed", "The file was changed meanwhile", "Run it again when nobody writes to it")
+REMOVED = Cause(
+    "removed", "The file was removed meanwhile", "Nothing, if it is to be gone; else do what the reason says"
+)  # fmt: skip
 DRIFTED = Cause(
     "drifted", "The file is no longer what the plan saw", "Plan again, look at what is new, and apply that"
 )  # fmt: skip
@@ -66,6 +69,7 @@ CODES: Final = {
     "occupied": OCCUPIED,
     "drifted": DRIFTED,
     "changed": CHANGED,
+    "removed": REMOVED,
     "not_found": PATH_GONE,
     "differs": DIFFERS,
     "not_empty": NOT_EMPTY,
