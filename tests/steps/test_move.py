@@ -250,6 +250,31 @@ def test_what_is_not_moved_after_all_keeps_its_name(alone: Side, order: int) -> 
     assert on_shelf(alone, Shelf.VERSIONS) == []
 
 
+def prepared(side: Side, source: Path, target: Path) -> Work:
+    work = MovePathsOnGpfs().prepare(entry(source, target), side.site())
+    assert isinstance(work, Work)
+    return work
+
+
+def test_what_was_put_back_on_its_name_does_not_give_way(alone: Side) -> None:
+    a, c = write(alone.tree / "a", "A"), write(alone.tree / "c", "C")
+    coming, going = prepared(alone, c, a), prepared(alone, a, alone.tree / "b")
+    going.close()
+    with pytest.raises(Changed, match="was put back"):
+        coming.commit().settle()
+    assert (a.read_text(), c.read_text()) == ("A", "C")
+
+
+def test_what_has_lost_another_name_gives_way(alone: Side) -> None:
+    a, c, other = write(alone.tree / "a", "A"), write(alone.tree / "c", "C"), alone.tree / "other"
+    other.hardlink_to(a)
+    coming, going = prepared(alone, c, a), prepared(alone, other, alone.tree / "b")
+    coming.commit().settle()
+    going.commit().settle()
+    assert (a.read_text(), (alone.tree / "b").read_text()) == ("C", "A")
+    assert on_shelf(alone, Shelf.VERSIONS) == [str(a)]
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_directory_that_is_not_moved_after_all_is_where_it_was(alone: Side, order: int) -> None:
     inside, x, taken = write(alone.tree / "d/1"), write(alone.tree / "x"), write(alone.tree / "e/inside")

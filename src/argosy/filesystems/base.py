@@ -601,6 +601,9 @@ class Filesystem(Protocol):
             Protected: it is the root, a mount point or subvolume or in one, or marked immutable or append-only.
         """
 
+    def put_backs(self, path: bytes) -> int:
+        """Return a number that is another one once this process has put back at `path` what was parked, or may have."""
+
     def move(self, source: bytes, seen: Entry, path: bytes, *, replacing: Entry | None = None) -> None:
         """Give what `seen` describes another name in one step, durably; parents are made as `stage` makes them.
 

@@ -213,6 +213,10 @@ class Posix:
         """Take what `seen` describes from its name, on its way to another."""
         return moving.ParkedEntry(self._root, path, seen, bound_for)
 
+    def put_backs(self, path: bytes) -> int:
+        """Return a number that is another one once something was put back at the path."""
+        return parking.put_backs(self._root, self._root.below(path))
+
     def move(self, source: bytes, seen: Entry, path: bytes, *, replacing: Entry | None = None) -> None:
         """Give what `seen` describes another name; what it replaces is displaced in one step too, after a parking."""
         moving.move(self._root, source, seen, path, replacing)

@@ -140,6 +140,7 @@ class ParkedEntry:
         """Give it its old name again, if it was not placed; say where it is instead, "" for that name."""
         where = ""
         if self._spot is not None:
+            parking.tell_of_put_back(self._root, self._note)
             with translated(self._path), contextlib.suppress(FileNotFoundError):
                 where = parking.settle(self._root, self._spot, self._note)
             self.let_go()

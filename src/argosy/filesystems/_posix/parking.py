@@ -6,7 +6,10 @@ that name and goes to the version store.
 """
 
 import contextlib
+import itertools
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -27,6 +30,12 @@ log = structlog.get_logger()
 _NOTE: Final = b".note"
 _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+_REMEMBERED: Final = 1 << 16
+_put_back: Final[OrderedDict[tuple[bytes, bytes], int]] = OrderedDict()
+_count: Final = itertools.count(1)
+_door: Final = threading.Lock()
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -144,3 +153,19 @@ def forget(parked: Spot) -> None:
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(parked.name + _NOTE, dir_fd=parked.directory)
+
+
+def tell_of_put_back(root: Root, note: Note) -> None:
+    """Remember, in this process, that what was parked gets one of its names back, before it does."""
+    with _door:
+        for path in {note.source, note.target}:
+            _put_back[root.path, path] = next(_count)
+            _put_back.move_to_end((root.path, path))
+        while len(_put_back) > _REMEMBERED:
+            _put_back.popitem(last=False)
+
+
+def put_backs(root: Root, path: bytes) -> int:
+    """Return the number of the last time that something was put back at a path below the root, 0 for never."""
+    with _door:
+        return _put_back.get((root.path, path), 0)

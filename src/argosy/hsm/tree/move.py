@@ -40,6 +40,7 @@ class Move:
         self._forget = forget
         self._here, self._there = site.tree(self.source), site.tree(entry.path)
         self._seen = self._here.stat(self.source)
+        self._put_backs = self._there.put_backs(entry.path)
         self._before, self._inside = named_before(entry.path, self._there), self._parent()
         if entry.inode and not self._here.names(self.source, entry):
             raise Changed(f"{display(self.source)}: is not what was listed; it was left as it is")
@@ -106,7 +107,15 @@ class Move:
             return False
         if target.kind is Kind.DIRECTORY:  # its ctime is of when something was parked from it, perhaps
             return self._there.names(self.entry.path, before)
-        return before.ctime_ns == target.ctime_ns or target.inode == self._seen.inode  # another name of the same file
+        return before.ctime_ns == target.ctime_ns or self._lost_or_got_a_name(before, target)
+
+    def _lost_or_got_a_name(self, before: Entry, target: Entry) -> bool:
+        """Say whether another name of the file was moved, which gave it another ctime; not this one, and back."""
+        return (
+            (target.size, target.mtime_ns) == (before.size, before.mtime_ns)
+            and self._there.names(self.entry.path, before)
+            and self._there.put_backs(self.entry.path) == self._put_backs
+        )
 
     def _came_along(self, target: Entry, parked: Parked) -> bool:
         """Say whether it came with the directory that it lies in, which was moved here along with this one.
