@@ -1,6 +1,7 @@
 """`argosy fileset`, against a whole Argosy."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def test_a_fileset_that_is_not_there_fails_the_check_and_cannot_be_adopted(up: A
     for words in (["check", "none"], ["check", "none", "--site", "dublin", "--adopt"]):
         (found,) = said(up, *words, status=1)
         assert (found["state"], found["reason"]) == ("missing", f"{top} is not there: make the directory")
+    listed, checked = said(up, "list"), said(up, "check", status=1)
+    assert [each["id"] for each in listed] == [each["id"] for each in checked] == sorted(each["id"] for each in listed)
     run = up.cli("fileset", "check", "--site", "dublin")
     assert (run.returncode, f"dublin:none: {top} is not there: make the directory" in run.stdout) == (1, True)
     assert f"dublin: fileset none: {top} is not there: make the directory" in up.cli("site", "list").stdout
@@ -158,18 +161,24 @@ def test_what_cannot_be_is_refused(up: Argosy, words: list[str], status: int, re
     assert (run.returncode, reason in run.stderr) == (status, True), run.stderr
 
 
-def test_doctor_sees_whether_a_fileset_can_be_held_fast(loop_mount: LoopMount, tmp_path: Path) -> None:
+def test_doctor_sees_whether_a_fileset_can_be_held_fast(loop_mount: LoopMount) -> None:
     btrfs = loop_mount("btrfs")
     (btrfs / "plain").mkdir()
 
-    def told(path: Path, snapshots: str) -> str:
+    def told(path: Path, snapshots: str, root: Path = btrfs) -> str:
         fileset = FilesetConfig(name="f", path=str(path), snapshots=snapshots)  # type: ignore[arg-type]
-        site = SiteConfig(name="london", roots=(str(tmp_path),), filesets=(fileset,))
+        site = SiteConfig(name="london", roots=(str(root),), filesets=(fileset,))
         (found,) = (one for one in checks.site(site) if "fileset f" in one.subject)
         return f"{found.level} {found.found}"
 
     assert told(btrfs, "btrfs") == f"ok {btrfs} is there, on btrfs"
     assert told(btrfs / "plain", "btrfs").startswith("fail")
     assert told(btrfs / "plain", "index").startswith("ok")
+    subprocess.run(["btrfs", "-q", "subvolume", "create", btrfs / "below"], check=True)
+    in_a_root = "is a filesystem or subvolume of its own in the root"
+    assert told(btrfs / "below", "btrfs").startswith(
+        f"warn {btrfs / 'below'} {in_a_root} {btrfs}: nothing can be written"
+    )
+    assert told(btrfs / "below", "btrfs", root=btrfs / "below").startswith("ok")
     assert told(btrfs, "gpfs") == f"fail {btrfs} lies on btrfs, not on GPFS"
     assert told(btrfs / "none", "index") == f"fail {btrfs / 'none'} is not a directory"

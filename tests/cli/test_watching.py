@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from argosy.cli import watching
-from argosy.cli.output import Format, amount, cause, shown, span
+from argosy.cli.output import Format, amount, cause, shown, shown_path, span
 from argosy.client import Client, Job, Tokens
 from argosy.core.errors import Invalid
 from argosy.core.states import JobState
@@ -99,6 +99,18 @@ def test_times_are_told_as_people_read_them(seconds: float, told: str) -> None:
 )
 def test_what_steers_a_terminal_is_shown_escaped(text: str, told: str) -> None:
     assert shown(text) == told
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("caf\u00e9 [x]".encode(), "caf\u00e9 [x]"),
+        (b"a\xff", r"a\xff"), (b"a\xfe", r"a\xfe"), (rb"a\xff", r"a\\xff"),
+        (b"\x9b", r"\x9b"), ("\x9b".encode(), r"\xc2\x9b"), ("\u202e".encode(), r"\xe2\x80\xae"),
+    ],
+)  # fmt: skip
+def test_no_two_paths_are_shown_alike(path: bytes, told: str) -> None:
+    assert shown_path(path) == told
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -174,7 +174,7 @@ def site(config: SiteConfig) -> Iterator[Finding]:
     for root in config.roots:
         yield from _root(f"site {config.name}, root {root}", Path(root))
     for fileset in config.filesets:
-        yield _fileset(f"site {config.name}, fileset {fileset.name}", fileset)
+        yield _fileset(f"site {config.name}, fileset {fileset.name}", fileset, config.roots)
     if config.unguarded_stubs:
         yield warn(
             f"site {config.name}", "unguarded_stubs = true: a stub read without a guard shows zeros", "set it to false"
@@ -251,7 +251,7 @@ def _root(subject: str, root: Path) -> Iterator[Finding]:
         yield _tried(f"{subject}, {ability}", root, attempt, remedy)
 
 
-def _fileset(subject: str, config: FilesetConfig) -> Finding:
+def _fileset(subject: str, config: FilesetConfig, roots: Sequence[str]) -> Finding:
     """See whether the top of a fileset is there, and can be held fast as the configuration says."""
     top = Path(config.path)
     if top.is_symlink() or not top.is_dir():
@@ -263,7 +263,17 @@ def _fileset(subject: str, config: FilesetConfig) -> Finding:
         )
     if config.snapshots == "gpfs" and kind != "gpfs":
         return fail(subject, f"{top} lies on {kind}, not on GPFS", 'let the fileset have snapshots = "index"')
+    if (above := next((root for root in map(Path, roots) if root in top.parents), None)) and _apart(top, above):
+        return warn(
+            subject,
+            f"{top} is a filesystem or subvolume of its own in the root {above}: nothing can be written to it",
+            f"let `roots` name {top}, and in the place of {above} the directories beside it",
+        )
     return ok(subject, f"{top} is there, on {kind}")
+
+
+def _apart(top: Path, above: Path) -> bool:
+    return above.exists() and top.stat().st_dev != above.stat().st_dev
 
 
 def _tried(subject: str, root: Path, attempt: Callable[[Path], None], remedy: str) -> Finding:

@@ -143,9 +143,9 @@ def check(
         chosen = named(client, name, site)
         if adopt:
             client.adopt_fileset(_single(chosen).id)
-        wanted = {one.id for one in chosen}
-        sites = sorted({one.site for one in chosen})
-        found = [one for asked in sites for one in client.filesets(asked) if one.id in wanted]
+        place = {one.id: number for number, one in enumerate(chosen)}
+        asked = (one for site in {one.site for one in chosen} for one in client.filesets(site) if one.id in place)
+        found = sorted(asked, key=lambda one: place[one.id])
     _print(found, output)
     raise typer.Exit(0 if all(one.state == "ok" for one in found) else 1)
 

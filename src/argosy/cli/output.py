@@ -30,6 +30,12 @@ def shown(text: str) -> str:
     return "".join(_escaped(sign) if unicodedata.category(sign) in _UNSHOWN else sign for sign in text)
 
 
+def shown_path(path: bytes) -> str:
+    r"""Return the path as no other is shown: bytes that are no text, or steer terminals, as `\xNN`, and `\` twice."""
+    signs = path.decode("utf-8", "surrogateescape").replace("\\", "\\\\")
+    return "".join(_in_bytes(sign) if unicodedata.category(sign) in _UNSHOWN else sign for sign in signs)
+
+
 def cause(path: str, reason: str) -> str:
     """Return the reason, ready to be shown beside the path, which it need not name again."""
     for prefix in (f"{path}: ", f"{path} "):
@@ -79,6 +85,10 @@ def span(seconds: float) -> str:
 def moment(time: str | None) -> str | None:
     """Return a time of the hub to the second, as people read it."""
     return time and datetime.fromisoformat(time).isoformat(" ", "seconds")
+
+
+def _in_bytes(sign: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in sign.encode("utf-8", "surrogateescape"))
 
 
 def _escaped(sign: str) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from argosy.cli.output import Format, amount, print_json, shown
-from argosy.core.paths import display, to_json
+from argosy.cli.output import Format, amount, print_json, shown, shown_path
+from argosy.core.paths import to_json
 from argosy.core.syncing import LONGEST_NAME, Circumstances
 from argosy.sync.planner.plans import Act, Operation
 from argosy.sync.planner.trees import Entry, Kind, Metadata
@@ -270,4 +270,4 @@ def _time(ns: int) -> str:
 
 
 def _path(path: bytes) -> str:
-    return display(path) or "."
+    return shown_path(path) or "."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from argosy.core.errors import Invalid
 from argosy.sync.planner.naming import conflict_name
 from argosy.sync.planner.options import Options, Policy, Rules
 from argosy.sync.planner.plans import Act, Dispute, Plan
@@ -55,6 +56,16 @@ def test_a_new_file_in_the_inode_of_a_removed_one_is_new() -> None:
     pair.disks[1].edit(b"a", b"edited")
     pair.sync()
     assert same(pair) == {b"a": b"edited", b"b": b"new"}
+
+
+def test_a_directory_at_two_places_is_told_by_both() -> None:
+    pair = agreed(b"a")
+    disk = pair.disks[1]
+    for path in (b"d", b"d/e"):
+        disk.mkdir(path)
+    disk.attach(disk.top, b"again", disk.top.children[b"d"].children[b"e"])
+    with pytest.raises(Invalid, match=r"site2: (again and d/e|d/e and again) are one directory.*scan this side again"):
+        pair.plan()
 
 
 def test_an_editors_save_is_an_edit_of_the_file_that_was_there() -> None:

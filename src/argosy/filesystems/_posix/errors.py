@@ -55,7 +55,8 @@ ERRNO: Final[dict[int, tuple[type[ArgosyError], str]]] = {
     errno.ENXIO: (Invalid, "is not a regular file"),
     errno.EXDEV: (
         OtherFilesystem,
-        "lies on another filesystem than its root: add that one's mount point to the site's roots",
+        "lies on another filesystem or subvolume than its root: have the site's roots name its top, and in the place "
+        "of a root that holds it the directories beside it",
     ),
     errno.EOPNOTSUPP: (Unsupported, "the filesystem lacks what this needs"),
     errno.ENOSYS: (Unsupported, "the kernel lacks what this needs"),

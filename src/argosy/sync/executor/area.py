@@ -68,7 +68,8 @@ class Area:
         if (top.device, top.mount) != (own.device, own.mount):
             raise OtherFilesystem(
                 f"{display(self.path)}: lies on another filesystem or subvolume than its root "
-                f"{display(self.root.path)}: add it to the site's roots"
+                f"{display(self.root.path)}: have the site's roots name it, and in the place of that root the "
+                "directories beside it"
             )
 
     def absolute(self, path: bytes) -> bytes:

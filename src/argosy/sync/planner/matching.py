@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from argosy.core.errors import Invalid
+from argosy.core.paths import display
 from argosy.sync.planner.items import Item, Place, Work
 from argosy.sync.planner.naming import normal
 from argosy.sync.planner.trees import SIDES, TOP, Binding, Entry, Kind, Side
@@ -49,9 +50,26 @@ class _Matcher:
 
     def _directory(self, entry: Entry) -> None:
         if entry.binding in self.ids:
-            raise Invalid(f"{entry.name!r}: a directory is told twice; scan this side again")
+            places = " and ".join(self._places(entry))
+            raise Invalid(
+                f"{self.work.options.sites[self.side]}: {places} are one directory: it was moved while this side was "
+                "scanned, or the filesystem gives two the same number; scan this side again"
+            )
         bound = [item for item in self.bound.get(entry.binding, ()) if item.is_directory]
         self.ids[entry.binding] = bound[0].id if bound else self.work.new(entry.kind).id
+
+    def _places(self, told: Entry) -> list[str]:
+        """Return every path that the scan has of a directory."""
+        directories = [each for each in self.tree.entries if each.kind is Kind.DIRECTORY]
+        above = {each.binding: each for each in reversed(directories) if each.binding != told.binding}
+        found = []
+        for each in directories:
+            if each.binding == told.binding:
+                names = [each.name]
+                while (each := above.get(each.parent)) is not None and len(names) <= len(above):
+                    names.append(each.name)
+                found.append(display(b"/".join(reversed(names))))
+        return found or [display(told.name), "the top"]
 
     def _same_inode(self, entries: Iterable[Entry]) -> list[Entry]:
         """Give objects the entries with their inode, those at their place first; return what has no object."""

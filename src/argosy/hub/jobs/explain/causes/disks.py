@@ -39,8 +39,9 @@ READ_ONLY = Cause("read_only", "The filesystem is mounted read-only", "Mount it 
 DISK_BROKEN = Cause("disk_broken", "The disk cannot read or write", "Look at the kernel's log of the node")
 OTHER_FILESYSTEM = Cause(
     "other_filesystem",
-    "The path lies on another filesystem than the root of the site",
-    "Add the mount point of that filesystem to the roots of the site, or leave the path out",
+    "The path lies on another filesystem or subvolume than the root of the site",
+    "Have the roots of the site name the top of that one, and in the place of a root that holds it the directories "
+    "beside it; or leave the path out",
 )
 UNAVAILABLE = Cause(
     "unavailable",
