@@ -95,9 +95,13 @@ def test_a_site_sync_makes_the_other_site_equal_and_a_second_one_has_nothing_to_
     (here / "empty").mkdir()
     (here / "deep" / "er" / "file").write_bytes(os.urandom(100_000))
     (here / "small").write_text("small")
+    (here / "of 2446").write_text("far")
+    os.utime(here / "of 2446", (15_000_000_000, 15_000_000_000))
     (here / "link").symlink_to("deep/er")
     job = synced(up, "first")
     went_well(up, job)
+    assert (there / "of 2446").stat().st_mtime_ns == 2**63 - 1
+    os.utime(here / "of 2446", ns=(0, 2**63 - 1))  # which is no change: it is told as the same
     assert tree(there) == tree(here)
     steps = {task["tasktype"].rpartition(".")[2] for task in up.tasks(job["id"])}
     assert steps == {"check_sync_state", "snapdiff", "migrate", "reverse_stub", "rotate_snapshot"}

@@ -113,6 +113,19 @@ def last_snapshot(agent: Mirrored) -> str:
 
 
 @pytest.mark.usefixtures("_mirror")
+def test_a_file_of_a_year_that_64_bits_do_not_reach_is_mirrored_once(tmp_path: Path) -> None:
+    with Mirrored(tmp_path, 1) as agent:
+        here, there = agent.projects(), agent.projects("dublin")
+        for content in ("first", "second"):
+            (here / "far").write_text(content)
+            os.utime(here / "far", (15_000_000_000, 15_000_000_000))
+            job = agent.mirrored()
+            assert (job.state, job.numabortedfiles) == ("SUCCESS", 0), unwell(job)
+            assert (there / "far").read_text() == content
+            assert agent.mirrored().state == "SKIPPED"
+
+
+@pytest.mark.usefixtures("_mirror")
 def test_what_a_run_leaves_undone_is_not_made_up_for_before_it_changes_again(tmp_path: Path) -> None:
     with Hindered(tmp_path, 1) as agent:
         here, there = agent.projects(), agent.projects("dublin")

@@ -177,6 +177,21 @@ def test_a_stub_has_nothing_reserved_behind_its_end(side: Side) -> None:
     assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
+def test_a_file_of_a_year_that_64_bits_do_not_reach_goes_and_comes_back(side: Side) -> None:
+    file = side.tree / "f"
+    file.write_bytes(CONTENT)
+    os.utime(file, (15_000_000_000, 15_000_000_000))
+    if file.stat().st_mtime < 15_000_000_000:
+        return  # this filesystem writes no such time
+    (outcome,) = migrate(side, file)
+    assert (outcome.state, state(side, file)) == (FileState.PROCESSED, State.STUB), outcome
+    (outcome,) = side.do("recall", side.entry(file))
+    assert (outcome.state, file.read_bytes()) == (FileState.PROCESSED, CONTENT), outcome
+    assert file.stat().st_mtime == 15_000_000_000
+    (outcome,) = side.do("migrate", side.entry(file), premigrate=True)
+    assert outcome.state is FileState.SKIPPED, outcome
+
+
 def test_a_second_run_is_skipped_with_the_same_facts(side: Side) -> None:
     file = made(side, "f")
     (first,) = migrate(side, file)

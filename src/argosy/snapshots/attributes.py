@@ -8,6 +8,7 @@ import blake3
 
 from argosy.core.entry import ACLS
 from argosy.core.errors import ArgosyError
+from argosy.core.moments import moment
 from argosy.core.pointer import Binding, Pointer, StubState
 
 SIZE: Final = 16
@@ -90,4 +91,5 @@ def unpacked(extra: bytes) -> Iterator[Xattr]:
 
 def _is_certain(pointer: Pointer, held: Held) -> bool:
     stands = pointer.state is StubState.STUB and pointer.clean and any(pointer.digest)
-    return stands and (pointer.size, pointer.mtime_ns, pointer.binding) == (held.size, held.mtime_ns, held.binding)
+    told = pointer.size, moment(pointer.mtime_ns), pointer.binding
+    return stands and told == (held.size, held.mtime_ns, held.binding)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from argosy.core.errors import ArgosyError
+from argosy.core.moments import modified_ns
 from argosy.filesystems._posix.entry import binding_of
 from argosy.filesystems._posix.root import Root, Spot
 from argosy.filesystems._posix.seal import Seal
@@ -268,7 +269,7 @@ class RealPair:
         with self.opened(origin) as top, open(open_beneath(top, path, os.O_RDONLY), "rb") as file:
             content = staged.put(operation.number, iter(lambda: file.read(1 << 16), b""), content=operation.content)
             found = os.fstat(file.fileno())
-        if (found.st_ino, found.st_size, found.st_mtime_ns) != (entry.binding.inode, *entry.version[:2]):
+        if (found.st_ino, found.st_size, modified_ns(found)) != (entry.binding.inode, *entry.version[:2]):
             os.unlink(staged.spot(operation.number).name, dir_fd=staged.directory)
         if origin is not operation.side and (operation.side, entry.binding) not in self.carried:
             self.carried.add((operation.side, entry.binding))  # what is there once can be copied there

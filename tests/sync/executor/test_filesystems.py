@@ -109,5 +109,5 @@ def test_a_fileset_on_another_subvolume_than_its_root_is_refused(tmp_path: Path,
     scratch = loop_mount("btrfs") / tmp_path.name
     subvolume(scratch / "two" / "data")
     pair = RealPair(scratch)
-    with pytest.raises(OtherFilesystem, match="add it to the site's roots"):
+    with pytest.raises(OtherFilesystem, match="have the site's roots name it"):
         pair.sides[1].area()

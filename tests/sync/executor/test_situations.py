@@ -584,3 +584,23 @@ def test_what_is_ours_at_the_top_is_never_touched(tmp_path: Path) -> None:
     assert {each.became for each in made.undone} == {Became.FAILED, Became.LEFT}
     assert not os.path.exists(one.path(b".argosy/identity"))
     assert Kind.FILE is one.at(b"x").kind
+
+
+@pytest.mark.parametrize("seconds", [15_000_000_000, 9_223_372_037, 2**33, -1, 0])
+def test_whatever_times_files_have_a_second_run_does_nothing(tmp_path: Path, seconds: int) -> None:
+    pair = RealPair(tmp_path / "pair", scans=True)
+    one = pair.disks[0].path
+    Path(os.fsdecode(one(b"f"))).write_text("first")
+    Path(os.fsdecode(one(b"d"))).mkdir()
+    os.symlink("f", one(b"l"))
+    for name in (b"f", b"d", b"l"):
+        os.utime(one(name), (seconds, seconds), follow_symlinks=False)
+    assert not pair.sync().undone
+    assert not pair.sync().plan.operations
+    Path(os.fsdecode(one(b"f"))).write_text("second")
+    os.utime(one(b"f"), (seconds, seconds))
+    assert not pair.sync().undone
+    there = Path(os.fsdecode(pair.disks[1].path(b"f")))
+    nearest = min(max(seconds * 10**9, -(2**63)), 2**63 - 1)
+    assert (there.read_text(), there.stat().st_mtime_ns) == ("second", nearest)
+    assert not pair.sync().plan.operations

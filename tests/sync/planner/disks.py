@@ -179,6 +179,8 @@ class Disk:
         self.create(path, data)
 
     def move(self, old: bytes, new: bytes) -> None:
+        if self.has(new) and self.at(new) is self.at(old):
+            return  # as rename does it: two names of one file stay what they are
         node = self.detach(*self.split(old))
         if self.has(new):
             self.remove(new)
@@ -270,3 +272,11 @@ class Disk:
     def contents(self) -> set[tuple[Kind | None, bytes]]:
         """Return every content that has a name."""
         return {(node.kind, node.data) for _, _, _, node in self.walk() if node.kind in (Kind.FILE, Kind.SYMLINK)}
+
+    def groups(self) -> set[frozenset[bytes]]:
+        """Return which names share an inode."""
+        found: dict[int, set[bytes]] = {}
+        for path, _, _, node in self.walk():
+            if node.kind is Kind.FILE:
+                found.setdefault(node.inode, set()).add(path)
+        return {frozenset(names) for names in found.values() if len(names) > 1}

@@ -391,6 +391,8 @@ class Witness:
     def both_are_equal(self) -> None:
         """Types, contents, targets, metadata, empty directories (I2)."""
         assert self.pair.disks[0].tree() == self.pair.disks[1].tree()
+        if all(rules.hard_links for rules in self.pair.options.rules):
+            assert self.pair.disks[0].groups() == self.pair.disks[1].groups()
 
     def the_next_run_does_nothing(self) -> None:
         """And finds no conflict, unless one-way sync leaves one as it is (I3).

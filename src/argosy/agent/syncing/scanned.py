@@ -7,6 +7,7 @@ from argosy.core.entry import Entry, Kind, Stored
 from argosy.core.errors import Changed, NotFound
 from argosy.core.failpoints import failpoint
 from argosy.core.faults import BehindSymlink
+from argosy.core.moments import moment
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.syncing import STAGE
@@ -60,6 +61,6 @@ def _ctime_ns(entry: Entry, stored: Stored, site: OrderSite) -> int:
 def _compare(seen: Entry, now: Entry) -> None:
     same = (now.kind, now.inode) == (seen.kind, seen.inode)
     if same and seen.kind is Kind.FILE:
-        same = (now.size, now.mtime_ns) == (seen.size, seen.mtime_ns)
+        same = (now.size, moment(now.mtime_ns)) == (seen.size, moment(seen.mtime_ns))
     if not same:
         raise Changed(f"{display(seen.path)}: is not what was scanned any more: the next run sends it")

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from argosy.core.entry import Entry, Facts, Kind
+from argosy.core.moments import moment
 from argosy.core.pointer import Binding
 from argosy.linux.identity import filesystem_id, generation, subvolume_id
 from argosy.linux.statx import Statx, statx
@@ -38,9 +39,10 @@ def entry_of(path: bytes, found: os.stat_result) -> Entry:
 
 
 def same(found: os.stat_result, seen: Entry) -> bool:
-    """Say whether this still is what was seen: kind, inode, size and mtime."""
+    """Say whether this still is what was seen, or what an index tells of it: kind, inode, size and mtime."""
     now = entry_of(seen.path, found)
-    return (now.kind, now.inode, now.size, now.mtime_ns) == (seen.kind, seen.inode, seen.size, seen.mtime_ns)
+    alike = (now.kind, now.inode, now.size) == (seen.kind, seen.inode, seen.size)
+    return alike and moment(now.mtime_ns) == moment(seen.mtime_ns)
 
 
 def with_extents(entry: Entry, extents: tuple[tuple[int, int], ...] | None) -> Entry:

@@ -9,6 +9,7 @@ import msgspec
 from argosy.core.entry import Entry, Kind
 from argosy.core.errors import Changed, Invalid
 from argosy.core.faults import BehindSymlink
+from argosy.core.moments import moment
 from argosy.core.paths import display
 from argosy.filesystems.base import Filesystem, Stands
 from argosy.hsm.file.local import present
@@ -56,8 +57,8 @@ def _is_another(entry: Entry, seen: Entry, tree: Filesystem) -> bool:
 
 def _is_alike(entry: Entry, seen: Entry) -> bool:
     was = entry.facts.was
-    alike = {(entry.size, entry.mtime_ns), (was.size, was.mtime_ns) if was is not None else None}
-    return seen.kind is entry.kind is not Kind.DIRECTORY and (seen.size, seen.mtime_ns) in alike
+    alike = {(entry.size, moment(entry.mtime_ns)), (was.size, moment(was.mtime_ns)) if was is not None else None}
+    return seen.kind is entry.kind is not Kind.DIRECTORY and (seen.size, moment(seen.mtime_ns)) in alike
 
 
 def standing(entry: Entry) -> Stands | None:

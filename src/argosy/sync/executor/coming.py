@@ -4,6 +4,7 @@ import os
 
 from argosy.core.errors import Changed
 from argosy.core.failpoints import failpoint
+from argosy.core.moments import modified_ns
 from argosy.core.paths import display
 from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import Spot, closing
@@ -43,7 +44,7 @@ def given(operation: Operation, made: Found, entry: Entry) -> int | None:
 
     `made`: as it was when nobody else could reach it, so that its time is nobody else's doing.
     """
-    kept = made.stat.st_mtime_ns
+    kept = modified_ns(made.stat)
     rounded = operation.kind is Kind.FILE and kept == entry.version.mtime_ns != operation.mtime_ns
     return operation.mtime_ns if rounded else None
 

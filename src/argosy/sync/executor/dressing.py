@@ -4,6 +4,7 @@ import os
 
 from argosy.core.errors import Busy, Changed
 from argosy.core.faults import NotPermitted
+from argosy.core.moments import modified_ns
 from argosy.core.paths import display
 from argosy.filesystems._posix import inode
 from argosy.filesystems._posix.file import OpenFile
@@ -87,7 +88,7 @@ def _dress_file(run: Run, operation: Operation, spot: Spot, seen: Entry) -> int 
             run.expecting.expect(spot, seen, operation.target)
             run.check()
             preparing.dress(run.area.seal, descriptor, wanted)
-            kept_ns = os.fstat(descriptor).st_mtime_ns if sure else None
+            kept_ns = modified_ns(os.fstat(descriptor)) if sure else None
             if sure and not unwritten():
                 kept_ns = None
                 os.utime(descriptor)  # so that the next scan finds what somebody wrote

@@ -10,6 +10,7 @@ from typing import Final
 from blake3 import blake3
 
 from argosy.core.errors import ArgosyError, Changed
+from argosy.core.moments import moment
 from argosy.core.paths import display
 from argosy.core.pointer import StubState
 from argosy.filesystems._posix.entry import binding_of
@@ -95,7 +96,7 @@ def _told(seal: Seal, file: int, found: Found) -> bytes | None:
     if pointer is None or not pointer.state.is_stub:
         return None
     certain = pointer.state is StubState.STUB and pointer.clean and any(pointer.digest)
-    same = (pointer.size, pointer.mtime_ns, pointer.binding) == (*found.version[:2], binding_of(file))
+    same = (pointer.size, moment(pointer.mtime_ns), pointer.binding) == (*found.version[:2], binding_of(file))
     return pointer.digest if certain and same else b""
 
 

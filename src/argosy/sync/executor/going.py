@@ -7,6 +7,7 @@ from functools import partial
 
 from argosy.core.entry import Entry as Listed
 from argosy.core.failpoints import failpoint
+from argosy.core.moments import modified_ns
 from argosy.filesystems._posix import astray, shelving, versions
 from argosy.filesystems._posix.moving import refuse_full
 from argosy.filesystems._posix.protected import refuse_protected
@@ -54,7 +55,7 @@ def _coming(run: Run, operation: Operation) -> tuple[int, int, int] | None:
         return None
     with contextlib.suppress(FileNotFoundError):  # then it will not be done
         made = run.staging.spot(number=operation.number).stat()
-        return made.st_ino, made.st_size, made.st_mtime_ns
+        return made.st_ino, made.st_size, modified_ns(made)
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from argosy.core.errors import ArgosyError
+from argosy.core.moments import modified_ns
 from argosy.core.paths import display
 from argosy.filesystems._posix import astray, shelves
 from argosy.filesystems._posix.copying import copied
@@ -101,7 +102,7 @@ def _is_kept(left: Spot, place: Spot, version: tuple[int, int] | None) -> bool:
     if left.stat().st_nlink > 1:
         with contextlib.suppress(FileNotFoundError):
             found = place.stat()
-            return (found.st_size, found.st_mtime_ns) == version
+            return (found.st_size, modified_ns(found)) == version
     return False
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 from typing import Final, NamedTuple
 
+from argosy.core.moments import modified_ns
 from argosy.filesystems._posix.root import Spot, closing
 from argosy.linux.identity import generation
 from argosy.linux.openat2 import DIRECTORY, open_beneath
@@ -36,7 +37,7 @@ class Found(NamedTuple):
     def version(self) -> Version:
         """The version of its data, as a scan tells it."""
         size = 0 if self.kind is Kind.DIRECTORY else self.stat.st_size
-        return Version(size, self.stat.st_mtime_ns, self.stat.st_ctime_ns)
+        return Version(size, modified_ns(self.stat), self.stat.st_ctime_ns)
 
     @property
     def inode(self) -> tuple[int, int]:

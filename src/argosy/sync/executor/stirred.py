@@ -3,6 +3,8 @@
 import os
 from typing import Final
 
+from argosy.core.moments import modified_ns
+
 _OTHERS: Final = -1
 """Instead of the time that it had before: somebody else changed it, too."""
 
@@ -22,15 +24,15 @@ class Stirred:
     def before(self, directory: int) -> None:
         """Look at an open directory in which something is to be done."""
         found = os.fstat(directory)
-        first, last = self._times.get(found.st_ino, (found.st_mtime_ns, found.st_mtime_ns))
-        self._times[found.st_ino] = (first if last == found.st_mtime_ns else _OTHERS, last)
+        first, last = self._times.get(found.st_ino, (modified_ns(found), modified_ns(found)))
+        self._times[found.st_ino] = (first if last == modified_ns(found) else _OTHERS, last)
         self._now = directory
 
     def after(self) -> None:
         """Take what the directory has now for the doing of the act; it is open still."""
         if self._now is not None:
             found = os.fstat(self._now)
-            self._times[found.st_ino] = (self._times[found.st_ino][0], found.st_mtime_ns)
+            self._times[found.st_ino] = (self._times[found.st_ino][0], modified_ns(found))
 
     def made(self, inode: int, mtime_ns: int) -> None:
         """Know a directory that the run made."""
@@ -41,6 +43,6 @@ class Stirred:
 
         It is asked once: nothing more is done in it.
         """
-        now = found.st_mtime_ns
+        now = modified_ns(found)
         first, last = self._times.pop(found.st_ino, (now, now))
         return last == now and first in ({first} - {_OTHERS} if scanned_ns is None else {scanned_ns})

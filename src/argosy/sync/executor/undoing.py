@@ -15,6 +15,7 @@ import structlog
 from argosy.core.entry import Kind as Listed
 from argosy.core.entry import Left
 from argosy.core.errors import ArgosyError
+from argosy.core.moments import modified_ns
 from argosy.filesystems import ids
 from argosy.filesystems._posix import seal
 from argosy.filesystems._posix.root import Root, Spot, closing
@@ -185,7 +186,7 @@ def _left_by(area: Area, record: Displacing) -> Left | None:
     found = _found(area.top, record.path)
     if found is None or found.kind is None or record.came is None:
         return None
-    if (found.stat.st_ino, found.stat.st_size, found.stat.st_mtime_ns) != record.came:
+    if (found.stat.st_ino, found.stat.st_size, modified_ns(found.stat)) != record.came:
         return None
     return Left(
         kind=_KINDS[found.kind],

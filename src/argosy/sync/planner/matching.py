@@ -62,14 +62,12 @@ class _Matcher:
         """Return every path that the scan has of a directory."""
         directories = [each for each in self.tree.entries if each.kind is Kind.DIRECTORY]
         above = {each.binding: each for each in reversed(directories) if each.binding != told.binding}
-        found = []
-        for each in directories:
-            if each.binding == told.binding:
-                names = [each.name]
-                while (each := above.get(each.parent)) is not None and len(names) <= len(above):
-                    names.append(each.name)
-                found.append(display(b"/".join(reversed(names))))
-        return found or [display(told.name), "the top"]
+        places = [[each] for each in directories if each.binding == told.binding]
+        for place in places:
+            while (holder := above.get(place[-1].parent)) is not None and holder not in place:
+                place.append(holder)
+        found = [display(b"/".join(each.name for each in reversed(place))) for place in places]
+        return found if len(found) > 1 else [*found, "the top"]
 
     def _same_inode(self, entries: Iterable[Entry]) -> list[Entry]:
         """Give objects the entries with their inode, those at their place first; return what has no object."""

@@ -6,6 +6,7 @@ from typing import Final
 from blake3 import blake3
 
 from argosy.core.errors import Changed, Unsupported
+from argosy.core.moments import modified_ns
 from argosy.core.paths import display
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.seal import Seal
@@ -35,7 +36,7 @@ def hash_of(top: int, path: bytes, inode: int, version: Version) -> bytes:
             found = os.fstat(file)
         finally:
             os.close(file)
-    if (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) != (inode, *version):
+    if (found.st_ino, found.st_size, modified_ns(found), found.st_ctime_ns) != (inode, *version):
         raise Changed(f"{display(path)}: changed since it was scanned: plan again")
     return whole.digest()
 

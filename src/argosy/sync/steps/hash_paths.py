@@ -5,6 +5,7 @@ from typing import Final
 
 from argosy.core.entry import Entry
 from argosy.core.errors import Changed, Unsupported
+from argosy.core.moments import moment
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.filesystems.base import File
@@ -39,7 +40,7 @@ class HashPaths:
 def _expect(entry: Entry, file: File) -> None:
     now = file.entry
     seen = (entry.inode, entry.size, entry.mtime_ns, entry.ctime_ns)
-    if (now.inode, now.size, now.mtime_ns, now.ctime_ns) != seen:
+    if (now.inode, now.size, moment(now.mtime_ns), now.ctime_ns) != seen:
         raise Changed(f"{display(entry.path)}: changed since it was scanned: the next run looks at it again")
 
 
