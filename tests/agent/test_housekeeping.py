@@ -45,6 +45,12 @@ def housekeeping_stamp(ns: int) -> str:
     return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y%m%dT%H%M%S%fZ}"
 
 
+def shelved(tree: Posix, name: bytes) -> bytes:
+    """Return where what had the name, in the root itself, lies in the trash."""
+    (kept,) = (kept for kept in tree.kept(Shelf.TRASH) if kept.entry.path.endswith(b"/" + name))
+    return tree.root + b"/.argosy/trash/" + os.fsencode(kept.id) + b"/" + name
+
+
 def left(tree: Posix) -> set[bytes]:
     return {kept.entry.path.rpartition(b"/")[2] for shelf in Shelf for kept in tree.kept(shelf)}
 
@@ -99,9 +105,9 @@ def test_for_want_of_space_nothing_goes_that_frees_none(tree: Posix, monkeypatch
     os.truncate(names[0], 1 << 40)
     with tree.open(names[1]) as file:
         file.point(pointer(file.binding(), state=StubState.STUB))
-    os.link(names[2], tree.root + b"/name")
     for path in names:
         tree.remove(path, tree.stat(path))
+    os.link(shelved(tree, b"linked"), tree.root + b"/name")
     _, whole = tree.free()
     monkeypatch.setattr(Posix, "free", lambda _: (int(whole * housekeeping.MARK) - 5000, whole))
     assert clean(tree, trash_days=30, now=time.time_ns()) == 1
@@ -110,16 +116,15 @@ def test_for_want_of_space_nothing_goes_that_frees_none(tree: Posix, monkeypatch
 
 
 def test_what_cannot_be_purged_stays_and_the_rest_goes(tree: Posix) -> None:
-    publish(tree, tree.root + b"/a")
-    os.link(tree.root + b"/a", tree.root + b"/name")
-    publish(tree, tree.root + b"/b")
     for name in (b"/a", b"/b"):
+        publish(tree, tree.root + name)
         tree.remove(tree.root + name, tree.stat(tree.root + name))
-    subprocess.run(["chattr", "+i", tree.root + b"/name"], check=True)
+    stays = shelved(tree, b"a")
+    subprocess.run(["chattr", "+i", stays], check=True)
     try:
         assert clean(tree, trash_days=0, now=time.time_ns()) == 1
     finally:
-        subprocess.run(["chattr", "-i", tree.root + b"/name"], check=True)
+        subprocess.run(["chattr", "-i", stays], check=True)
     assert left(tree) == {b"a"}
 
 

@@ -33,6 +33,7 @@ _OF_A_TREE: Final = frozenset(
         "undoable",
         "freed_by",
         "free",
+        "put_backs",
         "refuse_protected",
     }
 )
