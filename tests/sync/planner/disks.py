@@ -122,7 +122,7 @@ class Disk:
         self.kept.append(node)
 
     def purge(self) -> None:
-        for node in self.kept:
+        for node in dict.fromkeys(self.kept):  # a file of two names is kept twice, and has one number to give back
             self.forget(node)
         self.kept.clear()
 

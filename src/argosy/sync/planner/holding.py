@@ -122,10 +122,10 @@ def moves(work: Work, item: Item, side: Side) -> bool:
 
 
 def replaces(item: Item, side: Side) -> bool:
-    """Say whether the side is to get another content for it."""
+    """Say whether the side is to get another content for it, or another file with the same."""
     if not item.alive or item.on[side] is None:
         return False
-    return item.split is side or (not item.same and item.content is not side)
+    return side in item.split or side in item.joined or (not item.same and item.content is not side)
 
 
 def wanted(work: Work, item: Item, side: Side) -> bool:

@@ -19,8 +19,8 @@ class Item:
     """One object. `on` and `at` are what each side has, the rest what is to be on both."""
 
     __slots__ = (
-        "alive", "at", "base", "changed", "claim", "content", "copy", "dressed", "frozen", "id", "kind", "like", "lost",
-        "name", "on", "origin", "parent", "renamed", "same", "shelf", "split", "timed", "why",
+        "alive", "at", "base", "changed", "claim", "content", "copy", "dressed", "frozen", "id", "joined", "kind",
+        "like", "lost", "name", "on", "origin", "parent", "renamed", "same", "shelf", "split", "timed", "why",
     )  # fmt: skip
 
     def __init__(self, identity: str, kind: Kind, base: Known | None) -> None:
@@ -56,8 +56,10 @@ class Item:
         self.renamed = False
         """Whether it got a conflict name in this plan."""
         self.shelf = Shelf.TRASH
-        self.split: Side | None = None
-        """The side on which it must become a file of its own: another name of its inode there gets other metadata."""
+        self.split: tuple[Side, ...] = ()
+        """The sides on which it must become another file: there it is a name of one that it is not to be."""
+        self.joined: tuple[Side, ...] = ()
+        """The sides on which it must become another name of a file: there it is one of its own, of the same content."""
         self.why = ""
 
     @property

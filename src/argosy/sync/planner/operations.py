@@ -145,7 +145,7 @@ class Writer:
                 self._dress(item)
 
     def _replace(self, item: Item) -> int:
-        source = self.side if item.split is self.side else item.content
+        source = self.side if self.side in (*item.split, *item.joined) else item.content
         entry = item.entry(source)
         linked = self.links.linked(item)
         copy = item.copy.id if item.copy is not None else ""
@@ -157,8 +157,16 @@ class Writer:
             shared=self._shared(item, entry),
             **self._from(*self.links.nearest(item, source)), content=self._content(item, source),
             size=entry.version.size, metadata=item.metadata(), mtime_ns=self._mtime(item), shelf=Shelf.VERSIONS,
-            bytes=crossing, after=after, reason=f"changed on {self.work.options.sites[source]}",
+            bytes=crossing, after=after, reason=self._replacing(item, source),
         )  # fmt: skip
+
+    def _replacing(self, item: Item, source: Side) -> str:
+        other = self.work.options.sites[self.side.other]
+        if self.side in item.joined:
+            return f"names of one file on {other}"
+        if self.side in item.split:
+            return f"files of their own on {other}"
+        return f"changed on {self.work.options.sites[source]}"
 
     def _differs(self, item: Item) -> bool:
         if item.entry(self.side).metadata != item.metadata():

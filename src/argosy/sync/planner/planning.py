@@ -6,7 +6,7 @@ from argosy.sync.planner import collisions, guards, matching, merging, surviving
 from argosy.sync.planner.contents import note_changes
 from argosy.sync.planner.holding import Holder, wanted
 from argosy.sync.planner.items import Item, Work
-from argosy.sync.planner.linking import share_metadata
+from argosy.sync.planner.linking import link_names, share_metadata
 from argosy.sync.planner.operations import operations
 from argosy.sync.planner.options import Options
 from argosy.sync.planner.plans import Conflict, Dispute, Held, Left, Plan
@@ -64,6 +64,7 @@ def _answer(work: Work) -> Plan:
     share_metadata(work)
     for side in SIDES:
         Holder(work, side).hold()
+    link_names(work)
     return Plan(
         operations=operations(work),
         conflicts=tuple(_placed(work, each) for each in work.conflicts if not _came_together(work, each)),

@@ -7,7 +7,8 @@ Whoever makes them may leave out what is the same in the base and on both sides,
 * in a directory of which a child is told, every child whose name has `.conflict-` in it, and, where a side does not
   tell names apart that differ in case or normalisation, every child whose name is the same to it as such a one, or as
   one that is told;
-* all names of an inode of which one is told (hard links).
+* all names of an inode of which one is told (hard links);
+* names that one side has as one file and the other as several, if both can have hard links.
 
 Then the totals must be given, since guards compare with the whole.
 """

@@ -106,6 +106,26 @@ NODES: Final = (
 """Directories with those above them, in whichever tree that is so. New are those that changed, and the top."""
 
 
+def _one_and_several(side: str, other: str) -> str:
+    return f"""SELECT b.row FROM base b JOIN (
+        SELECT {side}_inode AS i, {side}_born_ns AS b FROM base SEMI JOIN (
+            SELECT inode, born_ns FROM {side} WHERE kind = 1 AND links > 1) e
+        ON {side}_inode = e.inode AND {side}_born_ns = e.born_ns
+        WHERE kind = 1 GROUP BY ALL HAVING min({other}_inode) <> max({other}_inode)) n
+    ON b.{side}_inode = n.i AND b.{side}_born_ns = n.b WHERE b.kind = 1"""
+
+
+LINKED: Final = (
+    f"""CREATE OR REPLACE TEMP TABLE found AS SELECT DISTINCT row FROM (
+        {_one_and_several("one", "two")} UNION ALL {_one_and_several("two", "one")})
+    WHERE row NOT IN (SELECT row FROM base_told)""",
+    """INSERT INTO base_rows SELECT * FROM base WHERE row IN (SELECT row FROM found)
+    AND row NOT IN (SELECT row FROM base_rows)""",
+    "INSERT INTO base_told SELECT row FROM found",
+)
+"""Names of one file on a side that are several on the other, whether anything changed or not."""
+
+
 def _above_rows(side: str) -> str:
     return f"""INSERT INTO nodes_new SELECT n.node FROM nodes n SEMI JOIN (
         SELECT parent_inode, parent_born_ns FROM {side}_rows SEMI JOIN {side}_told USING (row)

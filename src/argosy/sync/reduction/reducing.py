@@ -44,6 +44,8 @@ def _pick(db: Engine, base: Base, places: tuple[Place, Place], rules: tuple[Rule
     for side, place, before in zip(queries.SIDES, places, base.sides, strict=True):
         db.run(queries.apart(side, comparable=place == before))
     db.run(*queries.ROWS, *queries.NODES)
+    if all(each.hard_links for each in rules):
+        db.run(*queries.LINKED)
     while True:
         db.run(*queries.ABOVE)
         while db.number(queries.NEW_DIRECTORIES):
