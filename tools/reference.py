@@ -111,6 +111,7 @@ def configuration() -> str:
     """Return the page of the keys of the configuration file."""
     tables: list[type[msgspec.Struct]] = [
         config.HubConfig,
+        config.AgentConfig,
         config.DatastoreConfig,
         config.SiteConfig,
         config.LinkConfig,

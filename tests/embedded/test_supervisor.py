@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from argosy.embedded.supervisor import _Child
+from argosy.embedded.supervisor import Part, _Child
 from tests.argosy_up import ARGOSY, PASSWORD, READY, Argosy, argosy, until
 from tests.installed import install
 
@@ -204,7 +204,7 @@ def test_a_child_that_dies_is_started_again_and_work_goes_on(up: Argosy, name: s
 
 
 def test_a_child_that_dies_soon_each_time_is_started_after_longer_and_longer_pauses() -> None:
-    child = _Child("agents", {})
+    child = _Child(Part(name="agents", grace=30.0), {})
 
     def pause(lived: float) -> float:
         child.process, child.ready, child.started = subprocess.Popen(["true"]), True, time.monotonic() - lived

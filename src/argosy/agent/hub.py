@@ -50,6 +50,12 @@ class Hub(Protocol):
     def applied(self, told: Applied) -> bool:
         """Record what became of operations; on return it is committed. Harmless when repeated. False: stop."""
 
+    def arrive(self, site: str, node: str, instance: str) -> None:
+        """Know that a process begins to serve the site as this node, and that none from before is alive.
+
+        What those ran is offered again at once. Harmless when repeated.
+        """
+
 
 class Bell(Protocol):
     """How the hub wakes a site: a hint that a task may be claimed. Losing one costs time, never work."""

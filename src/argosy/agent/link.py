@@ -13,19 +13,14 @@ from typing import Literal, TypeVar
 import msgspec
 import structlog
 
-from argosy.core import errors, faults, wire
+from argosy.agent.calls import LARGEST, Answer, Caller, checked
+from argosy.core import wire
 from argosy.core.errors import ArgosyError
 from argosy.core.faults import HubAway
-from argosy.core.fileset import Registered
-from argosy.core.order import WIRE_VERSION, Order, StoreAccess
-from argosy.core.report import Batch, Present, Probed, Report
-from argosy.core.syncing import Applied, Piece, Wanted
+from argosy.core.order import WIRE_VERSION
 
 T = TypeVar("T")
 Ring = Callable[[str, str, int, str], None]
-
-LARGEST = 256 << 20
-"""Bytes of a message, at most."""
 
 _PATIENCE = 120.0
 """Seconds a call waits for its answer: the hub may be writing what others reported."""
@@ -52,29 +47,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: msgspec.Raw
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What `claim` is called with."""
-
-    task: str
-    attempt: int
-    node: str
-
-
-class Renew(msgspec.Struct, frozen=True, kw_only=True):
-    """What `renew` is called with."""
-
-    task: str
-    attempt: int
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call returned, or the error it raised."""
-
-    body: msgspec.Raw = msgspec.Raw(b"null")
-    error: str = ""
-    message: str = ""
-
-
 class Rung(msgspec.Struct, frozen=True, kw_only=True):
     """The hub rings for a task."""
 
@@ -93,7 +65,7 @@ def within(directory: Path, act: Callable[[str], T], name: str) -> T:
         os.close(descriptor)
 
 
-class LocalHub:
+class LocalHub(Caller):
     """The hub, for agents on the same machine: one connection for each thread that calls, one for its bells."""
 
     def __init__(self, path: Path) -> None:
@@ -104,57 +76,6 @@ class LocalHub:
         self._closing = threading.Event()
         self._bells: Connection | None = None
         self._listener: threading.Thread | None = None
-
-    def claim(self, task: str, attempt: int, node: str) -> Order | None:
-        """Take an attempt at a task; None: gone."""
-        body = self._call("claim", Claim(task=task, attempt=attempt, node=node))
-        return None if body == b"null" else wire.load(body, Order)
-
-    def renew(self, task: str, attempt: int) -> float | None:
-        """Return the seconds the lease runs from now; None: stop."""
-        body = self._call("renew", Renew(task=task, attempt=attempt))
-        return None if body == b"null" else wire.load(body, float)
-
-    def batch(self, batch: Batch) -> bool:
-        """Record what a discovery found; False: stop."""
-        return wire.load(self._call("batch", batch), bool)
-
-    def report(self, report: Report) -> None:
-        """Record how an attempt ended."""
-        self._call("report", report)
-
-    def unprobed(self, site: str) -> tuple[StoreAccess, ...]:
-        """Return the datastores of the site of which it is not known what they can do."""
-        return wire.load(self._call("unprobed", site), tuple[StoreAccess, ...])
-
-    def probed(self, told: Probed) -> None:
-        """Record what was found at a datastore."""
-        self._call("probed", told)
-
-    def present(self, told: Present) -> tuple[str, ...]:
-        """Record that a node serves a site; return roots that it is to forget."""
-        return wire.load(self._call("present", told), tuple[str, ...])
-
-    def filesets(self, site: str) -> tuple[Registered, ...]:
-        """Return the filesets of the site as the hub has them."""
-        return wire.load(self._call("filesets", site), tuple[Registered, ...])
-
-    def clock(self) -> int:
-        """Return what time it is at the hub, ns since 1970."""
-        return wire.load(self._call("clock", None), int)
-
-    def piece(self, piece: Piece) -> bool:
-        """Keep a part of a file; False: stop."""
-        return wire.load(self._call("piece", piece), bool)
-
-    def operations(self, wanted: Wanted) -> bytes | None:
-        """Return the next operations of the task's side; b"": that was all. None: stop."""
-        body = self._call("operations", wanted)
-        return None if body == b"null" else wire.load(body, bytes)
-
-    def applied(self, told: Applied) -> bool:
-        """Record what became of operations; False: stop."""
-        return wire.load(self._call("applied", told), bool)
 
     def listen(self, ring: Ring) -> None:
         """From now on pass the hub's bells to `ring`, through every absence of the hub, until `close`."""
@@ -183,7 +104,7 @@ class LocalHub:
         except (OSError, EOFError) as error:
             self._drop()
             raise HubAway(f"the hub cannot be reached at {self._path}: {str(error) or 'it went away'}") from error
-        return bytes(_checked(answer).body)
+        return bytes(checked(answer).body)
 
     def _connected(self) -> Connection:
         """Return this thread's connection; one that the hub has closed since is replaced before it is used."""
@@ -206,7 +127,7 @@ class LocalHub:
         connection = within(self._path.parent, _connect, self._path.name)
         try:
             connection.send_bytes(wire.dump(hello))
-            _checked(_answer(connection))
+            checked(_answer(connection))
         except BaseException:
             connection.close()
             raise
@@ -247,16 +168,3 @@ def _answer(connection: Connection) -> Answer:
     if not connection.poll(_PATIENCE):
         raise TimeoutError(f"no answer within {_PATIENCE:.0f} s")
     return wire.load(connection.recv_bytes(LARGEST), Answer)
-
-
-def _checked(answer: Answer) -> Answer:
-    if answer.error:
-        raise _KINDS.get(answer.error, ArgosyError)(answer.message)
-    return answer
-
-
-_KINDS: dict[str, type[ArgosyError]] = {
-    kind.code: kind
-    for kind in (*vars(errors).values(), *vars(faults).values())
-    if isinstance(kind, type) and issubclass(kind, ArgosyError) and kind is not ArgosyError
-}

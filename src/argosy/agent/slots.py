@@ -5,6 +5,7 @@ itself. What other distributions brought may never end, so it has slots and thre
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,11 +66,29 @@ class Slots:
         self._pools = {queue: ThreadPoolExecutor(slots, f"{site}-{queue}") for queue, slots in SLOTS.items()}
         self._taken: set[Slot] = set()
         self._stuck: set[Slot] = set()
+        self._given: Counter[str] = Counter()
+        """Tasks of each kind that have a slot, or wait for one."""
         self._changed = threading.Condition()
 
     def submit(self, queue: str, act: Callable[[Slot], None]) -> None:
         """Have it done as soon as a slot of the kind is free."""
-        self._pools[queue].submit(self._take, queue, act)
+        with self._changed:
+            self._given[queue] += 1
+        try:
+            self._pools[queue].submit(self._take, queue, act)
+        except RuntimeError:
+            self._give_back(queue)
+            raise
+
+    def wait_free(self, queue: str, timeout: float) -> bool:
+        """Say whether, within the time, a slot of the kind is free and nobody waits for it."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._given[queue] < SLOTS[queue], timeout)
+
+    def _give_back(self, queue: str) -> None:
+        with self._changed:
+            self._given[queue] -= 1
+            self._changed.notify_all()
 
     def _take(self, queue: str, act: Callable[[Slot], None]) -> None:
         slot = Slot(queue)
@@ -80,7 +99,7 @@ class Slots:
         finally:
             with self._changed:
                 self._taken.discard(slot)
-                self._changed.notify_all()
+            self._give_back(queue)
 
     @contextmanager
     def entries_of(self, slot: Slot) -> Iterator[Executor]:

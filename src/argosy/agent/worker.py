@@ -89,6 +89,13 @@ class Worker:
         if site in self._sites:
             self._sites[site].ring(task, attempt, queue)
 
+    def ready(self, site: str, queue: str, timeout: float) -> bool:
+        """Say whether, within the time, a task of the kind would begin at once if the bell rang for it."""
+        if site not in self._sites:
+            self._stopped.wait(timeout)
+            return False
+        return self._sites[site].ready(queue, timeout)
+
     def stop(self, timeout: float) -> bool:
         """Stop between entries, wait `timeout` seconds at most for what is under way, and say whether all of it ended.
 
@@ -142,6 +149,15 @@ class SiteWorker:
                 return
             self._rung.add((task, attempt))
         self._slots.submit(queue, partial(self._answer, task, attempt))
+
+    def ready(self, queue: str, timeout: float) -> bool:
+        """Say whether, within the time, the site is open and has a slot of the kind, and room for its report."""
+        if self._stopped.is_set() or not self._open.wait(timeout):
+            return False
+        if self._spool.full():
+            self._stopped.wait(timeout)
+            return False
+        return self._slots.wait_free(queue, timeout)
 
     def stop(self, timeout: float) -> bool:
         """Take nothing more, wait for what is under way, and say whether all of it has ended."""

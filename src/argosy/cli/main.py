@@ -12,6 +12,7 @@ import typer
 from argosy.cli import (
     admin,
     adopt,
+    agent,
     config,
     conflicts,
     datastore,
@@ -21,6 +22,7 @@ from argosy.cli import (
     fileset_snapshot,
     fileset_snapshots,
     gc,
+    hub,
     job,
     login,
     migrate,
@@ -55,6 +57,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(up.up)
+app.add_typer(hub.app, name="hub")
+app.add_typer(agent.app, name="agent")
 app.command()(login.login)
 app.command()(send.send)
 app.command()(premigrate.premigrate)

@@ -2,8 +2,9 @@
 
 The secret of a datastore comes from `secretaccesskey`, from the file that `secretaccesskey_file` names, or from the
 environment variable `ARGOSY_DATASTORE_<NAME>_SECRETACCESSKEY` (the name in upper case, other characters as `_`). So
-do `accesskey` (`accesskey_file`, `..._ACCESSKEY`) and `credentialsfile` (`..._CREDENTIALSFILE`), and the password of
-the hub's database from `hub.database_password`, `hub.database_password_file` or `ARGOSY_DATABASE_PASSWORD`.
+do `accesskey` (`accesskey_file`, `..._ACCESSKEY`) and `credentialsfile` (`..._CREDENTIALSFILE`), the password of the
+hub's database from `hub.database_password`, `hub.database_password_file` or `ARGOSY_DATABASE_PASSWORD`, and that for
+Redis from `redis_password`, `redis_password_file` or `ARGOSY_REDIS_PASSWORD`.
 """
 
 import os
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from argosy.core import paths
+from argosy.core.broker import Broker
 from argosy.core.errors import Invalid
 from argosy.core.fileset import Registered, SnapshotKind, check_filesets
 
@@ -37,6 +39,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 """Which keys say how a datastore of each type is reached: those its plugin is told. All else does not apply to it."""
 DATABASE_VARIABLE = "ARGOSY_DATABASE_PASSWORD"
 """The environment variable that may hold the password of the hub's database."""
+REDIS_VARIABLE = "ARGOSY_REDIS_PASSWORD"
+"""The environment variable that may hold the password for Redis, of the hub or of an agent."""
 SECRETS = ("secretaccesskey", "accesskey", "credentialsfile")
 """Keys whose values are secrets."""
 
@@ -46,6 +50,8 @@ Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Threads = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 Retention = Annotated[float, msgspec.Meta(ge=0, le=36_500)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Processes = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Tries = Annotated[int, msgspec.Meta(ge=1, le=20)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=365)]
@@ -82,6 +88,23 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The password for it. Better in a file or in the environment, see below."""
     database_password_file: str = ""
     """A file that holds the password and nothing else; relative to the configuration file."""
+    names: tuple[str, ...] = ()
+    """`argosy hub`: names and addresses by which agents and people reach the hub: its certificate is for them. Empty:
+    the name of the machine, `localhost`, 127.0.0.1 and ::1."""
+    agents_port: Port = 8001
+    """`argosy hub`: the port on which it answers agents."""
+    processes: Processes = 2
+    """`argosy hub`: how many processes answer the API."""
+    redis: str = ""
+    """`argosy hub`: the Redis server by which agents are told of tasks, such as `rediss://hub@redis.example.org:6379/0`,
+    without a password."""
+    redis_password: str = ""
+    """The password for it. Better in a file or in the environment, see below."""
+    redis_password_file: str = ""
+    """A file that holds the password and nothing else; relative to the configuration file."""
+    redis_ca_file: str = ""
+    """File with certificates (PEM) of the authorities that its certificate is checked by; relative to the configuration
+    file. Or what is in it. Empty: the usual."""
     garbage_days: Retention = 90.0
     """For how many days an object is kept in its datastore after the last file that pointed to it went. As long as your
     oldest backup, at least: stubs that it brings back need their objects."""
@@ -96,7 +119,38 @@ class HubConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         """Show nothing that is secret."""
-        return f"HubConfig(data_dir={self.data_dir!r}, database={self.database!r})"
+        return f"HubConfig(data_dir={self.data_dir!r}, database={self.database!r}, redis={self.redis!r})"
+
+    @property
+    def broker(self) -> Broker:
+        """How Redis is reached."""
+        return Broker(url=self.redis, password=self.redis_password, authorities=self.redis_ca_file)
+
+
+class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[agent]`: what `argosy agent` needs, on a node of a site."""
+
+    hub: str = ""
+    """Where the hub answers agents, such as `https://hub.example.org:8001`."""
+    node: str = ""
+    """What the node is called, as `argosy agent join` told the hub. Empty: the name of the machine."""
+    redis: str = ""
+    """The Redis server by which the hub tells of tasks, as for the hub, with the user of the site if it has one."""
+    redis_password: str = ""
+    """The password for it. Better in a file or in the environment, see below."""
+    redis_password_file: str = ""
+    """A file that holds the password and nothing else; relative to the configuration file."""
+    redis_ca_file: str = ""
+    """As for the hub."""
+
+    def __repr__(self) -> str:
+        """Show nothing that is secret."""
+        return f"AgentConfig(hub={self.hub!r}, node={self.node!r}, redis={self.redis!r})"
+
+    @property
+    def broker(self) -> Broker:
+        """How Redis is reached."""
+        return Broker(url=self.redis, password=self.redis_password, authorities=self.redis_ca_file)
 
 
 class DatastoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -229,6 +283,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole file."""
 
     hub: HubConfig = HubConfig()
+    agent: AgentConfig = AgentConfig()
     datastores: tuple[DatastoreConfig, ...] = ()
     sites: tuple[SiteConfig, ...] = ()
     file: str = ""
@@ -335,7 +390,8 @@ def _converted(raw: dict[str, Any]) -> Config:
 
 
 def _declared(raw: dict[str, Any]) -> Iterator[str]:
-    yield from (f"hub.{key}" for key in raw.get("hub", ()))
+    for table in ("hub", "agent"):
+        yield from (f"{table}.{key}" for key in raw.get(table, ()))
     for table in ("datastores", "sites"):
         yield from (f"{table}.{row['name']}.{key}" for row in raw.get(table, ()) for key in row)
 
@@ -377,6 +433,7 @@ def _resolved(config: Config, base: Path, data_dir: Path | None, environment: Ma
     return msgspec.structs.replace(
         config,
         hub=_resolved_hub(config.hub, base, data_dir, environment),
+        agent=msgspec.structs.replace(config.agent, **_resolved_redis(config.agent, "agent", base, environment)),
         datastores=tuple(_resolved_store(store, base, environment) for store in config.datastores),
         sites=tuple(_resolved_site(site) for site in config.sites),
     )
@@ -391,10 +448,30 @@ def _resolved_hub(hub: HubConfig, base: Path, data_dir: Path | None, environment
     password = _read_from(base / file, "hub.database_password_file") if file else said
     return msgspec.structs.replace(
         hub,
+        **_resolved_redis(hub, "hub", base, environment),
         data_dir=_own(hub.data_dir, base, data_dir),
         database_password=(password or environment.get(DATABASE_VARIABLE, "")) if hub.database else "",
         database_password_file="",
     )
+
+
+def _resolved_redis(
+    said: HubConfig | AgentConfig, table: str, base: Path, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what is said of Redis, with what is in the files that it names."""
+    password, file = said.redis_password, said.redis_password_file
+    if password and file:
+        _refuse(f"{table}.redis_password_file", "redis_password is given too: keep one of them")
+    if (password or file or said.redis_ca_file) and not said.redis:
+        named = "password" if password else "password_file" if file else "ca_file"
+        _refuse(f"{table}.redis_{named}", "does not apply without redis")
+    if file:
+        password = _read_from(base / file, f"{table}.redis_password_file")
+    return {
+        "redis_password": (password or environment.get(REDIS_VARIABLE, "")) if said.redis else "",
+        "redis_password_file": "",
+        "redis_ca_file": _content(said.redis_ca_file, base, f"{table}.redis_ca_file"),
+    }
 
 
 def _own(said: str, base: Path, given: Path | None) -> str:
@@ -483,6 +560,13 @@ def _prefix(text: str, key: str) -> str:
 
 def _check(config: Config) -> None:
     _check_database(config.hub.database)
+    for table in ("hub", "agent"):
+        said: HubConfig | AgentConfig = getattr(config, table)
+        _check_redis(said.redis, f"{table}.redis")
+        _check_authorities(said.redis_ca_file, f"{table}.redis_ca_file")
+    _check_hub(config.agent.hub)
+    if config.agent.node and not _NAME.fullmatch(config.agent.node):
+        _refuse("agent.node", f"{config.agent.node!r}: use 1 to 63 letters, digits, . _ -, the first a letter or digit")
     _check_names("datastores", (store.name for store in config.datastores))
     _check_names("sites", (site.name for site in config.sites))
     for store in config.datastores:
@@ -508,6 +592,34 @@ def _check_database(url: str) -> None:
         _refuse(key, f"is no address of PostgreSQL: {like}")
     if not parts.path.strip("/") and "dbname" not in asked:
         _refuse(key, f"names no database: {like}")
+
+
+def _check_redis(url: str, key: str) -> None:
+    """Refuse what is no address of Redis, and a password, which would be shown with the rest."""
+    if not url:
+        return
+    like = "write it like rediss://hub@redis.example.org:6379/0"
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:
+        valid = False
+    if not valid or not re.fullmatch(r"(/[0-9]*)?", parts.path):
+        _refuse(key, f"is no address of Redis: {like}")
+    if ":" in parts.netloc.rpartition("@")[0]:
+        _refuse(key, f"holds a password: put it into a file and name that in {key}_password_file")
+
+
+def _check_hub(url: str) -> None:
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0 and parts.path in {"", "/"}
+    except ValueError:
+        valid = False
+    if not valid or "@" in parts.netloc or parts.query:
+        _refuse("agent.hub", "is no address of a hub: write it like https://hub.example.org:8001")
 
 
 def _check_names(table: str, names: Iterable[str]) -> None:

@@ -48,6 +48,8 @@ class Descriptors(msgspec.Struct, frozen=True, kw_only=True):
     """The socket the API answers on."""
     hold: int
     """The lock that says a child lives."""
+    agents: int = -1
+    """The socket on which agents of other machines are answered, where there are any."""
 
 
 class Child:

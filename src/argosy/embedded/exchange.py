@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -13,16 +13,13 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import Protocol
 
-import msgspec
 import structlog
 
+from argosy.agent.calls import LARGEST, answered, method_of
 from argosy.agent.hub import Hub
-from argosy.agent.link import LARGEST, Answer, Call, Claim, Hello, Renew, Rung, within
+from argosy.agent.link import Call, Hello, Rung, within
 from argosy.core import wire
-from argosy.core.errors import ArgosyError, Busy, Invalid
-from argosy.core.faults import HubAway
-from argosy.core.report import Batch, Present, Probed, Report
-from argosy.core.syncing import Applied, Piece, Wanted
+from argosy.core.errors import ArgosyError, Busy
 
 _CREDENTIALS = struct.Struct("3i")
 _BELLS_KEPT = 100_000
@@ -111,7 +108,7 @@ class Exchange:
         with connection, suppress(EOFError, OSError, ArgosyError):
             hello = wire.load(connection.recv_bytes(LARGEST), Hello)
             with self._joined(hello.instance, connection):
-                welcome = _answered(partial(self._welcome, hello, delivery))
+                welcome = answered(partial(self._welcome, hello, delivery))
                 connection.send_bytes(wire.dump(welcome))
                 if not welcome.error:
                     self._attend_purpose(hello, connection, delivery)
@@ -122,7 +119,7 @@ class Exchange:
             return
         while True:
             message = connection.recv_bytes(LARGEST)
-            connection.send_bytes(wire.dump(_answered(partial(_dispatched, message, delivery))))
+            connection.send_bytes(wire.dump(answered(partial(_dispatched, message, delivery))))
 
     def _attend_bells(self, connection: Connection) -> None:
         with self._changed:
@@ -189,87 +186,7 @@ def _user_behind(plug: socket.socket) -> int:
     return int(uid)
 
 
-def _answered(act: Callable[[], object]) -> Answer:
-    """Return what came of it as an answer; an error nobody foresaw is logged, and the agents try again."""
-    try:
-        return Answer(body=msgspec.Raw(wire.dump(act())))
-    except ArgosyError as error:
-        return Answer(error=error.code, message=error.message)
-    except Exception:  # noqa: BLE001 - whatever it was, the agents are to be answered
-        _log.exception("call failed")
-        return Answer(error=HubAway.code, message="the hub failed: its log says how")
-
-
 def _dispatched(message: bytes, delivery: Delivery) -> object:
     call = wire.load(message, Call)
-    if call.method not in _METHODS:
-        raise Invalid(f"unknown method {call.method!r}")
-    return _METHODS[call.method](bytes(call.body), delivery)
-
-
-def _claim(body: bytes, delivery: Delivery) -> object:
-    asked = wire.load(body, Claim)
-    return delivery.claim(asked.task, asked.attempt, asked.node)
-
-
-def _renew(body: bytes, delivery: Delivery) -> object:
-    asked = wire.load(body, Renew)
-    return delivery.renew(asked.task, asked.attempt)
-
-
-def _batch(body: bytes, delivery: Delivery) -> object:
-    return delivery.batch(wire.load(body, Batch))
-
-
-def _report(body: bytes, delivery: Delivery) -> object:
-    delivery.report(wire.load(body, Report))
-    return None
-
-
-def _unprobed(body: bytes, delivery: Delivery) -> object:
-    return delivery.unprobed(wire.load(body, str))
-
-
-def _probed(body: bytes, delivery: Delivery) -> object:
-    delivery.probed(wire.load(body, Probed))
-    return None
-
-
-def _present(body: bytes, delivery: Delivery) -> object:
-    return delivery.present(wire.load(body, Present))
-
-
-def _filesets(body: bytes, delivery: Delivery) -> object:
-    return delivery.filesets(wire.load(body, str))
-
-
-def _clock(_body: bytes, delivery: Delivery) -> object:
-    return delivery.clock()
-
-
-def _piece(body: bytes, delivery: Delivery) -> object:
-    return delivery.piece(wire.load(body, Piece))
-
-
-def _operations(body: bytes, delivery: Delivery) -> object:
-    return delivery.operations(wire.load(body, Wanted))
-
-
-def _applied(body: bytes, delivery: Delivery) -> object:
-    return delivery.applied(wire.load(body, Applied))
-
-
-_METHODS: dict[str, Callable[[bytes, Delivery], object]] = {
-    "claim": _claim,
-    "renew": _renew,
-    "batch": _batch,
-    "report": _report,
-    "unprobed": _unprobed,
-    "probed": _probed,
-    "present": _present,
-    "filesets": _filesets,
-    "clock": _clock,
-    "piece": _piece,
-    "operations": _operations,
-    "applied": _applied,
-}
+    method = method_of(call.method)
+    return method.act(delivery, wire.load(bytes(call.body), method.body))

@@ -27,12 +27,17 @@ def run(child: Child) -> None:
     """Answer until told to stop."""
     place = child.launch.place
     listener, exchange = bind(place.socket), Exchange(served=os.geteuid())
-    _give_up_privileges(place)
+    give_up_privileges(place)
     child.settle()
     _serve(child, listener, exchange)
 
 
-def _give_up_privileges(place: Place) -> None:
+def give_up_privileges(place: Place) -> None:
+    """Be the hub's user from now on, confined to its directory.
+
+    Raises:
+        Denied: that cannot be.
+    """
     try:
         uid, gid = user_of(place)
         place.give_hub(uid, gid)
@@ -51,7 +56,7 @@ def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
 
     password = boot.prepare(child.launch.place.hub, child.launch.config, child.launch.admin_password)
     if password:
-        _show(password)
+        show(password)
     from argosy.hub.events.feed import Feed
     from argosy.hub.gc.collector import Collector
     from argosy.hub.schedules.clock import Ticker
@@ -68,7 +73,7 @@ def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
     ticker.start()
     conductor.start()
     exchange.serve(listener, delivery)
-    server = _Server(child, feed)
+    server = Server(child, answering(feed), feed)
     server.run(sockets=[socket.socket(fileno=child.descriptors.listen)])
     feed.stop()
     exchange.stop()
@@ -78,26 +83,16 @@ def _serve(child: Child, listener: socket.socket, exchange: Exchange) -> None:
     delivery.stop()
 
 
-def _show(password: str) -> None:
+def show(password: str) -> None:
+    """Say the password that was made up for the administrator."""
     sys.stdout.write(f"The administrator is {ADMINISTRATOR}, the password {password} (shown this once)\n")
     sys.stdout.flush()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says when it answers."""
 
-    def __init__(self, child: Child, feed: "Feed") -> None:
-        from argosy.hub.project import boot
-
-        config = uvicorn.Config(
-            boot.application(feed),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE,
-        )
+    def __init__(self, child: Child, config: uvicorn.Config, feed: "Feed | None" = None) -> None:
         super().__init__(config)
         self._child, self._feed = child, feed
 
@@ -108,5 +103,21 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams of events, which would last for ever, and then what else is under way."""
-        self._feed.end()
+        if self._feed:
+            self._feed.end()
         await super().shutdown(sockets)
+
+
+def answering(feed: "Feed") -> uvicorn.Config:
+    """Return how the API is answered."""
+    from argosy.hub.project import boot
+
+    return uvicorn.Config(
+        boot.application(feed),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE,
+    )

@@ -10,8 +10,9 @@ from argosy.core.config import Config
 from argosy.core.errors import Unsupported
 from argosy.embedded.child import Launch
 from argosy.embedded.place import Place
-from argosy.embedded.supervisor import Supervisor, held, listen
+from argosy.embedded.supervisor import Part, Supervisor, held, listen
 
+_AGENTS, _HUB = Part(name="agents", grace=30.0), Part(name="hub", grace=10.0)
 PASSWORD_VARIABLE = "ARGOSY_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -35,10 +36,11 @@ def up(config: Config, *, address: str, port: int) -> None:
             place.take_over()
         supervisor = Supervisor(
             msgspec.json.encode(launch),
-            names=["hub", "agents"] if config.sites else ["hub"],
+            parts=[_AGENTS, _HUB] if config.sites else [_HUB],
             hold=hold,
-            listener=listener,
+            listeners={"listen": listener},
             ready=f"Argosy is ready at {_url(address, listener.getsockname()[1])}",
+            awaited=[_HUB.name],
         )
         supervisor.run()
 

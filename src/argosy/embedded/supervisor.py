@@ -1,4 +1,4 @@
-"""The supervisor: starts hub and agents, starts them again when they die, and ends them. It does nothing else."""
+"""The supervisor: starts processes, starts them again when they die, and ends them. It does nothing else."""
 
 import fcntl
 import json
@@ -9,16 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from argosy.core.errors import Busy, Denied, Exists, Invalid, Unavailable
 from argosy.embedded.child import AWAY
 from argosy.embedded.place import Place, unusable
 
-_GRACE = {"agents": 30.0, "hub": 10.0}
-"""Seconds each child has to stop, in the order they are stopped."""
+ROOM = "argosy.embedded"
 _TRIES = 5
 _PAUSE = 0.1
 _LONGEST = 5
@@ -31,8 +31,8 @@ _POLL = 0.02
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def listen(address: str, port: int) -> socket.socket:
-    """Return a socket that listens there.
+def listen(address: str, port: int, key: str = "--port") -> socket.socket:
+    """Return a socket that listens there; `key`: what says which port.
 
     Raises:
         Exists: somebody else does.
@@ -44,10 +44,10 @@ def listen(address: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family, backlog=1024)
     except (PermissionError, OverflowError) as error:
-        raise Denied(f"{shown} may not be listened on ({error}): choose another with --port") from error
+        raise Denied(f"{shown} may not be listened on ({error}): choose another with {key}") from error
     except OSError as error:
         if error.errno == 98:
-            raise Exists(f"{shown} is in use: stop what listens there, or choose another with --port") from error
+            raise Exists(f"{shown} is in use: stop what listens there, or choose another with {key}") from error
         raise Invalid(f"{shown} cannot be listened on ({error.strerror}): choose an address of this machine") from error
 
 
@@ -95,11 +95,24 @@ def _await_lock(descriptor: int, top: Path) -> None:
         time.sleep(_POLL)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A process that is kept running: `python -m ROOM NAME`."""
+
+    name: str
+    grace: float
+    """Seconds it has to stop."""
+    room: str = ROOM
+    after: str = ""
+    """The one that must have been ready once before this is started first."""
+
+
 class _Child:
     """One child: its process, and how often in a row it ended before it was ready, or soon after."""
 
-    def __init__(self, name: str, inherited: dict[str, int]) -> None:
-        self.name = name
+    def __init__(self, part: Part, inherited: dict[str, int]) -> None:
+        self.part = part
+        self.name = part.name
         self.ready = self.was_ready = False
         self.failures = 0
         self.ends = 0
@@ -110,7 +123,7 @@ class _Child:
 
     def start(self) -> None:
         """Execute it. `-P`: nothing is imported from the directory we happen to be in."""
-        command = [sys.executable, "-P", "-m", "argosy.embedded", self.name, json.dumps(self._inherited)]
+        command = [sys.executable, "-P", "-m", self.part.room, self.name, json.dumps(self._inherited)]
         self.ready = False
         self.started = time.monotonic()
         self.process = subprocess.Popen(
@@ -149,15 +162,30 @@ class _Child:
 
 
 class Supervisor:
-    """Hub and agents of one data directory."""
+    """The processes of one data directory."""
 
-    def __init__(self, launch: bytes, *, names: list[str], hold: int, listener: socket.socket, ready: str) -> None:
+    def __init__(
+        self,
+        launch: bytes,
+        *,
+        parts: Sequence[Part],
+        hold: int,
+        listeners: Mapping[str, socket.socket],
+        ready: str,
+        awaited: Collection[str],
+    ) -> None:
+        """`parts`: stopped in this order. `listeners`: by what `Descriptors` calls them. `ready`: said once.
+
+        `awaited`: which of them must have been ready for that.
+        """
         self._status, status = os.pipe()
         life, self._life = os.pipe()
-        inherited = {"launch": _in_memory(launch), "life": life, "status": status}
-        inherited |= {"listen": listener.fileno(), "hold": hold}
-        self._children = [_Child(name, inherited) for name in names]
+        inherited = {"launch": _in_memory(launch), "life": life, "status": status, "hold": hold}
+        inherited |= {name: listener.fileno() for name, listener in listeners.items()}
+        self._children = [_Child(part, inherited) for part in parts]
         self._announcement = ready
+        self._awaited = set(awaited)
+        self._ready: set[str] = set()
         self._asked_to_stop = 0
         self._wake, self._woken = os.pipe()
 
@@ -177,18 +205,22 @@ class Supervisor:
         while not self._asked_to_stop:
             for child in self._children:
                 child.reap()
-                if child.process is None and child.due <= time.monotonic():
+                if child.process is None and child.due <= time.monotonic() and self._may_start(child):
                     child.start()
             self._wait(self._pause())
 
+    def _may_start(self, child: _Child) -> bool:
+        return not child.part.after or child.part.after in self._ready
+
     def _pause(self) -> float | None:
-        waiting = [child.due - time.monotonic() for child in self._children if child.process is None]
+        due = [child for child in self._children if child.process is None and self._may_start(child)]
+        waiting = [child.due - time.monotonic() for child in due]
         return max(0.0, min(waiting)) if waiting else None
 
     def _stop(self) -> None:
         """End the children in order, each in its time; a second signal ends them at once."""
-        for child in sorted(self._children, key=lambda child: list(_GRACE).index(child.name)):
-            until = time.monotonic() + _GRACE[child.name]
+        for child in self._children:
+            until = time.monotonic() + child.part.grace
             child.signal(signal.SIGTERM)
             while child.lives() and time.monotonic() < until and self._asked_to_stop < 2:
                 self._wait(min(0.2, max(0.0, until - time.monotonic())))
@@ -213,7 +245,8 @@ class Supervisor:
         for child in self._children:
             if child.name in names:
                 child.ready = True
-        if "hub" in names and self._announcement:
+        self._ready |= set(names)
+        if self._awaited <= self._ready and self._announcement:
             sys.stdout.write(self._announcement + "\n")
             sys.stdout.flush()
             self._announcement = ""

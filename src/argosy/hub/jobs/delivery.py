@@ -41,6 +41,8 @@ class Delivery:
         bells.hang(bell)
         self._clock = clock or Clock()
         self._lease = lease
+        self._arrived: dict[tuple[str, str], str] = {}
+        """Which process serves a site as a node, as far as one has said so since the hub began."""
         self._recorder = Recorder(self._clock)
         self._housekeeping = Housekeeping(self._recorder)
         self._sweeper = Duty("sweep", self._see_to_it, later=PERIOD, grace=None)
@@ -108,6 +110,16 @@ class Delivery:
         """
         self._recorder.record(Alone(partial(orphans.adopt, died=died)))
         log.info("orphans adopted")
+
+    def arrive(self, site: str, node: str, instance: str) -> None:
+        """Offer again at once what an earlier process of the node ran at the site; this one has begun nothing yet."""
+        before = self._arrived.get((site, node), "")
+        if before == instance:
+            return
+        act = partial(orphans.adopt, died=bool(before), of=(site, node))
+        self._recorder.record(Alone(act))
+        self._arrived[site, node] = instance
+        log.info("node begins", site=site, node=node, anew=bool(before))
 
     def _see_to_it(self) -> float:
         for act in (self.sweep, self._keep_house):

@@ -3,6 +3,8 @@
 from itertools import product
 from typing import Any
 
+from django.db.models import Q
+
 from argosy.core.states import TaskState
 from argosy.hub.common import changes
 from argosy.hub.jobs.leads import LEAD
@@ -17,10 +19,15 @@ RESTARTED = "restarted"
 _BEGUN_AGAIN = "the agents were started anew while this ran: it is begun again"
 
 
-def adopt(ledger: Ledger, *, died: bool) -> None:
-    """Offer again all that ran; `died`: the agents did, and not with everything else, so it may be for a task."""
-    running = _running(ledger)
-    alone = len(running) == 1 and not _is_more_at_work(ledger)
+def adopt(ledger: Ledger, *, died: bool, of: tuple[str, str] | None = None) -> None:
+    """Offer again all that ran; `died`: the agents did, and not with everything else, so it may be for a task.
+
+    `of`: a site and a node, where only what that one ran is meant.
+    """
+    theirs = Q() if of is None else Q(site__name=of[0], node=of[1])
+    told = Q(state__in=OPEN_TASK) if of is None else Q(site__name=of[0], state=TaskState.PENDING)
+    running = _running(ledger, theirs)
+    alone = len(running) == 1 and not _is_more_at_work(ledger, theirs)
     last = max((task.rung_at for task in running if task.rung_at), default=None)
     for task in running:
         why: dict[str, Any] = {"error": RESTARTED, "reason": _BEGUN_AGAIN}
@@ -29,8 +36,8 @@ def adopt(ledger: Ledger, *, died: bool) -> None:
         ledger.change(task, state=TaskState.PENDING.value, attempt=task.attempt + 1, lost=task.attempt, **why)
     for task in filter(is_condemned, running):
         _suspect_another(ledger, task)
-    ledger.tasks().exclude(lease_until=None).update(lease_until=None)
-    ledger.tasks().filter(state__in=OPEN_TASK).update(rung_at=None)
+    ledger.tasks().filter(theirs).exclude(lease_until=None).update(lease_until=None)
+    ledger.tasks().filter(told).update(rung_at=None)
     ledger.known.forget()
     changes.note_many(changes.Kind.TASK)
     offer(product(Site.objects.values_list("pk", flat=True), Queue.values), ledger.now)
@@ -42,14 +49,16 @@ def _suspect_another(ledger: Ledger, condemned: Task) -> None:
         ledger.change(held, **suspected_for(condemned))
 
 
-def _is_more_at_work(ledger: Ledger) -> bool:
+def _is_more_at_work(ledger: Ledger, theirs: Q) -> bool:
     """Say whether agents may have been at something else, too, that was cancelled or taken from them."""
-    return ledger.tasks().exclude(lease_until=None).exclude(state=TaskState.STARTED).exists()
+    return ledger.tasks().filter(theirs).exclude(lease_until=None).exclude(state=TaskState.STARTED).exists()
 
 
-def _running(ledger: Ledger) -> list[Task]:
+def _running(ledger: Ledger, theirs: Q) -> list[Task]:
     """Return the tasks that are STARTED, held so that nobody ends them meanwhile."""
-    started = ledger.tasks().filter(state=TaskState.STARTED).exclude(tasktype=LEAD).values_list("taskid", flat=True)
+    started = (
+        ledger.tasks().filter(theirs, state=TaskState.STARTED).exclude(tasktype=LEAD).values_list("taskid", flat=True)
+    )
     taskids = list(map(str, started))
     ledger.known.load(taskids)
     known = [task for taskid in taskids if (task := ledger.known.task(taskid))]
