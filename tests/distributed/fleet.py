@@ -6,7 +6,7 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,9 @@ class Started:
     def kill(self) -> None:
         """End all its processes at once."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            for child in self.children():
-                os.kill(child, signal.SIGKILL)
+            for process in [self.process.pid, *self.children()]:  # the first starts nothing again
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
@@ -124,6 +124,26 @@ class Fleet:
             self.agents[node] = Started(words, top / "agent.log", re.compile(r"agent of (\S+) on \S+ is ready"))
         self.agents[node].start()
         return self.agents[node]
+
+    def fill(self, folder: str, count: int) -> Path:
+        """Return a directory of the first site with so many files."""
+        top = self.tree(self.sites[0]) / folder
+        top.mkdir()
+        for number in range(count):
+            (top / f"file{number}").write_bytes(b"%d" % number * 1000)
+        return top
+
+    def arrived(self, folder: str) -> int:
+        """Return how many files are at the second site."""
+        top = self.tree(self.sites[1]) / folder
+        return len(os.listdir(top)) if top.exists() else 0
+
+    def has_arrived(self, folder: str) -> None:
+        """Check that both sites have the same files."""
+        sent, received = (
+            {file.name: file.read_bytes() for file in (self.tree(site) / folder).iterdir()} for site in self.sites[:2]
+        )
+        assert sent == received
 
     def call(self, method: str, path: str, *, ok: bool = True, **more: Any) -> Any:
         context = ssl.create_default_context(cafile=str(self.directory / "hub" / "hub" / "pki" / "ca.crt"))

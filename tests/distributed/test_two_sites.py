@@ -1,19 +1,12 @@
 """One workflow of real files over two sites, each with agents of its own, on PostgreSQL and Redis."""
 
-from pathlib import Path
-
-from tests.distributed.fleet import fleet
-from tests.postgresql import PostgreSQL
+from tests.distributed.fleet import Fleet
 
 
-def test_files_are_sent_from_one_site_to_the_other(tmp_path: Path, postgresql: PostgreSQL) -> None:
-    with fleet(tmp_path, postgresql) as one:
-        one.agent("london", "london-1")
-        one.agent("dublin", "dublin-1")
-        for number in range(100):
-            (one.tree("london") / f"file{number}").write_bytes(b"%d" % number * 1000)
-        ended = one.wait(one.send(one.tree("london")))
-        assert ended["state"] == "SUCCESS", one.logs()[-6000:]
-        for number in range(100):
-            assert (one.tree("dublin") / f"file{number}").read_bytes() == b"%d" % number * 1000
-        assert one.hub.stop() == 0
+def test_files_are_sent_from_one_site_to_the_other(one: Fleet) -> None:
+    one.agent("london", "london-1")
+    one.agent("dublin", "dublin-1")
+    ended = one.wait(one.send(one.fill("some", 100)))
+    assert ended["state"] == "SUCCESS", one.logs()[-6000:]
+    one.has_arrived("some")
+    assert one.hub.stop() == 0
