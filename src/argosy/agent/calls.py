@@ -27,6 +27,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     attempt: int
     node: str
+    again: bool = False
+    """Whether the node may have it already, and has begun nothing of it: the answer was lost."""
 
 
 class Renew(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,11 @@ class Caller:
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
         """Take an attempt at a task; None: gone."""
         body = self._call("claim", Claim(task=task, attempt=attempt, node=node))
+        return None if body == b"null" else wire.load(body, Order)
+
+    def reclaim(self, task: str, attempt: int, node: str) -> Order | None:
+        """Take an attempt of which the node may have lost the order; None: gone."""
+        body = self._call("claim", Claim(task=task, attempt=attempt, node=node, again=True))
         return None if body == b"null" else wire.load(body, Order)
 
     def renew(self, task: str, attempt: int) -> float | None:
@@ -129,8 +136,13 @@ class Method(NamedTuple):
     act: Callable[[Hub, Any], object]
 
 
+def _claimed(hub: Hub, asked: Claim) -> Order | None:
+    take = hub.reclaim if asked.again else hub.claim
+    return take(asked.task, asked.attempt, asked.node)
+
+
 METHODS: Final[dict[str, Method]] = {
-    "claim": Method(Claim, lambda hub, asked: hub.claim(asked.task, asked.attempt, asked.node)),
+    "claim": Method(Claim, _claimed),
     "renew": Method(Renew, lambda hub, asked: hub.renew(asked.task, asked.attempt)),
     "batch": Method(Batch, lambda hub, told: hub.batch(told)),
     "report": Method(Report, lambda hub, told: hub.report(told)),

@@ -14,6 +14,9 @@ class Hub(Protocol):
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
         """Take an attempt at a task; None: gone (claimed, ended or cancelled)."""
 
+    def reclaim(self, task: str, attempt: int, node: str) -> Order | None:
+        """Take an attempt that the node may have taken already, of which it heard no answer and has begun nothing."""
+
     def renew(self, task: str, attempt: int) -> float | None:
         """Return the seconds the lease runs from now; None: stop, the task is no longer ours."""
 

@@ -10,9 +10,11 @@ from typing import Final
 import httpx
 
 from argosy.agent.calls import Answer, Caller, checked
+from argosy.agent.lease import now
 from argosy.core import wire
 from argosy.core.errors import ArgosyError, Invalid, NotFound
 from argosy.core.faults import HubAway
+from argosy.core.order import Order
 
 _PATIENCE: Final = 120.0
 """Seconds a call waits for its answer: the hub may be writing what others reported."""
@@ -23,6 +25,9 @@ _CONNECTING: Final = 5.0
 _KEPT: Final = 60.0
 """Seconds a connection is kept that nobody uses: less than the hub keeps it."""
 _MOST: Final = 64
+_AGAIN: Final = 1.0
+_INSISTENCE: Final = 60.0
+"""Seconds for which a claim is made again: by then the hub has given the task to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +74,29 @@ class RemoteHub(Caller):
         self._address = address.rstrip("/")
         self._papers = papers
         self._door = threading.Lock()
+        self._closing = threading.Event()
         self._age = papers.age() if papers.certificate.exists() else ()
         self._client = self._opened()
 
     def close(self) -> None:
-        """Keep no connections."""
+        """Keep no connections, and wait for no answers."""
+        self._closing.set()
         self._client.close()
+
+    def claim(self, task: str, attempt: int, node: str) -> Order | None:
+        """Take an attempt at a task; None: gone.
+
+        Where the hub does not answer it is asked for a while again: it may have given it to us, and nobody else has it.
+        """
+        until = now() + _INSISTENCE
+        take = super().claim
+        while True:
+            try:
+                return take(task, attempt, node)
+            except HubAway:
+                if now() >= until or self._closing.wait(_AGAIN):
+                    raise
+            take = super().reclaim
 
     def _call(self, method: str, body: object) -> bytes:
         patience = httpx.Timeout(_SOON if method in _HASTY else _PATIENCE, connect=_CONNECTING)

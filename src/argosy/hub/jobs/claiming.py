@@ -54,6 +54,16 @@ def claim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float)
     return _order(ledger.known, task, lease, age=(ledger.now - started).total_seconds())
 
 
+def reclaim(ledger: Ledger, taskid: str, attempt: int, *, node: str, lease: float) -> Order | None:
+    """Give the attempt to a node that may have it already: the answer that said so was lost, and nothing was begun."""
+    task = ledger.known.task(taskid)
+    if task is None or task.attempt != attempt or task.state != TaskState.STARTED or task.node != node[:255]:
+        return claim(ledger, taskid, attempt, node=node, lease=lease)
+    ledger.change(task, lease_until=ledger.now + timedelta(seconds=lease))
+    age = ledger.now - (task.started or ledger.now)
+    return _order(ledger.known, task, lease, age=age.total_seconds())
+
+
 def _may_begin(ledger: Ledger, task: Task) -> bool:
     if not suspects.suspects():
         return True

@@ -64,6 +64,11 @@ class Delivery:
         act = partial(claiming.claim, taskid=task, attempt=attempt, node=node, lease=self._lease)
         return self._recorder.record(act, task)
 
+    def reclaim(self, task: str, attempt: int, node: str) -> Order | None:
+        """Give the attempt to a node that may have it already, and has begun nothing of it; None: it is gone."""
+        act = partial(claiming.reclaim, taskid=task, attempt=attempt, node=node, lease=self._lease)
+        return self._recorder.record(act, task)
+
     def renew(self, task: str, attempt: int) -> float | None:
         """Let the attempt run on, and return for how long; None: it is no longer the one that has the task."""
         act = partial(claiming.renew, taskid=task, attempt=attempt, lease=self._lease)
