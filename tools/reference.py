@@ -67,6 +67,8 @@ def _commands(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]
     if not hasattr(command, "commands"):
         yield words, command
         return
+    if command.invoke_without_command:
+        yield words, command
     for name, below in command.commands.items():
         yield from _commands([*words, name], below)
 

@@ -7,7 +7,7 @@ import typer
 
 from argosy.cli.configuration import configuration
 
-app = typer.Typer(help="The agent of a site on this node.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)

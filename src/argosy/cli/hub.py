@@ -9,7 +9,7 @@ from argosy.cli.configuration import configuration
 
 ADDRESS, PORT = "0.0.0.0", 8000  # noqa: S104 - nodes and people come from elsewhere
 
-app = typer.Typer(help="The hub of many nodes.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
