@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ class Redis:
 
     directory: Path
     port: int
+    options: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -28,7 +29,8 @@ class Redis:
 
     def start(self) -> None:
         """Begin to answer."""
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.directory)]
+        where = ["--port", str(self.port), *self.options]  # of options that are given twice the last counts
+        options = [*where, "--bind", "127.0.0.1", "--save", "", "--dir", str(self.directory)]
         with (self.directory / "redis.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [*DIES_WITH_US, "redis-server", *options], stdout=output, stderr=subprocess.STDOUT
@@ -62,16 +64,17 @@ class Redis:
     def _answers(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as plug:
             plug.settimeout(1)
-            plug.sendall(b"PING\r\n")
-            return plug.recv(16).startswith(b"+PONG")
+            plug.sendall(b"" if self.options else b"PING\r\n")
+            return bool(self.options) or plug.recv(16).startswith(b"+PONG")
         return False
 
 
 @contextmanager
-def running_redis(directory: Path) -> Iterator[Redis]:
-    """Run a server; yields when it answers."""
+def running_redis(directory: Path, *options: str) -> Iterator[Redis]:
+    """Run a server, with these options of its own; yields when it answers."""
     directory.mkdir(parents=True, exist_ok=True)
-    server = Redis(directory, free_ports(1)[0])
+    port = free_ports(1)[0]
+    server = Redis(directory, port, [option.format(port=port) for option in options])
     try:
         server.start()
         yield server
