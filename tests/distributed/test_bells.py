@@ -12,12 +12,9 @@ import redis as library
 from argosy.agent import bells as agents
 from argosy.core.broker import Broker
 from argosy.distributed import bells as hubs
+from argosy.distributed.news import CHANNEL
 from tests.argosy_up import until
-from tests.papers import Authority
 from tests.redis_server import Redis, running_redis
-
-RULES = "on >{secret} ~argosy:{keys}* +@all -@admin -@dangerous +info"
-"""What the manual says."""
 
 
 class Node:
@@ -149,34 +146,6 @@ def test_where_very_many_wait_no_more_are_put(redis: Redis, monkeypatch: pytest.
         assert redis.ask("LLEN", "argosy:london:london.transfer") == "10"
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[tuple[Redis, dict[str, Broker]]]:
-    """A server with TLS and a user for the hub and for each site, and how each of them reaches it."""
-    authority = Authority.made("Redis")
-    authority.server(tmp_path / "tls")
-    files = {"cert": "server.crt", "key": "server.key", "ca-cert": "ca.crt"}
-    tls = [word for name, file in files.items() for word in (f"--tls-{name}-file", str(tmp_path / "tls" / file))]
-    (tmp_path / "users").write_text(
-        "user default off\n"
-        + "".join(
-            f"user {user} {RULES.format(secret='s3:c/r@t', keys=keys)}\n"
-            for user, keys in (("hub", ""), ("london", "london:"), ("dublin", "dublin:"))
-        )
-    )
-    options = ["--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "no", *tls]
-    with running_redis(tmp_path / "redis", *options, "--aclfile", str(tmp_path / "users")) as server:
-        authorities = (tmp_path / "tls" / "ca.crt").read_text()
-        yield (
-            server,
-            {
-                user: Broker(
-                    url=f"rediss://{user}@localhost:{server.port}/0", password="s3:c/r@t", authorities=authorities
-                )
-                for user in ("hub", "london", "dublin")
-            },
-        )
-
-
 def test_by_tls_a_sites_user_hears_its_bells_and_reads_no_others(guarded: tuple[Redis, dict[str, Broker]]) -> None:
     _, brokers = guarded
     with ringing(brokers["hub"]) as hub, hearing(brokers["london"], "london") as london:
@@ -189,6 +158,7 @@ def test_by_tls_a_sites_user_hears_its_bells_and_reads_no_others(guarded: tuple[
             lambda: told.lpush("argosy:dublin:dublin.transfer", "x"),
             lambda: told.keys("*"),
             lambda: told.config_get("*"),
+            lambda: told.publish(CHANNEL, "{}"),
             told.flushall,
         ):
             with pytest.raises(library.exceptions.NoPermissionError):

@@ -79,9 +79,8 @@ class RemoteHub(Caller):
         self._client = self._opened()
 
     def close(self) -> None:
-        """Keep no connections, and wait for no answers."""
+        """Claim no more. Connections end with the last who uses them: see `_current`."""
         self._closing.set()
-        self._client.close()
 
     def claim(self, task: str, attempt: int, node: str) -> Order | None:
         """Take an attempt at a task; None: gone.
@@ -109,13 +108,16 @@ class RemoteHub(Caller):
         return bytes(checked(wire.load(told.content, Answer)).body)
 
     def _current(self) -> httpx.Client:
-        """Return the client; it is made anew after the certificate was renewed."""
+        """Return the client; it is made anew after the certificate was renewed.
+
+        The one before is let go of, never closed: somebody may be in the midst of a call, and TLS writes to the number
+        of a descriptor, which would be that of a file by then.
+        """
         with self._door:
             try:
                 age = self._papers.age()
                 if age != self._age:
-                    self._client, before, self._age = self._opened(), self._client, age
-                    threading.Timer(_PATIENCE, before.close).start()  # others may be waiting for their answers
+                    self._client, self._age = self._opened(), age
             except (OSError, ArgosyError):
                 pass  # they are being renewed: the old ones are good until then
             return self._client

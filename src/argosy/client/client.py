@@ -424,7 +424,7 @@ class Client:
         return _value(self._call("GET", "health/"), Health)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections; no other thread may be in the midst of a call, or of reading events."""
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ def run(child: Child) -> None:
     from argosy.hub.project import boot
 
     boot.attach(place.hub)
+    from argosy.distributed.news import News
     from argosy.hub.events.feed import Feed
     from argosy.hub.jobs import bells
     from argosy.hub.workflows import offered
@@ -23,11 +24,13 @@ def run(child: Child) -> None:
     offered.begin()
     ours = Bells(config.hub.broker)
     bells.hang(ours)
-    feed = Feed()
+    feed, news = Feed(), News(config.hub.broker)
     feed.start()
+    news.start()
     secured = answering(feed)
     secured.load()
     secured.ssl = Papers.of(place.hub).context(nodes=False)
     Server(child, secured, feed).run(sockets=[socket.socket(fileno=child.descriptors.listen)])
+    news.stop()
     feed.stop()
     ours.stop()

@@ -19,6 +19,7 @@ def run(child: Child) -> None:
     if password:
         show(password)
     from argosy.distributed import listener
+    from argosy.distributed.news import News
     from argosy.distributed.nodes import authorise
     from argosy.hub.gc.collector import Collector
     from argosy.hub.schedules.clock import Ticker
@@ -28,7 +29,8 @@ def run(child: Child) -> None:
 
     offered.begin()
     papers = Papers.of(place.hub)
-    bells = Bells(config.hub.broker)
+    bells, news = Bells(config.hub.broker), News(config.hub.broker, hears=False)
+    news.start()
     delivery = Delivery(bells)
     duties: list[Collector | Ticker | Conductor] = [Collector(), Ticker(), Conductor()]
     delivery.start()
@@ -39,4 +41,5 @@ def run(child: Child) -> None:
     for duty in reversed(duties):
         duty.stop()
     delivery.stop()
+    news.stop()
     bells.stop()

@@ -1,7 +1,7 @@
 """Which rows have changed, noted after the commit: what a change costs where it is recorded is a number in a set."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import StrEnum
 from functools import partial
 
@@ -27,6 +27,23 @@ class Changes:
         self._rows: dict[Kind, set[int]] = {kind: set() for kind in Kind}
         self._uncounted: set[Kind] = set()
         self._tell: Callable[[], None] = lambda: None
+        self._others: Changes | None = None
+
+    def share(self, others: "Changes | None") -> None:
+        """Have what is noted from now on be kept there as well, for whoever tells other processes of the hub."""
+        self._others = others
+
+    def note(self, kind: Kind, rows: Collection[int]) -> None:
+        """Keep what this process changed."""
+        self.add(kind, rows)
+        if self._others is not None:
+            self._others.add(kind, rows)
+
+    def note_many(self, kind: Kind) -> None:
+        """Keep no more than that this process changed rows of the kind."""
+        self.many(kind)
+        if self._others is not None:
+            self._others.many(kind)
 
     def add(self, kind: Kind, rows: Iterable[int]) -> None:
         """Keep the rows, and tell whoever hears."""
@@ -65,15 +82,15 @@ class Changes:
 
 
 CHANGES = Changes()
-"""Those of this process: it has one hub, as it has one database."""
+"""Those of this process. Of a hub with several, each is told by the others: see `distributed/news.py`."""
 
 
 def note(kind: Kind, rows: Iterable[int]) -> None:
     """Once this transaction is committed, the rows have changed."""
     if kept := tuple(rows):
-        transaction.on_commit(partial(CHANGES.add, kind, kept))
+        transaction.on_commit(partial(CHANGES.note, kind, kept))
 
 
 def note_many(kind: Kind) -> None:
     """Once this transaction is committed, rows of the kind have changed, and it is not said which."""
-    transaction.on_commit(partial(CHANGES.many, kind))
+    transaction.on_commit(partial(CHANGES.note_many, kind))
