@@ -9,7 +9,7 @@ import typer
 from argosy.cli.output import Format, amount, print_json, shown, shown_path
 from argosy.core.paths import to_json
 from argosy.core.syncing import LONGEST_NAME, Circumstances
-from argosy.sync.planner.plans import Act, Operation
+from argosy.sync.planner.plans import Act, Held, Operation
 from argosy.sync.planner.trees import Entry, Kind, Metadata
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _lines(found: "Preview", sites: tuple[str, str]) -> Iterator[dict[str, Any]]
             "what": "skipped" if held.skipped else "held",
             "site": sites[held.side],
             **to_json(held.path),
+            **(to_json(held.elsewhere, "elsewhere") if held.elsewhere else {}),
             "reason": held.why,
         }
     for left in plan.left:
@@ -171,7 +172,7 @@ class _Text:
         self._conflicts()
         for held in self._plan.held:
             word = "skip" if held.skipped else "hold"
-            self._say(word, self._sites[held.side], f"{_path(held.path)} ({held.why})")
+            self._say(word, self._sites[held.side], f"{_path(held.path)} ({held.why}{self._elsewhere(held)})")
         for left in self._plan.left:
             word = "unknown" if left.unknown else "leave"
             self._say(word, self._sites[left.side], f"{_path(left.path)} ({left.why})")
@@ -179,6 +180,9 @@ class _Text:
         for reason in self._found.unreadable:
             typer.echo(shown(f"Not read: {reason}"))
         self._sum()
+
+    def _elsewhere(self, held: Held) -> str:
+        return f"; on {self._sites[held.side.other]} it is {_path(held.elsewhere)}" if held.elsewhere else ""
 
     def _operations(self) -> None:
         for each in self._plan.operations:

@@ -686,6 +686,16 @@ def test_one_way_ignore_leaves_what_the_destination_changed() -> None:
     assert held(pair.disks[1]) == {b"a": b"destination"}
 
 
+def test_what_is_skipped_where_the_destination_has_its_directory_is_told_with_its_path_at_the_source() -> None:
+    pair = one_way(b"d/", b"d/f")
+    pair.disks[1].move(b"d", b"e")
+    pair.disks[1].mkdir(b"e/2")
+    pair.disks[0].create(b"d/2", b"new")
+    (told,) = pair.plan().held
+    assert (told.side, told.path, told.elsewhere, told.skipped) == (Side.TWO, b"e/2", b"d/2", True)
+    assert told.why.startswith("the destination has another object of that name")
+
+
 def test_one_way_what_was_edited_at_the_destination_is_not_removed() -> None:
     pair = one_way(b"a", b"z")
     pair.disks[0].remove(b"a")

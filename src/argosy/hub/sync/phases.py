@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from argosy.core.entry import Entry, Kind
 from argosy.core.outcome import Outcome
-from argosy.core.paths import join
+from argosy.core.paths import display, join
 from argosy.core.states import FileState
 from argosy.core.syncing import APPLY, HASH, SCAN, STAGE
 from argosy.hub.jobs import leads
@@ -195,7 +195,11 @@ def _note(ledger: Ledger, run: Run, job: Job, stays: Iterator[Stays]) -> None:
 def _staying(run: Run, each: Stays) -> Ending:
     state = FileState.SKIPPED if each.skipped else FileState.ABORTED
     entry = Entry(path=join(run.top(each.side), each.path))
-    return Ending(Outcome(entry=entry, state=state, reason=each.why), final=state)
+    why = each.why
+    if each.elsewhere:
+        other = each.side.other
+        why += f"; on {run.site(other).name} it is {display(join(run.top(other), each.elsewhere))}"
+    return Ending(Outcome(entry=entry, state=state, reason=why), final=state)
 
 
 def note_done(ledger: Ledger, run: Run, task: Task, done: Sequence[Done]) -> None:

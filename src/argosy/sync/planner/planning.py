@@ -99,7 +99,7 @@ def _placed(work: Work, conflict: Conflict) -> Conflict:
 def _held(work: Work) -> list[Held]:
     sides = (Side.TWO,) if work.options.one_way else SIDES
     return [
-        Held(side=side, object=identity, path=_shown(work, identity, side), why=why, skipped=skipped)
+        _told(work, side, identity, why, skipped=skipped)
         for side in sides
         for identity, (why, skipped) in work.stays[side].items()
     ]
@@ -107,14 +107,9 @@ def _held(work: Work) -> list[Held]:
 
 def _waiting(work: Work) -> list[Held]:
     """Return what waits for somebody to look, or to read."""
-    unseen = [
-        Held(side=side.other, object=identity, path=_shown(work, identity, side.other), why=why)
-        for identity, (side, why) in work.unseen.items()
-    ]
+    unseen = [_told(work, side.other, identity, why) for identity, (side, why) in work.unseen.items()]
     unread = [
-        Held(
-            side=side, object=identity, path=_shown(work, identity, side), why="what to do hangs on its unread content"
-        )
+        _told(work, side, identity, "what to do hangs on its unread content")
         for identity, side in work.unread.items()
         if identity not in work.unseen
     ]
@@ -129,15 +124,15 @@ def _skipped(work: Work) -> list[Held]:
     for item in work.items.values():
         if item.base is not None and item.alive and item.only is Side.TWO and not item.frozen:
             skips[item.id] = item.why
-    return [
-        Held(side=Side.TWO, object=identity, path=_shown(work, identity, Side.TWO), why=why, skipped=True)
-        for identity, why in skips.items()
-    ]
+    return [_told(work, Side.TWO, identity, why, skipped=True) for identity, why in skips.items()]
 
 
-def _shown(work: Work, identity: str, side: Side) -> bytes:
+def _told(work: Work, side: Side, identity: str, why: str, *, skipped: bool = False) -> Held:
     item = work.items[identity]
-    return work.path(item, side) if item.on[side] is not None else work.path(item)
+    path = work.path(item, side) if item.on[side] is not None else work.path(item)
+    there = work.path(item, side.other) if item.on[side.other] is not None else path
+    elsewhere = there if there != path else b""
+    return Held(side=side, object=identity, path=path, why=why, skipped=skipped, elsewhere=elsewhere)
 
 
 def _drifted(work: Work, item: Item) -> bool:

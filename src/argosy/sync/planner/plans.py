@@ -117,6 +117,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     skipped: bool = False
     """Whether that is what was asked for (the destination is newer), and not for want of something."""
+    elsewhere: bytes = b""
+    """Its path on the other side, where that is another one."""
 
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):

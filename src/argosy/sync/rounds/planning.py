@@ -189,7 +189,7 @@ def _write_operations(folder: Path, made: Made, side: Side) -> int:
 
 
 def _stays(number: int, held: Held) -> Stays:
-    return Stays(number, held.side, held.path, held.why, held.skipped)
+    return Stays(number, held.side, held.path, held.why, held.skipped, held.elsewhere)
 
 
 def _quarrel(each: Conflict) -> Quarrel:

@@ -38,6 +38,8 @@ class Stays(msgspec.Struct, frozen=True, array_like=True):
     why: str
     skipped: bool = False
     """Whether that is what was asked for."""
+    elsewhere: bytes = b""
+    """Its path on the other side, where that is another one."""
 
 
 class Quarrel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
