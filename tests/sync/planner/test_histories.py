@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sync.planner.histories import History, shortened
+from tests.sync.planner.histories import Drift, History, shortened
 
 CASES = 10_000
 
@@ -25,6 +25,23 @@ def test_invariants_hold_in_ten_thousand_histories(seed: int) -> None:
         History(seed).run()
     except AssertionError:
         pytest.fail(shortened(seed))
+
+
+@settings(
+    max_examples=4_000, deadline=None, database=None, derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(st.integers(min_value=0, max_value=2**63 - 1))
+def test_one_way_a_second_run_does_nothing_however_the_destination_drifts(seed: int) -> None:
+    try:
+        Drift(seed).run()
+    except AssertionError:
+        pytest.fail(shortened(seed, Drift))
+
+
+@pytest.mark.parametrize("seed", [359, 608, 1280, 1441, 3642, 3703, 3993, 4228])
+def test_drifts_that_once_went_wrong(seed: int) -> None:
+    Drift(seed).run()
 
 
 @pytest.mark.parametrize("seed", [3, 21, 58, 239, 469, 566, 669, 1368, 1536, 2434, 5587, 5943, 26504, 26939])

@@ -1,6 +1,7 @@
 """Names of one file: both sides end with the same ones, whatever happened to files and names."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,7 +52,7 @@ def test_invariants_hold_where_users_link_and_part_all_the_time(seed: int) -> No
     try:
         History(seed, deeds=LINKING).run()
     except AssertionError:
-        pytest.fail(shortened(seed, deeds=LINKING))
+        pytest.fail(shortened(seed, partial(History, deeds=LINKING)))
 
 
 @pytest.mark.parametrize("crash", range(6))

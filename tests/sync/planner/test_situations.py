@@ -686,6 +686,43 @@ def test_one_way_ignore_leaves_what_the_destination_changed() -> None:
     assert held(pair.disks[1]) == {b"a": b"destination"}
 
 
+def test_one_way_what_loses_the_name_that_the_destination_gave_it_goes_back() -> None:
+    pair = one_way(b"a", b"d/", b"d/f")
+    one, two = pair.disks
+    two.move(b"a", b"b")
+    two.move(b"d/f", b"d/g")
+    two.remove(b"d/g")
+    two.move(b"b", b"d/g")
+    one.create(b"d/g", b"new")
+    made = pair.sync()
+    assert (made.bytes, [each.dispute for each in made.conflicts]) == (3, [Dispute.PLACE])
+    assert held(two) == {b"a": b"a", b"d/g": b"new"}
+    assert pair.plan().operations == ()
+
+
+def test_one_way_what_loses_its_name_on_both_sides_goes_to_the_version_store() -> None:
+    pair = one_way(b"a")
+    one, two = pair.disks
+    two.move(b"a", b"b")
+    one.create(b"b", b"new")
+    two.mkdir(b"a")
+    made = pair.sync()
+    assert Act.TRASH in {each.act for each in made.operations}
+    assert held(two) == {b"b": b"new"}
+    assert pair.plan().operations == ()
+
+
+def test_one_way_a_new_directory_is_not_one_with_another_that_the_source_has_as_well() -> None:
+    pair = one_way(b"d/", b"d/f")
+    one, two = pair.disks
+    two.move(b"d", b"e")
+    one.mkdir(b"e")
+    one.create(b"e/f", b"another")
+    pair.sync()
+    assert held(two) == {b"d/f": b"d/f", b"e/f": b"another"}
+    assert pair.plan().operations == ()
+
+
 def test_what_is_skipped_where_the_destination_has_its_directory_is_told_with_its_path_at_the_source() -> None:
     pair = one_way(b"d/", b"d/f")
     pair.disks[1].move(b"d", b"e")

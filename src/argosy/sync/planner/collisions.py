@@ -83,6 +83,8 @@ class _Resolver:
         """Say whether both sides made the same thing: two directories, or equal contents, of which one is new."""
         if one.kind is not two.kind or (one.base and two.base) or self._variants(one, two):
             return False
+        if self.work.options.one_way and one.on[Side.ONE] is not None and two.on[Side.ONE] is not None:
+            return False  # the source has two: the destination gets both
         if one.is_directory:
             return True
         return bool(equal(self.work, (one, one.content), (two, two.content)))
@@ -152,9 +154,11 @@ class _Resolver:
         """Settle what becomes of the loser: another name, or what one-way sync has for it."""
         work = self.work
         claim = self._claims(winner, loser)[1]
-        if not work.options.one_way or loser.is_directory:
+        if work.options.one_way and claim is Side.TWO and loser.on[Side.ONE] is not None:
+            work.displaced.add(loser.id)
+        elif not work.options.one_way or loser.is_directory:
             losers.append(loser)
-        elif claim is Side.ONE:
+        elif claim is Side.ONE and loser.id not in work.returned:
             work.stays[Side.TWO][loser.id] = (f"the destination has another object of that name: {why}", True)
         elif work.options.policy is Policy.KEEP_BOTH:
             losers.append(loser)

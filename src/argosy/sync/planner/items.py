@@ -119,9 +119,13 @@ class Item:
 class Work:
     """A plan in the making."""
 
-    def __init__(self, trees: Trees, options: Options) -> None:
+    def __init__(self, trees: Trees, options: Options, returned: frozenset[str] = frozenset()) -> None:
+        """`returned`: what goes back, one-way, to where the source has it, wherever the destination moved it."""
         self.trees = trees
         self.options = options
+        self.returned = returned
+        self.displaced: set[str] = set()
+        """One-way: what has to, for the name that the destination gave it goes to another."""
         self.items: dict[str, Item] = {}
         self.ids: tuple[dict[object, str], dict[object, str]] = ({}, {})
         """By side: the object that a directory's binding stands for."""

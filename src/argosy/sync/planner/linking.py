@@ -6,7 +6,7 @@ Both sides are made so: names are linked that are two files, and a name becomes 
 
 from argosy.sync.planner.contents import hashed
 from argosy.sync.planner.holding import replaces
-from argosy.sync.planner.items import Item, Work
+from argosy.sync.planner.items import Item, Place, Work
 from argosy.sync.planner.merging import redressed, touched
 from argosy.sync.planner.trees import SIDES, Binding, Entry, Kind, Side
 
@@ -95,6 +95,24 @@ def share_metadata(work: Work) -> None:
                 item.split += (side,)
     for item in work.living():
         item.like = _root(item)
+
+
+def exchange_names(work: Work) -> None:
+    """Have each be where it is to be, if another name of its file is there already: which is which is all the same."""
+    for side in SIDES:
+        files: dict[Binding, dict[Place, Item]] = {}
+        for item in work.living():
+            entry, place = item.on[side], work.here(item, side)
+            if entry is not None and place is not None and entry.links > 1 and not replaces(item, side):
+                files.setdefault(entry.binding, {})[place] = item
+        for places in files.values():
+            for item in list(places.values()):
+                wanted, here = Place(item.parent, item.name), work.here(item, side)
+                other = places.get(wanted, item)
+                if other is not item and here is not None:
+                    places[wanted], places[here] = item, other
+                    item.on[side], other.on[side] = other.on[side], item.on[side]
+                    item.at[side], other.at[side] = other.at[side], item.at[side]
 
 
 def link_names(work: Work) -> None:

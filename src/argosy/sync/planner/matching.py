@@ -83,12 +83,27 @@ class _Matcher:
                 self._assign(bound[0], entry)
             else:
                 groups[entry.binding].append(entry)
+        new = self._new_names() if groups else {}
         for binding, names in groups.items():
-            strange += self._group(self.bound[binding], names)
+            strange += self._group(self.bound[binding], names, new)
         return strange
 
-    def _group(self, bound: list[Item], entries: list[Entry]) -> list[Entry]:
-        """Give the names of one inode to the objects that it was."""
+    def _new_names(self) -> dict[Place, Binding]:
+        """Return where the other side, if it was gone through already, has names of files that are no objects yet."""
+        other = self.side.other
+        return {
+            place: entry.binding
+            for item in self.work.items.values()
+            if item.base is None and (entry := item.on[other]) is not None and entry.links > 1
+            if (place := item.at[other]) is not None
+        }
+
+    def _group(self, bound: list[Item], entries: list[Entry], new: dict[Place, Binding]) -> list[Entry]:
+        """Give the names of one inode to the objects that it was.
+
+        A name that is a new one of the same file on the other side too is not what another name there was.
+        """
+        files = {each.base.on[self.side.other].binding for each in bound if each.base is not None}
         free = {_base_place(item): item for item in bound if item.kind is entries[0].kind and not item.on[self.side]}
         elsewhere: list[tuple[Place, Entry]] = []
         for entry in entries:
@@ -98,7 +113,8 @@ class _Matcher:
                 elsewhere.append((place, entry))
             else:
                 self._assign(item, entry)
-        elsewhere.sort(key=lambda each: each[0])
+        both = [entry for place, entry in elsewhere if new.get(place) in files]
+        elsewhere = sorted((each for each in elsewhere if new.get(each[0]) not in files), key=lambda each: each[0])
         for item in [each for each in free.values() if each.at[self.side.other] is not None]:
             same = [each for each in elsewhere if each[0] == item.at[self.side.other]]
             if same:
@@ -107,7 +123,7 @@ class _Matcher:
                 self._assign(item, same[0][1])
         for (_, entry), item in zip(elsewhere, [free[place] for place in sorted(free)], strict=False):
             self._assign(item, entry)
-        return [entry for _, entry in elsewhere[len(free) :]]
+        return [*both, *(entry for _, entry in elsewhere[len(free) :])]
 
     def _same_place(self, entries: list[Entry]) -> list[Entry]:
         """Give entries without an object to what was at their place; return the rest, and inodes that lost theirs."""

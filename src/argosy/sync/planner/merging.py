@@ -54,7 +54,9 @@ def _existence(work: Work, item: Item) -> None:
 
 def _place(work: Work, item: Item) -> None:
     moved = [item.on[side] is not None and item.moved(side) for side in SIDES]
-    if not any(moved):
+    if item.id in work.returned:
+        _back(work, item)
+    elif not any(moved):
         side = item.only or Side.ONE
         item.put(item.place(side), item.only)
     elif not all(moved) or item.at[0] == item.at[1]:
@@ -62,6 +64,21 @@ def _place(work: Work, item: Item) -> None:
         item.put(item.place(side), side)
     else:
         _moved_apart(work, item)
+
+
+def _back(work: Work, item: Item) -> None:
+    """Put it where the source has it, since the name that the destination gave it goes to another."""
+    item.put(item.place(Side.ONE), Side.ONE)
+    where = item.place(Side.TWO).name.decode(errors="replace")
+    work.conflicts.append(
+        Conflict(
+            dispute=Dispute.PLACE,
+            object=item.id,
+            path=work.path(item, Side.ONE),
+            winner=Side.ONE,
+            why=f"{work.options.sites[Side.TWO]} had called it {where!r}, which is the name of another now",
+        )
+    )
 
 
 def _moved_apart(work: Work, item: Item) -> None:

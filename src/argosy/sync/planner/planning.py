@@ -6,7 +6,7 @@ from argosy.sync.planner import collisions, guards, matching, merging, surviving
 from argosy.sync.planner.contents import note_changes
 from argosy.sync.planner.holding import Holder, wanted
 from argosy.sync.planner.items import Item, Work
-from argosy.sync.planner.linking import link_names, share_metadata
+from argosy.sync.planner.linking import exchange_names, link_names, share_metadata
 from argosy.sync.planner.operations import operations
 from argosy.sync.planner.options import Options
 from argosy.sync.planner.plans import Conflict, Dispute, Held, Left, Plan
@@ -25,8 +25,9 @@ def plan(trees: Trees, options: Options) -> Plan:
         Invalid: an entry is told without its directory, or a directory twice.
     """
     closed: frozenset[Content] = frozenset()
+    returned: frozenset[str] = frozenset()
     while True:
-        work = Work(trees, options)
+        work = Work(trees, options, returned)
         matching.match(work)
         said = guards.alarms(work)
         if refused := guards.refusals(work, said):
@@ -34,9 +35,12 @@ def plan(trees: Trees, options: Options) -> Plan:
         _close(work, closed)
         _decide(work)
         hopeless = trees.unread & work.needs.keys() - closed
-        if not hopeless:
+        if hopeless:
+            closed |= hopeless  # what was decided meanwhile may have hung on them: begin anew without them
+        elif work.displaced and not work.needs:
+            returned |= work.displaced  # it may meet others there, or need directories: begin anew with it there
+        else:
             return _answer(work)
-        closed |= hopeless  # what was decided meanwhile may have hung on them: begin anew without them
 
 
 def _close(work: Work, closed: frozenset[Content]) -> None:
@@ -62,6 +66,7 @@ def _answer(work: Work) -> Plan:
         return Plan(needs=needs, left=_left(work), unknown=frozenset(work.unknown))
     work.forget_paths()
     share_metadata(work)
+    exchange_names(work)
     for side in SIDES:
         Holder(work, side).hold()
     link_names(work)
