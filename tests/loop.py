@@ -42,6 +42,11 @@ def unmounted(point: Path) -> None:
         _run(["umount", "--lazy", str(point)])
 
 
+def settle(point: Path) -> None:
+    """Have all of one filesystem on its disk, and nothing of others: their tests may be about to cut the power."""
+    subprocess.run(["sync", "-f", str(point)], check=True)
+
+
 def another_subvolume(subvolume: Path) -> Path:
     """Remove a subvolume of a btrfs, and make one beside it that has its device number."""
     number = subvolume.stat().st_dev

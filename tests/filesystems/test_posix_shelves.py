@@ -18,7 +18,7 @@ from tests.contracts.filesystem import content_of, names_below, publish, version
 from tests.contracts.shelves import ShelvesContract, moving, point, remove_tree, trash, uuids
 from tests.filesystems.conftest import DirectoryOn
 from tests.filesystems.nobody import NOBODY, as_nobody
-from tests.loop import LoopMount
+from tests.loop import LoopMount, settle
 
 
 class TestOnExt4(ShelvesContract):
@@ -278,7 +278,7 @@ def test_what_was_done_is_done_after_a_power_cut(disk: Path) -> None:
     os.mkdir(tree.root + b"/empty")
     paths = {name: tree.root + b"/d/" + name for name in (b"removed", b"moved", b"new", b"old", b"back")}
     tree.remove(paths[b"back"], tree.stat(paths[b"back"]))
-    os.sync()
+    settle(disk)
     tree.restore(next(tree.kept(Shelf.TRASH)))
     tree.remove(paths[b"removed"], tree.stat(paths[b"removed"]))
     tree.remove(tree.root + b"/empty", tree.stat(tree.root + b"/empty"))
@@ -297,7 +297,7 @@ def test_what_was_parked_goes_back_after_a_power_cut(disk: Path, tmp_path: Path,
     tree = made(disk / "root")
     publish(tree, tree.root + b"/d/one", b"1")
     publish(tree, tree.root + b"/d/two", b"2")
-    os.sync()
+    settle(disk)
     kill(tree, tmp_path, "replace", "hsm:stage")
     if synced:
         subprocess.run(["sync", "-f", disk], check=True)

@@ -36,7 +36,7 @@ from argosy.stores.memory import MemoryStore
 from argosy.stores.posix import PosixStore
 from argosy.stores.s3 import S3Store
 from tests.argosy_up import until
-from tests.loop import LoopMount, loop_mount
+from tests.loop import LoopMount, loop_mount, settle
 from tests.servers import SeaweedFS
 from tests.sites import Side, carried
 from tests.steps.stubs import (
@@ -517,15 +517,15 @@ def test_a_full_disk_fails_the_recall_and_has_its_blocks_back(loop_mount: LoopMo
     hog = top / "hog"
     fill(hog)
     os.truncate(hog, hog.stat().st_size - 8 * MiB)
-    os.sync()
+    settle(top)
     before = free(top)
     (outcome,) = recall(london, file)
     assert (outcome.state, outcome.error) == (FileState.FAILED, DiskFull.code)
     assert state(london, file) is State.STUB
-    os.sync()
+    settle(top)
     assert free(top) > before - MiB
     hog.unlink()
-    os.sync()
+    settle(top)
     good(recall(london, file))
     assert file.read_bytes() == content
     london.place.close()
@@ -557,7 +557,7 @@ def test_a_full_quota_fails_the_recall(loop_mount: LoopMount, tmp_path: Path) ->
     london.place._shelves = frozenset({str(tmp_path / "store")})
     content = os.urandom(24 * MiB)
     file = stub(london, "f", content)
-    os.sync()
+    settle(top)
     subprocess.run(["btrfs", "qgroup", "limit", str(16 * MiB), top], check=True)
     (outcome,) = recall(london, file)
     assert (outcome.state, outcome.error) == (FileState.FAILED, QuotaUsedUp.code)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.argosy_up import until
-from tests.loop import mounted, unmounted
+from tests.loop import mounted, settle, unmounted
 
 OPTIONS = {"ext4": "loop,commit=300", "xfs": "loop"}
 """So long that nothing gets to the disk in passing."""
@@ -29,7 +29,7 @@ class Disk:
 
     def settle(self) -> None:
         """Have everything on the disk."""
-        subprocess.run(["sync", "-f", str(self.point)], check=True)
+        settle(self.point)
 
     def start_again(self) -> None:
         """Unmount, even after a cut, and mount again: journals are replayed."""

@@ -10,7 +10,7 @@ import pytest
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import StubState
 from argosy.core.states import FileState
-from tests.loop import LoopMount, mounted, unmounted
+from tests.loop import LoopMount, mounted, settle, unmounted
 from tests.sites import Side, carried
 from tests.verbs.evidence import assert_state
 from tests.verbs.scenarios import OLD, write
@@ -66,7 +66,7 @@ def one(outcomes: list[Outcome]) -> tuple[FileState, str]:
 
 
 def free(point: Path) -> int:
-    os.sync()
+    settle(point)
     known = os.statvfs(point)
     return known.f_bavail * known.f_frsize
 
@@ -106,7 +106,7 @@ def test_a_recall_keeps_to_a_quota(rationed: tuple[Path, Callable[[int], None]],
     file = london.tree / "f"
     write(file, CONTENT)
     assert one(london.do("migrate", london.entry(file))) == (FileState.PROCESSED, "")
-    os.sync()
+    settle(point)
     allow(4 * MiB)
     assert one(london.do("recall", london.entry(file))) == (FileState.FAILED, "quota")
     assert_state(file, StubState.STUB, CONTENT, mtime_ns=OLD)
