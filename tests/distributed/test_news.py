@@ -3,7 +3,7 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -144,7 +144,11 @@ def test_whichever_process_sends_a_stream_it_tells_of_what_agents_report(one: Fl
     job = one.send(one.fill("some", 100))
     assert one.wait(job)["state"] == "SUCCESS", one.logs()[-6000:]
     for stream in streams:
-        stream.await_(lambda told: f'"id":{job},' in told and '"SUCCESS"' in told)
+        until(lambda stream=stream: f'"id":{job},' in stream.told and '"SUCCESS"' in stream.told, seconds=20)
+        stream.enough.set()
+    for stream in streams:
+        stream.thread.join(60)  # it ends with the next beat
+        assert not stream.thread.is_alive()
 
 
 class _Stream:
@@ -152,24 +156,17 @@ class _Stream:
 
     def __init__(self, fleet: Fleet) -> None:
         self.told = ""
-        self._enough = threading.Event()
+        self.enough = threading.Event()
         context = ssl.create_default_context(cafile=str(fleet.directory / "hub" / "hub" / "pki" / "ca.crt"))
         headers = {"Authorization": f"Bearer {fleet._token}"}
         self._client = httpx.Client(base_url=fleet.url, verify=context, timeout=60, headers=headers)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
         until(lambda: self.told, seconds=20)
-
-    def await_(self, so: Callable[[str], bool]) -> None:
-        """Return once that was told."""
-        until(lambda: so(self.told), seconds=20)
-        self._enough.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
 
     def _read(self) -> None:
         with self._client, self._client.stream("GET", "/api/events/stream/?types=job") as answer:
             for piece in answer.iter_text():
                 self.told += piece
-                if self._enough.is_set():
+                if self.enough.is_set():
                     return

@@ -28,7 +28,7 @@ def test_invariants_hold_in_ten_thousand_histories(seed: int) -> None:
 
 
 @settings(
-    max_examples=4_000, deadline=None, database=None, derandomize=True,
+    max_examples=2_000, deadline=None, database=None, derandomize=True,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(st.integers(min_value=0, max_value=2**63 - 1))

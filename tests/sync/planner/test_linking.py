@@ -14,7 +14,7 @@ from tests.sync.planner.executor import Crash, Pair
 from tests.sync.planner.histories import LINKING, History, shortened
 from tests.sync.planner.test_situations import agreed, held
 
-CASES = 3_000
+CASES = 1_500
 ONE_WAY = Options(one_way=True, guards=UNASKED)
 
 
