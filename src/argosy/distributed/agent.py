@@ -1,6 +1,5 @@
 """`argosy agent`: serves one site on this node, with the privileges it was started with."""
 
-import gc
 import logging
 import os
 import signal
@@ -15,11 +14,12 @@ import structlog
 
 from argosy.agent.remote import Papers, RemoteHub
 from argosy.agent.slots import SLOTS
+from argosy.agent.tuning import tuned
 from argosy.agent.worker import Worker
 from argosy.core.config import Config
 from argosy.core.errors import ArgosyError, Invalid
 from argosy.distributed.start import require_nodes
-from argosy.embedded.agents import GRACE, OBJECTS, SWITCH
+from argosy.embedded.agents import GRACE
 from argosy.embedded.logs import log_to_stderr
 from argosy.embedded.place import Place
 from argosy.embedded.supervisor import held
@@ -49,7 +49,6 @@ def serve(config: Config) -> None:
     require_nodes()
     _require(config)
     os.umask(0o077)
-    sys.setswitchinterval(SWITCH)
     log_to_stderr("agent", logging.INFO)
     top = Path(config.hub.data_dir)
     stopping = threading.Event()
@@ -66,15 +65,14 @@ def _serve(config: Config, top: Path, stopping: threading.Event) -> None:
     hub = RemoteHub(config.agent.hub, Papers.in_directory(top / "agent" / "pki"))
     worker = Worker(config, top, hub, node)
     bells = Bells(config.agent.broker, site, list(SLOTS), ready=worker.ready, ring=worker.ring)
-    gc.freeze()
-    gc.set_threshold(OBJECTS, 20, 50)
-    worker.start()
-    if _arrive(hub, site, node, stopping):
-        bells.start()
-        _say(f"The agent of {site} on {node} is ready")
-    stopping.wait()
-    bells.stop()
-    ended = worker.stop(GRACE)
+    with tuned():
+        worker.start()
+        if _arrive(hub, site, node, stopping):
+            bells.start()
+            _say(f"The agent of {site} on {node} is ready")
+        stopping.wait()
+        bells.stop()
+        ended = worker.stop(GRACE)
     hub.close()
     if not ended:  # threads that nobody can end would be waited for
         os._exit(0)
