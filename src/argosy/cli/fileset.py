@@ -53,7 +53,7 @@ def add(
     snapshots: Annotated[Snapshots, typer.Option(help="How it is held fast what it looked like.")] = Snapshots.INDEX,
     output: OUTPUT = Format.TEXT,
 ) -> None:
-    """Register a fileset. Those of `[[sites.filesets]]` in the configuration file are there without it."""
+    """Register a fileset. Those that the configuration file names (`sites.filesets`) are there without it."""
     with connected() as client:
         added = client.add_fileset(site, name, os.fsencode(path), snapshots=snapshots.value)
         if output is Format.JSON:
