@@ -142,6 +142,12 @@ def test_what_is_changed_at_the_other_site_meanwhile_comes_back_and_is_open_agai
     again = listed(up)["new"]
     assert (again["id"], again["state"], again["kept"]) == (met["id"], "OPEN", None)
     assert "was changed meanwhile at the other" in again["reason"]
+    keep(up, again, "other")
+    (two / "new").write_text("new, worked on in dublin as well")
+    went_well(up, run_now(up, schedule))
+    assert tree(one) == tree(two)
+    (again,) = listed(up, state="OPEN").values()
+    copy = again["other"]["path"]
     (one / "new").rename(one / "old")
     (one / copy).rename(one / "new")
     went_well(up, run_now(up, schedule))

@@ -284,6 +284,21 @@ def test_a_later_run_is_told_what_to_look_for_and_notes_what_it_found(api) -> No
     assert list(pages.read(work.watched(Run.objects.get(job=9).folder), Watched)) == []
 
 
+def test_two_versions_are_one_conflict_whatever_else_a_later_run_says_of_them(api) -> None:
+    row = one()
+    later = run(8)
+    both = (Placed(path=path, version=of) for path, of in ((b"notes.txt", version(b"a")), (COPY, version(b"b", 2))))
+    named, copy = both
+    pages.write(work.fates(later.folder), [Fate(number=row.pk, named=named, copy=copy)])
+    again, new = quarrel(dispute="name"), quarrel(dispute="name", at=b"new", kept=b"new.conflict-london-aa")
+    (other,) = met(later, *(Met(quarrel=each, named=version(b"a"), other=version(b"b", 2)) for each in (again, new)))
+    assert shown(api, other)["path"] == "new"
+    opened = api.get("/api/conflicts/?state=OPEN").json()["results"]
+    assert sorted((each["id"], each["dispute"]) for each in opened) == [(row.pk, "content"), (other.pk, "name")]
+    conflicts.record(later)
+    assert Conflict.objects.count() == 2
+
+
 def placed(path: bytes, text: bytes, number: int) -> Placed:
     return Placed(path=path, version=version(text, number))
 

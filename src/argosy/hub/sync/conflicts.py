@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from blake3 import blake3
 from django.db import models, transaction
-from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -117,6 +117,7 @@ def record(run: Run) -> None:
     if work.fates(run.folder).exists():
         for fates in _parts(pages.read(work.fates(run.folder), Fate)):
             _follow({each.number: each for each in fates}, run)
+    _forget_twins(run)
     before = timezone.now() - TOLD
     Conflict.objects.filter(pair=run.pair_id, state=_SETTLED, settled__lt=before).delete()
 
@@ -182,6 +183,14 @@ def _follow(fates: dict[int, Fate], run: Run) -> None:
             _renew(row, fate, run)
         else:
             _settle(row, verdict)
+
+
+def _forget_twins(run: Run) -> None:
+    """Have two versions be one conflict: of one that is open, again or still, the run has met another dispute."""
+    earlier = Conflict.objects.filter(
+        pair=OuterRef("pair"), state=_OPEN, path=OuterRef("path"), copy=OuterRef("copy"), pk__lt=OuterRef("pk")
+    )
+    Conflict.objects.filter(Exists(earlier), run=run, state=_OPEN).delete()
 
 
 def settled_key(row: Conflict) -> str:
