@@ -1,6 +1,6 @@
 """Compiles the C of `argosy.linux` when Argosy is installed or built; where that fails, Argosy runs without.
 
-The library is loaded by `ctypes`, so it needs no headers of Python, only a C compiler and those of the C library.
+The libraries are loaded by `ctypes`, so they need no headers of Python, only a C compiler and those of the C library.
 """
 
 import os
@@ -12,24 +12,25 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("src/argosy/linux/tree.c")
+SOURCES = (Path("src/argosy/linux/tree.c"), Path("src/argosy/linux/reach.c"))
+"""Each becomes a library beside it: `tree.c` is `libtree.so`."""
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared")
 
 
-class CompileTree(BuildHookInterface[Any]):
+class CompileLibraries(BuildHookInterface[Any]):
     """The build hook."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - settled by hatchling
-        """Have the library lie beside its source, if there is a compiler; an old one of another source goes."""
+        """Have each library lie beside its source, if there is a compiler; an old one of another source goes."""
         if self.target_name != "wheel":
             return
-        source = Path(self.root) / SOURCE
-        library = source.with_name("libtree.so")
-        library.unlink(missing_ok=True)
-        if self._compiled(source, library):
-            build_data["artifacts"].append(f"/{library.relative_to(self.root)}")
-            build_data["pure_python"] = False
-            build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        for source in (Path(self.root) / source for source in SOURCES):
+            library = source.with_name(f"lib{source.stem}.so")
+            library.unlink(missing_ok=True)
+            if self._compiled(source, library):
+                build_data["artifacts"].append(f"/{library.relative_to(self.root)}")
+                build_data["pure_python"] = False
+                build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
     def _compiled(self, source: Path, library: Path) -> bool:
         """Compile beside, then rename: whoever runs meanwhile has the old one or the new one, whole."""
@@ -38,10 +39,10 @@ class CompileTree(BuildHookInterface[Any]):
         try:
             made = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as error:
-            self.app.display_warning(f"Argosy scans without its C library, slowly: {error}")
+            self.app.display_warning(f"Argosy runs without its C library {library.name}, slowly: {error}")
             return False
         if made.returncode:
-            self.app.display_warning(f"Argosy scans without its C library, slowly: {made.stderr}")
+            self.app.display_warning(f"Argosy runs without its C library {library.name}, slowly: {made.stderr}")
             return False
         part.rename(library)
         return True

@@ -7,6 +7,7 @@ import pytest
 
 from argosy.filesystems.base import FILESYSTEMS
 from argosy.filesystems.posix import Posix
+from argosy.linux import reach
 from tests.contracts.filesystem import FilesystemContract
 from tests.contracts.open_file import OpenFileContract
 from tests.filesystems.conftest import DirectoryOn
@@ -15,6 +16,13 @@ from tests.filesystems.conftest import DirectoryOn
 class TestOnExt4(FilesystemContract, OpenFileContract):
     @pytest.fixture
     def tree(self, tmp_path: Path) -> Posix:
+        return made(tmp_path / "root")
+
+
+class TestWithoutCompiler(FilesystemContract, OpenFileContract):
+    @pytest.fixture
+    def tree(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Posix:
+        monkeypatch.setattr(reach, "LIBRARY", None)
         return made(tmp_path / "root")
 
 

@@ -46,6 +46,11 @@ class Disk:
         subprocess.run(["find", str(self.point), "-mindepth", "1", "-delete"], check=True)
 
 
+def power_fails(on: Disk) -> None:
+    """Have the disk get nothing more, and what it did not get lost, until it is started again."""
+    subprocess.run(["xfs_io", "-x", "-c", "shutdown", str(on.point)], check=True, capture_output=True)
+
+
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Disk]]:
     """A function from a kind to its disk, which is empty."""

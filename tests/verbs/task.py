@@ -14,6 +14,7 @@ from argosy.core import failpoints
 from argosy.core.entry import Entry
 from argosy.core.order import Policy, StoreAccess
 from argosy.filesystems.posix import Posix
+from argosy.linux.libc import LIBC
 from argosy.stores import posix
 from tests.sites import STUBS, Side
 
@@ -123,3 +124,4 @@ def _sync_nothing() -> None:
         pass
 
     os.fsync = os.fdatasync = os.sync = nothing  # type: ignore[assignment]
+    LIBC.syncfs = lambda _: 0  # type: ignore[attr-defined]

@@ -123,8 +123,10 @@ def test_a_copy_of_what_others_change_meanwhile_is_not_taken_for_the_file(
     for actor, outcome in zip(actors, outcomes, strict=False):
         noticed = (actor.changes or isinstance(actor, Toucher)) and type(actor) not in {Mapper, Restorer}
         if point != "recheck":
-            expected = FileState.ABORTED if noticed or isinstance(actor, Remover) else FileState.PROCESSED
-            assert outcome.state is expected, f"{type(actor).__name__}: {outcome.reason}"
+            expected = {FileState.ABORTED if noticed or isinstance(actor, Remover) else FileState.PROCESSED}
+            if isinstance(actor, Mapper):
+                expected.add(FileState.ABORTED)  # its next write shows once anybody has the filesystem synced
+            assert outcome.state in expected, f"{type(actor).__name__}: {outcome.reason}"
     check(london, actors, outcomes)
 
 

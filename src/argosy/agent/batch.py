@@ -1,7 +1,7 @@
 """A batch of entries on its way through a step: all through one stage before any goes on to the next."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import replace
 from itertools import groupby
@@ -29,8 +29,9 @@ from argosy.core.paths import display
 from argosy.core.states import FileState
 from argosy.core.syncing import OF_ENTRIES
 from argosy.core.turns import taken
+from argosy.filesystems.base import Syncing
 from argosy.hsm.file.local import present
-from argosy.steps.base import HUBS, Batched, Settling, Step, Work, is_of_others, step_named
+from argosy.steps.base import HUBS, Batched, Joint, Settling, Step, Work, is_of_others, step_named
 from argosy.steps.move_paths_on_gpfs import Moving
 from argosy.sync.steps.base import SYNCS
 
@@ -113,12 +114,62 @@ def _do(step: Step | Batched, slots: Sequence["_Slot"], site: OrderSite, pool: E
         return
     _each(pool, left, lambda slot: slot.take(step.prepare(slot.entry, site)))
     for wave in _waves(step, [slot for slot in slots if slot.work], lambda entry: -_depth(entry.source)):
-        _each(pool, wave, _Slot.sync)
+        _sync(pool, wave, _Slot.sync, _Slot.synced)
     _keep_names(step, slots, pool)
     _each(pool, [slot for slot in slots if slot.work], _Slot.commit)
     _keep_names(step, slots, pool)
     for wave in _waves(step, [slot for slot in slots if slot.settling], lambda entry: _depth(entry.path)):
-        _each(pool, wave, _Slot.settle)
+        _sync(pool, wave, _Slot.settle, _Slot.end)
+
+
+def _sync(
+    pool: Executor, wave: Sequence["_Slot"], alone: Callable[["_Slot"], None], after: Callable[["_Slot"], None]
+) -> None:
+    """Have on the disk what the slots hold, and go on with each: of small ones all at once where that takes less.
+
+    `alone` syncs what one holds and goes on with it, `after` goes on with one whose filesystem was synced.
+
+    Raises:
+        LeaseLost: the task is no longer ours.
+    """
+    apart = list(wave)
+    for some in _alike(wave):
+        (first, syncing), *others = some
+        if others and syncing.sync_with([other for _, other in others]):
+            # Of a journal that was given up, and to a disk that has a memory of its own, only the sync of a file tells.
+            apart.remove(first)
+            if _went_well(first, alone):
+                for slot, _ in others:
+                    apart.remove(slot)
+                    _went_well(slot, after)
+    _each(pool, apart, alone)
+
+
+def _alike(wave: Sequence["_Slot"]) -> Collection[list[tuple["_Slot", Syncing]]]:
+    """Return small slots that hold what can be synced together, and that, kind by kind."""
+    alike: dict[type, list[tuple[_Slot, Syncing]]] = {}
+    for slot in wave:
+        if slot.entry.size <= SMALL and (syncing := slot.syncing()) is not None:
+            alike.setdefault(type(syncing), []).append((slot, syncing))
+    return alike.values()
+
+
+def _went_well(slot: "_Slot", act: Callable[["_Slot"], None]) -> bool:
+    """Act on a slot, and say whether nothing was wrong.
+
+    Raises:
+        LeaseLost: the task is no longer ours.
+    """
+    done = []
+
+    def acted(slot: "_Slot") -> None:
+        act(slot)
+        done.append(slot)
+
+    error = _guarded(slot, acted)
+    if isinstance(error, LeaseLost):
+        raise error
+    return bool(done)
 
 
 def _waves(step: Step | Batched, slots: list["_Slot"], depth: Callable[[Entry], int]) -> Iterable[Sequence["_Slot"]]:
@@ -230,6 +281,13 @@ class _Slot:
         assert self.work is not None
         self.work.sync()
 
+    def syncing(self) -> Syncing | None:
+        """Return what is to be on the disk, where that can be done together with others."""
+        return None if self.others else getattr(self.work or self.settling, "syncing", None)
+
+    def synced(self) -> None:
+        cast("Joint", self.work).synced()
+
     def commit(self) -> None:
         assert self.work is not None
         self.settling, self.work = _settling(self.work.commit()), None
@@ -237,6 +295,11 @@ class _Slot:
     def settle(self) -> None:
         assert self.settling is not None
         self.settling.settle()
+        self._end(self.settling.outcome)
+
+    def end(self) -> None:
+        assert self.settling is not None
+        cast("Joint", self.settling).synced()
         self._end(self.settling.outcome)
 
     def keep(self, error: Passing) -> None:

@@ -208,8 +208,8 @@ class Index:
         self._db = self._connected()
 
     def intend(self, uuid: bytes, key: str) -> None:
-        """Note an object that nothing points to yet."""
-        self._remember(uuid, _Object(None, key, None))
+        """Note an object that nothing points to yet: its uuid is new."""
+        self._noting(uuid, _Object(None, key, None))
 
     def forgo(self, uuid: bytes) -> None:
         """Forget an object that was never begun to be written after all."""
@@ -481,8 +481,10 @@ class Index:
             self._db.close()
 
     def _remember(self, uuid: bytes, known: _Object) -> None:
-        if self._known(uuid) == known:
-            return
+        if self._known(uuid) != known:
+            self._noting(uuid, known)
+
+    def _noting(self, uuid: bytes, known: _Object) -> None:
         with self._lock:
             self._objects[uuid] = known
         self._noted.set()

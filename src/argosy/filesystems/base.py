@@ -9,7 +9,7 @@ nothing a user puts into the tree makes Argosy touch what lies outside. Errors o
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import msgspec
 
@@ -143,6 +143,12 @@ class File(Protocol):
             Corrupt: as `pointer`.
         """
 
+    def links(self) -> int:
+        """Return how many names it has now."""
+
+    def has_holes(self) -> bool:
+        """Say whether not all of it is data now."""
+
     def point(self, pointer: Pointer) -> None:
         """Write the attribute whole. It is durable after `sync`."""
 
@@ -157,6 +163,9 @@ class File(Protocol):
 
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
+
+    def sync_with(self, others: Sequence[Any]) -> bool:
+        """As `Syncing`; only of files that were left. Bytes that were written before are to be on the disk by then."""
 
     def leave(self) -> None:
         """Have it open no more, so that others can seize it; harmless when repeated. It can still be synced."""
@@ -265,6 +274,17 @@ class Parked(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
+class Syncing(Protocol):
+    """Something that is to be on the disk, perhaps together with others of its kind."""
+
+    def sync_with(self, others: Sequence[Any]) -> bool:
+        """Send it and all others to the disk at once; False where each is to be synced alone.
+
+        That is so where it takes no less, where one of them is on another disk, and where something goes wrong. If it
+        was done they are on the disk as soon as one of them, whichever, was synced alone as well without an error.
+        """
+
+
 class Staged(Protocol):
     """A file being made out of sight, on the filesystem it is to appear on.
 
@@ -298,6 +318,16 @@ class Staged(Protocol):
 
     def sync(self) -> None:
         """Return when data and attributes are on the disk."""
+
+    def sync_with(self, others: Sequence[Any]) -> bool:
+        """As `Syncing`, and then of each `expect_written`."""
+
+    def expect_written(self) -> None:
+        """Return where all bytes could be written that were sent to the disk with others.
+
+        Raises:
+            DiskBroken, Exhausted: not all could. A sync that is tried afterwards may not tell.
+        """
 
     def publish(self, path: bytes) -> None:
         """Give it its name, atomically; the parents' mtimes stay as they were.
@@ -669,6 +699,9 @@ class Filesystem(Protocol):
 
     def sync_directory(self, path: bytes) -> None:
         """Return when the name at `path` is on the disk; a directory's own names and attributes, too."""
+
+    def name(self, path: bytes) -> "Syncing":
+        """Return the name at `path`, to be made durable with others."""
 
     def sweep(self) -> None:
         """Remove what a killed agent left in staging, and put back what it had parked; before anything is staged."""

@@ -40,6 +40,7 @@ from argosy.filesystems._posix.identity import Identity, read_identity, write_id
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
 from argosy.filesystems._posix.staged import StagedFile
+from argosy.filesystems._posix.together import Name
 from argosy.filesystems.base import FILESYSTEMS, Kept, OnError, Origin, Pointed, Shelf, Stands
 from argosy.filesystems.undoing import Record
 from argosy.linux.openat2 import DIRECTORY, open_beneath
@@ -278,6 +279,10 @@ class Posix:
             if stat.S_ISDIR(spot.stat().st_mode):
                 with closing(open_beneath(spot.directory, spot.name, DIRECTORY)) as directory:
                     fsync(directory)
+
+    def name(self, path: bytes) -> Name:
+        """Return the name at `path`, to be synced with others."""
+        return Name(self._root, absolute(path))
 
     def sweep(self) -> None:
         """Remove what a killed agent left in staging, and put back what it had on its way to another name."""

@@ -35,6 +35,12 @@ def data(descriptor: int) -> Extents:
     return tuple(_ranges(descriptor, os.fstat(descriptor).st_size))
 
 
+def has_holes(descriptor: int) -> bool:
+    """Say whether not all of an open file is data."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and _seek(descriptor, 0, os.SEEK_HOLE, size) < size
+
+
 def is_mapped(descriptor: int, start: int) -> bool:
     """Say whether the file has blocks from `start` on, which may be behind its end; False where nobody can tell."""
     try:

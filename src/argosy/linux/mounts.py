@@ -17,7 +17,7 @@ def mount_points() -> Iterator[bytes]:
 
 def source_of(descriptor: int) -> str | None:
     """Return what is mounted where an open file or directory lies, as the mount table names it; None if it does not."""
-    found = _mounted(descriptor)
+    found = mounted(descriptor)
     return None if found is None else os.fsdecode(_ESCAPED.sub(lambda said: bytes([int(said[1], 8)]), found[1]))
 
 
@@ -26,12 +26,12 @@ def type_of(descriptor: int) -> str:
 
     A subvolume of btrfs has a device number of its own, which no mount has.
     """
-    found = _mounted(descriptor)
+    found = mounted(descriptor)
     return "" if found is None else os.fsdecode(found[0])
 
 
-def _mounted(descriptor: int) -> list[bytes] | None:
-    """Return type and source of what is mounted where something open lies."""
+def mounted(descriptor: int) -> list[bytes] | None:
+    """Return type, source and options of what is mounted where something open lies; None if it is not known."""
     device = os.fstat(descriptor).st_dev
     numbers = b"%d:%d" % (os.major(device), os.minor(device))
     with open("/proc/self/mountinfo", "rb") as table:

@@ -7,6 +7,7 @@ from argosy.core.entry import Entry
 from argosy.core.errors import Invalid
 from argosy.core.outcome import Outcome, Planned
 from argosy.core.room import Room
+from argosy.filesystems.base import Syncing
 from argosy.site import Site
 
 
@@ -45,6 +46,18 @@ class Work(Protocol):
 
     def close(self) -> None:
         """Let go of what is held, done or not; harmless when repeated."""
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """Work, or something settling, that can be made durable together with others."""
+
+    @property
+    def syncing(self) -> Syncing:
+        """What is to be on the disk."""
+
+    def synced(self) -> None:
+        """Do what is to be done once it was sent there with others: what else `sync` or `settle` would do."""
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
 
@@ -103,8 +103,11 @@ class S3Store(HttpStore):
         verified = self._verifies_parts() if large else self._verifies_sums()
         if not verified:
             self._check_readable(key, source)
-        made = (self._put_parts if large else self._put_single)(key, source, metadata, condition)
-        vouched = verified and (large or self._vouches(made, source))
+        if large:
+            made, vouched = self._put_parts(key, source, metadata, condition), verified
+        else:
+            made, md5 = self._put_single(key, source, metadata, condition)
+            vouched = verified and self._vouches(made, md5)
         if not vouched and not self.holds(made, source):
             self.delete(key)
             raise Corrupt(f"object {key}: {self.where} does not give back what was sent; it was removed")
@@ -195,17 +198,25 @@ class S3Store(HttpStore):
 
     # One request, or one object made of several.
 
-    def _put_single(self, key: str, source: Source, metadata: Mapping[str, str], condition: Condition | None) -> Object:
+    def _put_single(
+        self, key: str, source: Source, metadata: Mapping[str, str], condition: Condition | None
+    ) -> tuple[Object, str]:
+        """Return the object that one request made, and the MD5 of what was sent."""
         data, kind = source.read(0, source.size), self._class(key, source.size)
         attributes: Any = {**metadata, **({"Storage-Class": kind} if kind else {})}
 
+        @cache
+        def md5() -> str:
+            return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
         def request() -> Object:
+            md5()  # here others have the turn
             reply = self._obstore.put(
                 self.name(key), data, attributes=attributes, mode=_mode(condition), use_multipart=False
             )
             return _made(key, source.size, reply["e_tag"], reply["version"], metadata)
 
-        return self.settled(key, request, source, metadata, condition)
+        return self.settled(key, request, source, metadata, condition), md5()
 
     def _put_parts(self, key: str, source: Source, metadata: Mapping[str, str], condition: Condition | None) -> Object:
         kept_as = self._kept_as(key, source.size)
@@ -270,13 +281,12 @@ class S3Store(HttpStore):
                 " back: choose another storage_class"
             )
 
-    def _vouches(self, made: Object, source: Source) -> bool:
+    def _vouches(self, made: Object, md5: str) -> bool:
         """Say whether the entity tag tells that just these bytes arrived: a checksum sent with others fits those.
 
         It is their MD5, as a rule; where it is not (under aws:kms, say), what can be read is read back.
         """
-        digest = hashlib.md5(source.read(0, source.size), usedforsecurity=False).hexdigest()
-        return made.etag.strip('"') == digest or self._class(made.key, source.size) in archive.CLASSES
+        return made.etag.strip('"') == md5 or self._class(made.key, made.size) in archive.CLASSES
 
     def _landed(self, key: str, source: Source, metadata: Mapping[str, str]) -> Object | None:
         """Return what is there if it is what we sent; what lies in an archive class the store has verified."""
@@ -341,7 +351,7 @@ class S3Store(HttpStore):
         self.delete(key)
 
     def _tried(self, key: str, data: bytes, condition: Condition | None = None) -> Object:
-        return self._put_single(key, Bytes(data), {}, condition)
+        return self._put_single(key, Bytes(data), {}, condition)[0]
 
     def _keeps_what_is_there(self) -> bool:
         """Say whether the store refuses puts under conditions that are not met, those in parts too."""

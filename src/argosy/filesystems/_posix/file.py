@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Self
 
@@ -16,9 +16,10 @@ from argosy.filesystems._posix.entry import binding_of, entry_of, with_extents
 from argosy.filesystems._posix.errors import ours, translated
 from argosy.filesystems._posix.root import Root, closing
 from argosy.filesystems._posix.seal import Seal
+from argosy.filesystems._posix.together import sent
 from argosy.filesystems.base import Extents
 from argosy.linux import leases
-from argosy.linux.extents import data, extents
+from argosy.linux.extents import data, extents, has_holes
 from argosy.linux.handles import handle_of
 from argosy.linux.statx import statx
 from argosy.linux.syncing import fsync, syncfs
@@ -42,8 +43,8 @@ class OpenFile:
     @classmethod
     def open(cls, root: Root, path: bytes, seal: Seal, *, inode: int | None, writing: bool) -> Self:
         """Open a regular file, without touching its atime where we may."""
-        with translated(path), root.spot(path) as spot:
-            descriptor = opening.regular(spot, path, os.O_RDWR if writing else os.O_RDONLY, inode)
+        with translated(path):
+            descriptor = opening.at(root, path, os.O_RDWR if writing else os.O_RDONLY, inode)
             try:
                 return cls(root, path, descriptor, seal, writing=writing)
             except BaseException:
@@ -143,6 +144,16 @@ class OpenFile:
             else:
                 fsync(self._descriptor)
 
+    def sync_with(self, others: Sequence[Self]) -> bool:
+        """Sync the filesystem of this and others that were left, if that takes less; say whether it was done."""
+        if not self._left or not all(other._left for other in others):  # noqa: SLF001 - of the same kind
+            return False
+        try:
+            with closing(opening.again(self._descriptor, os.O_RDONLY)) as descriptor:
+                return sent(descriptor, [other._descriptor for other in others])  # noqa: SLF001 - as above
+        except OSError:  # somebody has seized it, or it cannot be opened
+            return False
+
     def leave(self) -> None:
         """Have it open no more: what is left holds the inode and keeps nobody from a lease."""
         if not self._left:
@@ -172,6 +183,16 @@ class OpenFile:
         """Return its ctime as it is now."""
         with translated(self._path):
             return os.fstat(self._descriptor).st_ctime_ns
+
+    def links(self) -> int:
+        """Return how many names it has now."""
+        with translated(self._path):
+            return os.fstat(self._descriptor).st_nlink
+
+    def has_holes(self) -> bool:
+        """Say whether not all of it is data now."""
+        with translated(self._path):
+            return has_holes(self._descriptor)
 
     def data(self) -> Extents:
         """Return where it has data as it is now."""

@@ -20,6 +20,7 @@ from argosy.core.paths import PRIVATE, display, join
 from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.root import LOCKS, Root, closing
 from argosy.linux.openat2 import open_beneath
+from argosy.linux.reach import Taken, lock
 
 PATIENCE = 45.0
 """Seconds that a verb waits for another one."""
@@ -46,12 +47,27 @@ def locked(root: Root, path: bytes) -> Iterator[int]:
         Occupied: another verb works on the inode and has not done for `PATIENCE` seconds.
         Unsupported: the filesystem has no such locks.
     """
-    with closing(_opened(root, path)) as locks:
-        inode = _acquire(root, path, locks)
+    locks, inode = _at_once(root, path) or _waited_for(root, path)
+    with closing(locks):
         try:
             yield inode
         finally:
             _set(locks, fcntl.F_UNLCK, inode)
+
+
+def _at_once(root: Root, path: bytes) -> Taken | None:
+    """Take the lock where nobody has it and nothing else is in the way."""
+    parent, _, name = root.below(path).rpartition(b"/")
+    return lock(root.reached, _WHERE, parent, name or b".")
+
+
+def _waited_for(root: Root, path: bytes) -> Taken:
+    locks = _opened(root, path)
+    try:
+        return Taken(locks, _acquire(root, path, locks))
+    except BaseException:
+        os.close(locks)
+        raise
 
 
 def _opened(root: Root, path: bytes) -> int:

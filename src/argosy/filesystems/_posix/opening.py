@@ -7,7 +7,8 @@ from typing import Final
 
 from argosy.core.errors import Changed, Invalid
 from argosy.core.paths import display
-from argosy.filesystems._posix.root import Spot
+from argosy.filesystems._posix.root import Root, Spot
+from argosy.linux import reach
 
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _AGAIN: Final = os.O_NONBLOCK | os.O_CLOEXEC
@@ -28,6 +29,16 @@ def regular(spot: Spot, path: bytes, mode: int, inode: int | None = None) -> int
         os.close(descriptor)
         raise
     return descriptor
+
+
+def at(root: Root, path: bytes, mode: int, inode: int | None = None) -> int:
+    """Return a descriptor of the file at the path, as `regular` does."""
+    parent, _, name = root.below(path).rpartition(b"/")
+    descriptor = reach.regular(root.reached, parent, name or b".", mode, inode)
+    if descriptor is not None:
+        return descriptor
+    with root.spot(path) as spot:
+        return regular(spot, path, mode, inode)
 
 
 def again(descriptor: int, mode: int) -> int:

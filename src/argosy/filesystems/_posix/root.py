@@ -18,6 +18,7 @@ from argosy.core.errors import Denied
 from argosy.core.faults import RootUnserved
 from argosy.filesystems._posix import inode, times
 from argosy.filesystems._posix.seal import Seal
+from argosy.linux import reach
 from argosy.linux.openat2 import DIRECTORY, LOOKUP, open_beneath
 from argosy.linux.syncing import fsync
 
@@ -89,7 +90,15 @@ class Root:
         parent, _, name = self.below(path).rpartition(b"/")
         return _Holding(Spot(self._beneath(parent, flags), name or b"."))
 
+    @property
+    def reached(self) -> reach.Top:
+        """What names the root to those who begin there in one call."""
+        return reach.top(self.path, self.only)
+
     def _beneath(self, relative: bytes, flags: int) -> int:
+        opened = reach.beneath(self.reached, relative, flags)
+        if opened is not None:
+            return opened
         with self.top() as top:
             return open_beneath(top, relative, flags)
 

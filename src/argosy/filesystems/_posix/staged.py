@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from argosy.core.entry import Attributes, Entry
@@ -23,12 +23,13 @@ from argosy.filesystems._posix.making import make_parents, remove
 from argosy.filesystems._posix.projects import bring
 from argosy.filesystems._posix.root import STAGING, TIMES, Root, Spot, closing, fresh_name
 from argosy.filesystems._posix.seal import Seal
+from argosy.filesystems._posix.together import sent
 from argosy.filesystems.base import Shelf
 from argosy.linux.handles import handle_of
 from argosy.linux.openat2 import DIRECTORY
 from argosy.linux.projects import assign, handed_down
 from argosy.linux.rename import exchange, noreplace
-from argosy.linux.syncing import fsync
+from argosy.linux.syncing import expect_written, fsync
 
 _OURS: Final = re.compile(rb"[0-9a-f]{32}(\.[0-9a-f]+\.[0-9a-f]+)?")
 """Names in staging."""
@@ -106,6 +107,15 @@ class StagedFile:
         with translated(self._path):
             fsync(self._descriptor)
 
+    def sync_with(self, others: Sequence[Self]) -> bool:
+        """Sync the filesystem of this and others, if that takes less; say whether it was done."""
+        return sent(self._descriptor, [other._descriptor for other in others])  # noqa: SLF001 - of the same kind
+
+    def expect_written(self) -> None:
+        """Return where all its bytes could be written that were sent to the disk."""
+        with translated(self._path):
+            expect_written(self._descriptor)
+
     def publish(self, path: bytes) -> None:
         """Give it its name, atomically."""
         staged = self._staged()
@@ -155,10 +165,12 @@ class StagedFile:
     def discard(self) -> None:
         """Remove it if it was not published; anything else that has its name is not ours to remove."""
         if self._spot is not None:
-            with translated(self._path), contextlib.suppress(FileNotFoundError):
-                if self._spot.stat().st_ino == self._inode:
-                    remove(self._spot)
-            self._let_go()
+            try:
+                with translated(self._path), contextlib.suppress(FileNotFoundError):
+                    if self._spot.stat().st_ino == self._inode:
+                        remove(self._spot)
+            finally:
+                self._let_go()  # what a disk that failed keeps the next start sweeps; it can be unmounted until then
 
     def __enter__(self) -> Self:
         return self

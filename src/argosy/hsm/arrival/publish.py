@@ -9,7 +9,7 @@ from argosy.core.errors import Busy, Changed, Exhausted, Exists, NotFound
 from argosy.core.outcome import Outcome
 from argosy.core.paths import display
 from argosy.core.pointer import Pointer
-from argosy.filesystems.base import Filesystem, Staged
+from argosy.filesystems.base import Filesystem, Staged, Syncing
 from argosy.site import Note, Site
 
 
@@ -29,6 +29,19 @@ class Made:
     def sync(self) -> None:
         """Make bytes and attributes durable before anybody can see them, and have the index know the key of a stub."""
         self.staged.sync()
+        self._have_known()
+
+    @property
+    def syncing(self) -> Syncing:
+        """What is to be durable before anybody can see it."""
+        return self.staged
+
+    def synced(self) -> None:
+        """Bytes and attributes are durable, or it is said that they are not; have the index know the key of a stub."""
+        self.staged.expect_written()
+        self._have_known()
+
+    def _have_known(self) -> None:
         if self.pointer.state.is_stub:
             with suppress(Exhausted):  # that the index is behind costs a rebuild at worst
                 self.site.remember(self.stored, self.entry.path, at_once=True)
@@ -78,6 +91,14 @@ class Named:
         """Make the name durable."""
         with _staying(self.outcome.entry.path):
             self.tree.sync_directory(self.outcome.entry.path)
+
+    @property
+    def syncing(self) -> Syncing:
+        """The name."""
+        return self.tree.name(self.outcome.entry.path)
+
+    def synced(self) -> None:
+        """The name is durable."""
 
     def close(self) -> None:
         """Hold nothing."""

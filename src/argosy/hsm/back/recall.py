@@ -105,6 +105,7 @@ class Recall:
 
     def _done(self, entry: Entry, file: File, stored: Stored, site: Site) -> Outcome | Recorded:
         expect_named(file, "recalled")
+        file.look()
         entry = as_opened(entry, file)
         site.remember(stored, entry.path)
         if not self.delete_remote:

@@ -11,8 +11,7 @@ from argosy.core.entry import Entry, Stored
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.core.pointer import Binding, Pointer, StubState
-from argosy.filesystems.base import File
-from argosy.hsm.file.state import has_holes
+from argosy.filesystems.base import File, Syncing
 from argosy.hsm.object.content import digest_of
 from argosy.site import Note, Site
 
@@ -34,6 +33,14 @@ class Recorded:
     def settle(self) -> None:
         """Make the record durable."""
         self.file.sync()
+
+    @property
+    def syncing(self) -> Syncing:
+        """What is to be made durable."""
+        return self.file
+
+    def synced(self) -> None:
+        """The record is durable."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -101,7 +108,7 @@ def drop_pointer(file: File, uuid: bytes, site: Site) -> None:
         Exhausted: there is no room for that in the index; the file keeps its attribute.
     """
     site.check_lease()
-    site.note(file.binding(), Note(uuid, 0, stub=False), at_once=has_holes(file))
+    site.note(file.binding(), Note(uuid, 0, stub=False), at_once=file.has_holes())
     file.forget()
     file.sync()
 

@@ -41,8 +41,7 @@ def expect_named(file: File, done: str) -> None:
     Raises:
         Changed: it has none.
     """
-    file.look()
-    if not file.entry.facts.links:
+    if not file.links():
         raise Changed(f"{display(file.entry.path)}: no such file: it was removed while it was {done}")
 
 

@@ -73,9 +73,10 @@ def look(file: File, notes: Notes) -> Seen:
         Corrupt: its attribute cannot be read.
         Unsupported: a newer Argosy wrote it.
     """
-    pointer = file.pointer()
+    told = file.stray()
+    pointer = told if told is not None and told.binding == file.binding() else None
     if pointer is None:
-        return _unmarked(file, notes)
+        return _unmarked(file, told, notes)
     if not pointer.state.is_stub:
         return _told_whole(file, pointer, notes)
     if left_as(file, notes) not in {None, pointer.uuid}:
@@ -116,7 +117,7 @@ def _told_whole(file: File, pointer: Pointer, notes: Notes) -> Seen:
     mtime_ns, size = file.version()
     same = (mtime_ns, size) == (pointer.mtime_ns, pointer.size)
     told = Seen(State.PREMIGRATED if same else State.DIRTY, pointer)
-    if not has_holes(file):
+    if not file.has_holes():
         return told
     noted = notes.noted(file.binding())
     left_hollow = noted is not None and noted.stub
@@ -130,19 +131,12 @@ def _told_whole(file: File, pointer: Pointer, notes: Notes) -> Seen:
     return Seen(State.RELEASING if surely else State.STUB_DIRTY, marked)
 
 
-def _unmarked(file: File, notes: Notes) -> Seen:
-    _, size = file.version()
-    stray = file.stray()
-    if size and stray is not None and (stray.state.is_stub or _is_emptied(file, stray)):
+def _unmarked(file: File, stray: Pointer | None, notes: Notes) -> Seen:
+    """Return the state of a file that says nothing of itself; `stray`: what its attribute says of another."""
+    if stray is not None and file.version()[1] and (stray.state.is_stub or _is_emptied(file, stray)):
         return Seen(State.UNBOUND, stray)
-    is_lost = has_holes(file) and left_as(file, notes) is not None
+    is_lost = file.has_holes() and left_as(file, notes) is not None
     return Seen(State.LOST if is_lost else State.RESIDENT, None)
-
-
-def has_holes(file: File) -> bool:
-    """Say whether not all of it is data."""
-    _, size = file.version()
-    return sum(length for _, length in file.data()) < size
 
 
 def _is_emptied(file: File, pointer: Pointer) -> bool:

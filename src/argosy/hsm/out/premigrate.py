@@ -139,7 +139,7 @@ def recorded_copy(pointer: Pointer, site: Site, place: Target) -> Stored | None:
 
 def _recheck(entry: Entry, file: File) -> None:
     expect_named(file, "sent")
-    if (file.entry.mtime_ns, file.size) != (entry.mtime_ns, entry.size):
+    if file.version() != (entry.mtime_ns, entry.size):
         raise Changed(f"{display(entry.path)}: the file changed while it was sent: the next run sends it again")
 
 
