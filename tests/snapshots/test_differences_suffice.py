@@ -86,6 +86,36 @@ UP_OVER_WHAT_HELD_IT = (
 """A file gets the name of a directory that it lay in, with another between, which has to go before and cannot."""
 
 
+HELD = {"a": directory(300), "a/b": directory(301), "a/b/a": file(10), "a/b/b": file(11)}
+DEEPER = {"a": directory(300), "a/b": directory(301), "a/b/c": directory(304), "a/b/c/a": file(10)}
+OTHER = {"c": directory(302), "c/a": file(12)}
+MADE_ANEW = (
+    (HELD, {"a": directory(302), "b": file(10)}),
+    (HELD | {"a/c": file(12)}, {"a": directory(302), "b": file(10), "a/a": file(13)}),
+    (DEEPER, {"a": directory(303), "b": file(10)}),
+    (DEEPER, {"a": directory(303), "b": file(10), "a/b": file(12)}),
+    (DEEPER, {"a": directory(303), "b": file(10), "a/b": directory(305)}),
+    (DEEPER, {"a": directory(303), "a/a": directory(304), "a/a/a": file(10)}),
+)
+"""Directories of which one further below was emptied by a move, and one above it made anew."""
+TAKEN_BY_ANOTHER = (
+    (HELD | OTHER, {"a": directory(302), "a/a": file(12), "b": file(10)}),
+    (HELD | OTHER, {"a": directory(302), "a/a": file(12), "a/c": file(10)}),
+    (
+        HELD | {"c": directory(302), "c/b": directory(303), "c/b/c": file(12)},
+        {"a": directory(302), "a/b": directory(303), "a/b/c": file(12), "b": file(10)},
+    ),
+)
+"""The same, where another directory moves to the name of the one above."""
+
+
+def test_what_was_emptied_goes_whatever_has_the_name_above_it(tmp_path: Path) -> None:
+    for number, (old, new) in enumerate((*MADE_ANEW, *TAKEN_BY_ANOTHER)):
+        (tmp_path / str(number)).mkdir()
+        found = between(tmp_path / str(number), old, new)
+        assert content(applied(old, new, found)) == content(new), number
+
+
 @settings(max_examples=30, deadline=None, phases=(Phase.explicit, Phase.generate))
 @example(*MOVED_ONTO_A_NAME)
 @example(*UP_OVER_WHAT_HELD_IT)

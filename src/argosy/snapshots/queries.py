@@ -269,9 +269,15 @@ dead AS (SELECT there.path FROM there JOIN early ON early.row = there.old_row
 SELECT DISTINCT up.row FROM up JOIN dead top ON top.path = up.path
 JOIN dead ON dead.path > up.path || '/'::BLOB AND dead.path < up.path || '0'::BLOB
     AND up.source > dead.path || '/'::BLOB AND up.source < dead.path || '0'::BLOB
+UNION
+SELECT r.row FROM renames taker JOIN dead top ON top.path = taker.path
+JOIN dead ON dead.path > top.path || '/'::BLOB AND dead.path < top.path || '0'::BLOB
+JOIN renames r ON r.source > dead.path || '/'::BLOB AND r.source < dead.path || '0'::BLOB
+    AND r.path > taker.path || '/'::BLOB AND r.path < taker.path || '0'::BLOB
+WHERE r.row IN (SELECT row FROM related)
 """
-"""What is to have the name of a directory above it, where directories between the two are no more: to remove them it
-has to leave, and to arrive they have to be removed, which no rename can wait for."""
+"""What is to have the name of a directory above it, or one in what moves there, where directories between the two
+are no more: to remove them it has to leave, and to arrive they have to be removed, which no rename can wait for."""
 ARRANGED: Final = "CREATE TEMP TABLE arranged(row BIGINT, level INTEGER, place BIGINT, stuck BOOLEAN)"
 """What becomes of those, filled by who knows."""
 
@@ -342,20 +348,27 @@ LET_OUT: Final = (
     SELECT dead.row, inode, born_ns, parent_inode, parent_born_ns, name, level
     FROM dead JOIN (SELECT inode, born_ns, max(level) AS level FROM up GROUP BY ALL) USING (inode, born_ns)""",
     f"""CREATE TEMP TABLE late_gone AS
-    WITH RECURSIVE by_then(row, inode, born_ns, path, level, taken) AS (
-        SELECT e.row, e.inode, e.born_ns, p.path || e.name, e.level, r.level FROM emptied e
-        JOIN npaths p ON p.inode = e.parent_inode AND p.born_ns = e.parent_born_ns
-        LEFT JOIN levels r ON r.path = p.path || e.name
-        UNION ALL SELECT e.row, e.inode, e.born_ns, b.path || '/'::BLOB || e.name, e.level, b.taken FROM by_then b
-        JOIN emptied e ON e.parent_inode = b.inode AND e.parent_born_ns = b.born_ns)
+    WITH RECURSIVE by_then(row, inode, born_ns, path, level, taken, within) AS (
+        (SELECT e.row, e.inode, e.born_ns, p.path || e.name, e.level, r.level, false FROM emptied e
+         JOIN npaths p ON p.inode = e.parent_inode AND p.born_ns = e.parent_born_ns
+         LEFT JOIN levels r ON r.path = p.path || e.name
+         UNION ALL SELECT e.row, e.inode, e.born_ns, p.path || e.name, e.level, r.level, true FROM emptied e
+         JOIN opaths p ON p.inode = e.parent_inode AND p.born_ns = e.parent_born_ns
+         LEFT JOIN levels r ON r.path || '/'::BLOB = p.path
+         WHERE NOT EXISTS (SELECT 1 FROM ndirs d WHERE d.inode = p.inode AND d.born_ns = p.born_ns)
+           AND NOT EXISTS (SELECT 1 FROM emptied d WHERE d.inode = p.inode AND d.born_ns = p.born_ns))
+        UNION ALL SELECT e.row, e.inode, e.born_ns, b.path || '/'::BLOB || e.name, e.level, b.taken, true
+        FROM by_then b JOIN emptied e ON e.parent_inode = b.inode AND e.parent_born_ns = b.born_ns)
     SELECT row, path, CASE WHEN taken > level THEN {MOVED} + 2 * taken - 1 ELSE {EMPTIED} END AS phase
-    FROM by_then WHERE path || '/'::BLOB NOT IN (SELECT path FROM npaths)
-      AND path NOT IN (SELECT path FROM renames)
-      AND path NOT IN (SELECT path FROM late JOIN here USING (row) WHERE kind = 2)""",
+    FROM by_then WHERE (within AND taken > level) IS TRUE
+      OR (path || '/'::BLOB NOT IN (SELECT path FROM npaths)
+          AND path NOT IN (SELECT path FROM renames)
+          AND path NOT IN (SELECT path FROM late JOIN here USING (row) WHERE kind = 2))""",
     "DELETE FROM gone WHERE row IN (SELECT row FROM emptied)",
 )
 """A directory that something moved out of goes after that, from where it is by then; unless there is to be a directory
-there, or something moves there, which takes its place: then what is left in it goes right before."""
+there, or something moves there, which takes its place: then what is left in it goes right before. A directory whose
+name another has now, made anew or moved there, is not told as gone: what it held is, where it was."""
 
 WITHHOLD: Final = (
     f"CREATE TEMP TABLE was_veiled AS {_VEILED.format('o')}",
