@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,20 @@ def delete(side: Side, *entries: Entry | Path, recursive: bool = False) -> list[
 def trash(side: Side) -> list[Path]:
     tree = side.place.tree(bytes(side.tree))
     return [Path(os.fsdecode(kept.entry.path)) for kept in tree.kept(Shelf.TRASH)]
+
+
+def test_a_directory_that_another_thread_took_along_meanwhile_is_gone_and_not_protected(
+    london: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = write(london.tree / "d/f").parent
+
+    def overtaken(seen: Entry, *_: object) -> bool:
+        shutil.rmtree(seen.path)
+        return False
+
+    monkeypatch.setattr("argosy.steps.delete_paths_from_gpfs.remove_tree", overtaken)
+    (outcome,) = delete(london, london.entry(top), recursive=True)
+    assert (outcome.state, outcome.reason) == (FileState.SKIPPED, "is gone already")
 
 
 @pytest.mark.feature("HUB-STEP-024")

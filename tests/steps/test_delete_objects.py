@@ -11,8 +11,7 @@ import pytest
 
 from argosy.agent.runner import run
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Invalid, Refused
-from argosy.core.faults import StoreDown
+from argosy.core.errors import Invalid
 from argosy.core.outcome import Outcome
 from argosy.core.states import FileState
 from argosy.steps.base import STEPS
@@ -21,7 +20,6 @@ from argosy.stores import keys
 from argosy.stores.posix import PosixStore
 from tests.sites import Side
 from tests.steps.stubs import made
-from tests.stores.replaced import away
 
 
 def premigrated(side: Side, name: str, content: bytes = b"content", **options) -> Stored:
@@ -115,44 +113,6 @@ def test_a_mark_that_an_earlier_run_left_becomes_that_of_the_later(london):
         assert told(london, "doom_objects", stored, mark=mark).state == "processed"
     assert told(london, "delete_objects", stored, mark="earlier").state == "skipped"
     assert told(london, "delete_objects", stored, mark="later").state == "processed"
-
-
-def test_a_store_that_goes_away_before_the_removal_is_said_to_be_away_and_the_next_run_removes(london, monkeypatch):
-    stored, usual = premigrated(london, "a"), PosixStore.delete
-    told(london, "doom_objects", stored)
-
-    def delete(store: PosixStore, key: str, **which: str) -> None:
-        london.store.rename(away(london.store))
-        usual(store, key, **which)
-
-    monkeypatch.setattr(PosixStore, "delete", delete)
-    report = london.report("delete_objects", found(stored))
-    assert report.outcomes == ()
-    assert report.error == "store_down"
-    monkeypatch.undo()
-    away(london.store).rename(london.store)
-    assert told(london, "delete_objects", stored).state == "processed"
-    assert keys_in(london) == set()
-
-
-@pytest.mark.parametrize(("said", "error"), [(Refused, "denied"), (StoreDown, None)])
-def test_that_a_store_refuses_to_remove_one_object_is_of_that_one(london, monkeypatch, said, error):
-    held, other = premigrated(london, "a"), premigrated(london, "b")
-    usual = PosixStore.delete
-    for stored in (held, other):
-        told(london, "doom_objects", stored)
-
-    def delete(store: PosixStore, key: str, **which: str) -> None:
-        if key == held.key:
-            raise said("the store says no")
-        usual(store, key, **which)
-
-    monkeypatch.setattr(PosixStore, "delete", delete)
-    report = london.report("delete_objects", found(held), found(other))
-    outcomes = {outcome.entry.facts.stored.uuid: outcome for outcome in report.outcomes}
-    assert outcomes[other.uuid].state == "processed"
-    assert (outcomes[held.uuid].error if held.uuid in outcomes else None) == error
-    assert held.key in keys_in(london)
 
 
 def test_both_steps_may_be_repeated(london):

@@ -362,7 +362,7 @@ LET_OUT: Final = (
     SELECT row, path, CASE WHEN taken > level THEN {MOVED} + 2 * taken - 1 ELSE {EMPTIED} END AS phase
     FROM by_then WHERE (within AND taken > level) IS TRUE
       OR (path || '/'::BLOB NOT IN (SELECT path FROM npaths)
-          AND path NOT IN (SELECT path FROM renames)
+          AND path NOT IN (SELECT path FROM levels)
           AND path NOT IN (SELECT path FROM late JOIN here USING (row) WHERE kind = 2))""",
     "DELETE FROM gone WHERE row IN (SELECT row FROM emptied)",
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from argosy.core.entry import Entry, Stored
-from argosy.core.errors import Changed, Corrupt, Denied, Invalid, NotFound, Refused, Unsupported
+from argosy.core.errors import Changed, Corrupt, Denied, Invalid, NotFound, Unavailable, Unsupported
 from argosy.core.failpoints import failpoint
 from argosy.core.outcome import Outcome
 from argosy.hsm.object.target import uuid_of
@@ -77,16 +77,15 @@ class DeleteObjects:
 
 
 def _delete(store: Store, found: Object) -> None:
-    """Remove the object. The store has just had us: that it refuses to remove this one says nothing of others.
+    """Remove the object. The store has just answered: that it does not remove this one says nothing of others.
 
     Raises:
         Changed: there is another in its place.
-        Denied: it refuses.
-        Unavailable: it does not answer any more.
+        Denied: it does not.
     """
     try:
         store.delete(found.key, etag=found.etag)
-    except Refused as error:
+    except Unavailable as error:
         raise Denied(f"object {found.key} cannot be removed: {error.message}") from error
 
 

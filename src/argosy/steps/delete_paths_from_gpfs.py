@@ -59,6 +59,7 @@ class DeletePathsFromGpfs:
         if self.recursive and seen.kind is Kind.DIRECTORY:
             if remove_tree(seen, tree, site):
                 return Outcome.processed(entry)
+            tree.stat(entry.path)  # it is not there where another thread removed the directory above it meanwhile
             return Outcome.skipped(entry, "is a fileset or protected: it stays")
         try:
             remove(seen, tree, site)
