@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from argosy.core.errors import NotFound, Unavailable
+from argosy.core.errors import Corrupt, NotFound, Unavailable
 from argosy.core.faults import FilesetRefused
 from argosy.core.fileset import Fileset
 from argosy.filesystems._posix.entry import binding_of
@@ -26,12 +26,16 @@ KILLS = 12
 
 @pytest.fixture
 def fileset(tmp_path: Path) -> Fileset:
-    top = tmp_path / "root" / "projects"
+    return placed(tmp_path / "root" / "projects", "ab")
+
+
+def placed(top: Path, number: str) -> Fileset:
+    """Return a new fileset; its id is made of two digits."""
     top.mkdir(parents=True)
     descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
     binding = binding_of(descriptor)
     os.close(descriptor)
-    return Fileset(name="projects", path=bytes(top), root=bytes(top.parent), id="ab" * 16, number=1, binding=binding)
+    return Fileset(name=top.name, path=bytes(top), root=bytes(top.parent), id=number * 16, number=1, binding=binding)
 
 
 class Hindered(Index):
@@ -98,6 +102,30 @@ def run(fileset: Fileset, task: str) -> list[bytes]:
         found = [each.path for each in differences(old, new)]
         assert one.turn(task, forward=True)
     return found
+
+
+def last_index(fileset: Fileset) -> Path:
+    with Rotate(fileset) as rotate:
+        (found,) = Path(os.fsdecode(fileset.path)).parent.rglob(f"{rotate.last()}.parquet")
+    return found
+
+
+def test_the_index_of_another_is_not_taken_for_that_of_the_last_snapshot(fileset: Fileset, tmp_path: Path) -> None:
+    top = Path(os.fsdecode(fileset.path))
+    other = placed(tmp_path / "root" / "others", "cd")
+    for each in (fileset, other):
+        run(each, "first")
+    (top / "f").write_text("x")
+    older = last_index(fileset).read_bytes()
+    run(fileset, "second")
+    (top / "f").unlink()
+    last = last_index(fileset)
+    for wrong, name in ((older, "projects"), (last_index(other).read_bytes(), "others")):
+        last.write_bytes(wrong)
+        with pytest.raises(Corrupt, match=f"is the index of .* of fileset {name}: remove it, and the last-snap file"):
+            run(fileset, "third")
+        with turning(fileset, seconds=0, check=lambda: None) as one:
+            one.turn("third", forward=False)
 
 
 def test_a_directory_that_took_the_place_of_the_top_is_not_taken_for_the_fileset(fileset: Fileset) -> None:

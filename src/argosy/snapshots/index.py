@@ -18,9 +18,10 @@ from argosy.snapshots.prints import prints
 from argosy.snapshots.schema import FILE, METADATA_KEY, ROW_GROUP, SCHEMA, VERSION, WRITTEN, About
 from argosy.snapshots.wholeness import UNWRITTEN, is_whole, stamp
 
-_REMEDY: Final = (
+REMEDY: Final = (
     "remove it, and the last-snap file below .rotate where that names it: then the next run begins anew with everything"
 )
+"""What to do about an index that is of no use."""
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -139,21 +140,21 @@ class IndexFile:
         try:
             whole = is_whole(file)
             if whole is False:
-                raise Corrupt(f"{self.name}: is damaged, its digest is not what it was: {_REMEDY}")
+                raise Corrupt(f"{self.name}: is damaged, its digest is not what it was: {REMEDY}")
             parquet = pq.ParquetFile(pa.OSFile(self.place))
             said = (parquet.metadata.metadata or {}).get(METADATA_KEY, b"")
             self._refuse_others(msgspec.json.decode(said, type=_Version).v)
             if not whole:
-                raise Corrupt(f"{self.name}: says no digest: {_REMEDY}")
+                raise Corrupt(f"{self.name}: says no digest: {REMEDY}")
             return parquet, msgspec.json.decode(said, type=About)
         except (pa.ArrowException, OSError, MemoryError, msgspec.DecodeError) as error:
-            raise Corrupt(f"{self.name}: is not a whole index file: {_REMEDY}") from error
+            raise Corrupt(f"{self.name}: is not a whole index file: {REMEDY}") from error
 
     def _refuse_others(self, version: int) -> None:
         if version > VERSION:
             raise Unsupported(f"{self.name}: is of version {version}, and this Argosy reads {VERSION}: update Argosy")
         if version < VERSION:
-            raise Unsupported(f"{self.name}: is of version {version}, and this Argosy reads {VERSION}: {_REMEDY}")
+            raise Unsupported(f"{self.name}: is of version {version}, and this Argosy reads {VERSION}: {REMEDY}")
 
 
 class _Version(msgspec.Struct):

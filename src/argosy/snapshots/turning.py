@@ -18,7 +18,7 @@ from argosy.filesystems._posix.errors import translated
 from argosy.filesystems._posix.snapshots import own_directories
 from argosy.filesystems.base import SNAPSHOTS, Snapshots
 from argosy.snapshots.holdings import Found, Holdings
-from argosy.snapshots.index import IndexFile
+from argosy.snapshots.index import REMEDY, IndexFile
 from argosy.snapshots.naming import fresh_name
 from argosy.snapshots.patience import patiently
 from argosy.snapshots.rotate import Rotate
@@ -62,6 +62,7 @@ class Turning:
 
         Raises:
             LastSnapshotGone: the last-snap file names a snapshot that is not there.
+            Corrupt: under its name lies what is no index, a damaged one, or that of another.
             Changed: it is to go on, and what it had is not there any more; nothing was begun.
         """
         found = self._held(task) if going_on else self._holdings.found(task) or self._begun()
@@ -76,7 +77,7 @@ class Turning:
         if not self.is_there(found.since):  # never listed anew: it would be what is there now
             raise self._missing(found.since)
         since = self._indexed(found.since)
-        return since, until, IndexFile(bytes(since)).about.began_ns
+        return since, until, self._known(since, found.since).began_ns
 
     def take(self, name: str) -> None:
         """Hold the fileset still under the name, and list it.
@@ -152,6 +153,18 @@ class Turning:
         if not self._holdings.has_index(name):
             self.take(name)
         return Path(self._holdings.index(name).decode())
+
+    def _known(self, path: Path, name: str) -> About:
+        """Return what the index of a snapshot says of itself.
+
+        Raises:
+            Corrupt: it is that of another: what differs from it says nothing of what has happened since.
+        """
+        index = IndexFile(bytes(path))
+        about = index.about
+        if (about.fileset, about.snapshot) != (self._fileset.id, name):
+            raise Corrupt(f"{index.name}: is the index of {about.snapshot} of fileset {about.name}: {REMEDY}")
+        return about
 
     def _list(self, name: str) -> None:
         scan = Scan(
