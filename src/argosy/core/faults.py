@@ -199,6 +199,12 @@ class LastSnapshotGone(NotFound):
     code = "last_snapshot_gone"
 
 
+class IndexDamaged(Corrupt):
+    """What lies under the name of an index is no whole index, or that of another snapshot."""
+
+    code = "index_damaged"
+
+
 class FilesetRefused(Refused):
     """What lies at the top of a fileset is not known to be that fileset."""
 

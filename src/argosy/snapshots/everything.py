@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from argosy.core.errors import Corrupt
+from argosy.core.faults import IndexDamaged
 from argosy.snapshots.index import IndexFile
 
 COLUMNS = ("kind", "inode", "size", "mtime_ns", "ctime_ns", "mode", "uid", "gid", "links")
@@ -33,7 +33,7 @@ def below_top(index: Path) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
             while above[-1][:2] != (parent, parent_born):
                 above.pop()
                 if not above:
-                    raise Corrupt(f"{file.name}: rows are not in the order of a walk: take the snapshot anew")
+                    raise IndexDamaged(f"{file.name}: rows are not in the order of a walk: take the snapshot anew")
             path = above[-1][2] + name
             if row[0] == _DIRECTORY:
                 above.append((row[1], born, path + b"/"))

@@ -10,7 +10,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from argosy.core.errors import Corrupt, NotFound, Unsupported
+from argosy.core.errors import NotFound, Unsupported
+from argosy.core.faults import IndexDamaged
 from argosy.core.paths import display
 from argosy.filesystems._posix.errors import ours
 from argosy.linux.syncing import fsync
@@ -97,7 +98,7 @@ class IndexFile:
 
         Raises:
             NotFound: there is none.
-            Corrupt: it is none, or not whole.
+            IndexDamaged: it is none, or not whole.
             Unsupported: another version of Argosy wrote it.
         """
         self._path = path
@@ -140,15 +141,15 @@ class IndexFile:
         try:
             whole = is_whole(file)
             if whole is False:
-                raise Corrupt(f"{self.name}: is damaged, its digest is not what it was: {REMEDY}")
+                raise IndexDamaged(f"{self.name}: is damaged, its digest is not what it was: {REMEDY}")
             parquet = pq.ParquetFile(pa.OSFile(self.place))
             said = (parquet.metadata.metadata or {}).get(METADATA_KEY, b"")
             self._refuse_others(msgspec.json.decode(said, type=_Version).v)
             if not whole:
-                raise Corrupt(f"{self.name}: says no digest: {REMEDY}")
+                raise IndexDamaged(f"{self.name}: says no digest: {REMEDY}")
             return parquet, msgspec.json.decode(said, type=About)
         except (pa.ArrowException, OSError, MemoryError, msgspec.DecodeError) as error:
-            raise Corrupt(f"{self.name}: is not a whole index file: {REMEDY}") from error
+            raise IndexDamaged(f"{self.name}: is not a whole index file: {REMEDY}") from error
 
     def _refuse_others(self, version: int) -> None:
         if version > VERSION:

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from argosy.core.errors import Changed, Corrupt, LeaseLost, NotFound, Unsupported
-from argosy.core.faults import LastSnapshotGone
+from argosy.core.faults import IndexDamaged, LastSnapshotGone
 from argosy.core.fileset import Fileset
 from argosy.core.paths import display
 from argosy.core.pointer import Binding
@@ -62,7 +62,7 @@ class Turning:
 
         Raises:
             LastSnapshotGone: the last-snap file names a snapshot that is not there.
-            Corrupt: under its name lies what is no index, a damaged one, or that of another.
+            IndexDamaged: under its name lies what is no index, a damaged one, or that of another.
             Changed: it is to go on, and what it had is not there any more; nothing was begun.
         """
         found = self._held(task) if going_on else self._holdings.found(task) or self._begun()
@@ -158,12 +158,12 @@ class Turning:
         """Return what the index of a snapshot says of itself.
 
         Raises:
-            Corrupt: it is that of another: what differs from it says nothing of what has happened since.
+            IndexDamaged: it is that of another: what differs from it says nothing of what has happened since.
         """
         index = IndexFile(bytes(path))
         about = index.about
         if (about.fileset, about.snapshot) != (self._fileset.id, name):
-            raise Corrupt(f"{index.name}: is the index of {about.snapshot} of fileset {about.name}: {REMEDY}")
+            raise IndexDamaged(f"{index.name}: is the index of {about.snapshot} of fileset {about.name}: {REMEDY}")
         return about
 
     def _list(self, name: str) -> None:

@@ -24,6 +24,11 @@ LAST_SNAPSHOT_GONE = Cause(
     "The file that says with which snapshot of the fileset to compare names one that is not there",
     "Have the file name one of the snapshots that the reason lists, or remove it: the next run begins with everything",
 )
+INDEX_DAMAGED = Cause(
+    "index_damaged",
+    "The index of a snapshot is damaged, or that of another snapshot",
+    "Remove it, and the last-snap file, as the reason says: the next run begins with everything",
+)
 SNAPDIFF_LOCKED = Cause(
     "snapdiff_locked",
     "Another job looks for changes in the fileset, or carries out what it found there",
@@ -55,6 +60,7 @@ CODES: Final = {
     "fileset_refused": FILESET_REFUSED,
     "no_fileset": NO_FILESET,
     "last_snapshot_gone": LAST_SNAPSHOT_GONE,
+    "index_damaged": INDEX_DAMAGED,
     "snapdiff_locked": SNAPDIFF_LOCKED,
     "unavailable": UNAVAILABLE,
     "disk_full": DISK_FULL,
