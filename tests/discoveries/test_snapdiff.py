@@ -432,7 +432,7 @@ def test_a_damaged_snapshot_is_told_by_its_path_and_with_what_to_do(watched: Wat
     whole[len(whole) // 2] ^= 4
     index.write_bytes(whole)
     report = watched.run("snapdiff", "t")
-    assert report.error == "corrupt"
+    assert report.error == "index_damaged"
     assert report.reason.startswith(f"{index}: is damaged")
     index.unlink()
     watched.last.unlink()
