@@ -251,7 +251,7 @@ def test_a_run_that_fails_lets_go_of_the_lock(watched: Watched) -> None:
     watched.look()
     (index,) = watched.side.root.glob(".argosy/snapshots/*/*.parquet")
     index.write_bytes(b"broken")
-    assert watched.run("snapdiff", "t").error == "corrupt"
+    assert watched.run("snapdiff", "t").error == "index_damaged"
     assert not list(watched.rotated.glob("*.lock"))
 
 
