@@ -39,6 +39,8 @@ class Pair:
         self.done: list[Operation] = []
         self.watch: Callable[[], None] | None = None
         """Called after every operation."""
+        self.lost: Callable[[Operation], bool] = lambda _: False
+        """Says of which operations the bytes cannot be brought: the source has them no more."""
 
     def copy(self) -> "Pair":
         """Return another pair that looks the same."""
@@ -160,7 +162,11 @@ class _Run:
         """Fetch all bytes before anything is changed."""
         nodes = [{disk.binding(node): node for _, _, _, node in disk.walk()} for disk in self.pair.disks]
         for operation in self.made.operations:
-            if operation.source is not None and operation.act in (Act.CREATE, Act.REPLACE):
+            if (
+                operation.source is not None
+                and operation.act in (Act.CREATE, Act.REPLACE)
+                and not self._is_lost(operation)
+            ):
                 side, entry = operation.source
                 node = nodes[side][entry.binding]
                 assert (
@@ -169,6 +175,9 @@ class _Run:
                     or digest(node.data) == operation.content
                 )
                 self.staged[operation.number] = node.data
+
+    def _is_lost(self, operation: Operation) -> bool:
+        return bool(operation.bytes) and self.pair.lost(operation)
 
     def apply(self, operation: Operation) -> None:
         disk = self.pair.disks[operation.side]
@@ -230,6 +239,8 @@ class _Run:
     def _new(self, disk: Disk, operation: Operation) -> Node:
         if operation.linked:
             return self.nodes[operation.side][operation.linked]
+        if operation.number not in self.staged:
+            raise Changed("its bytes were not brought")
         node = disk.make(operation.kind, self.staged[operation.number])
         self._dress(node, operation)
         return node

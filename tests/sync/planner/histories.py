@@ -200,7 +200,7 @@ class History:
     """A story told by a number: trees that agree, deeds on both sides, crashes, a run, and what must hold then."""
 
     def __init__(self, seed: int, left_out: frozenset[int] = frozenset(), deeds: Deeds | None = None) -> None:
-        self.rng, self.more = random.Random(seed), random.Random(seed + 1)
+        self.rng, self.more, self.line = random.Random(seed), random.Random(seed + 1), random.Random(seed + 2)
         policy = self.rng.choice(list(Policy)) if self.rng.random() < 0.5 else Policy.NEWEST
         self.folds = self.rng.random() < 0.08
         rules = (Rules(), Rules(case_insensitive=self.folds, hard_links=self.rng.random() < 0.9))
@@ -224,7 +224,10 @@ class History:
             crashes = rng.random() < 0.3
             if crashes:
                 self.crash()
-            self.check(told_apart=not (crashes or obstructed or self.folds))
+            loses = self.line.random() < 0.1
+            if loses:
+                self.lose()
+            self.check(told_apart=not (crashes or obstructed or loses or self.folds))
 
     def obstruct(self) -> None:
         """Have a run meet what cannot be synced and what cannot be listed; then that is gone."""
@@ -249,6 +252,19 @@ class History:
             for path in [path for path, _, _, node in disk.walk() if node.kind is None]:
                 disk.remove(path)
             self.users.note(disk, "obstacles are gone")
+
+    def lose(self) -> None:
+        """Have a run that cannot bring all bytes: what they were to come from is gone by then, perhaps."""
+        before = Witness(self.pair)
+        self.pair.lost = lambda _: self.line.random() < 0.5
+        self.pair.sync(order=self.line)
+        self.pair.lost = lambda _: False
+        self.users.note(self.pair.disks[0], "-- sync, of which not all came")
+        before.nothing_is_lost()
+        if self.line.random() < 0.5:
+            whole, self.users.rng = self.users.rng, self.line
+            self.users.act(self.pair.disks[0], 2)
+            self.users.rng = whole
 
     def hinder(self) -> None:
         """Have more out of sight; chosen by numbers of its own, so that other deeds stay what they were."""
@@ -319,6 +335,8 @@ class Drift(History):
                 self.obstruct()
             if self.rng.random() < 0.3:
                 self.crash()
+            if self.line.random() < 0.2:
+                self.lose()
             self.act(8)
             self.check(told_apart=False)
 

@@ -686,6 +686,25 @@ def test_one_way_ignore_leaves_what_the_destination_changed() -> None:
     assert held(pair.disks[1]) == {b"a": b"destination"}
 
 
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_what_a_run_renamed_and_had_no_bytes_for_is_not_taken_for_renamed_by_the_other_side(both_ways: bool) -> None:
+    pair = agreed(b"d/", b"d/f") if both_ways else one_way(b"d/", b"d/f")
+    one, two = pair.disks
+    one.move(b"d/f", b"d/g")
+    one.edit(b"d/g", b"two, longer")
+    pair.lost = lambda _: True
+    made = pair.sync()
+    assert [each.act for each in pair.failed] == [Act.REPLACE]
+    assert held(two) == {b"d/g": b"d/f"}
+    again = pair.plan()
+    assert [(each.act, each.path) for each in again.operations if each.act is not Act.MTIME] == [(Act.REPLACE, b"d/g")]
+    one.remove(b"d/g")
+    pair.lost = lambda _: False
+    made = pair.sync()
+    assert {each.reason for each in made.operations if each.act is Act.TRASH} == {"gone on site1"}
+    assert held(one) == held(two) == {}
+
+
 def test_one_way_what_loses_the_name_that_the_destination_gave_it_goes_back() -> None:
     pair = one_way(b"a", b"d/", b"d/f")
     one, two = pair.disks

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from argosy.sync.planner.items import Place
 from argosy.sync.planner.naming import normal
 from argosy.sync.planner.options import Rules
 from argosy.sync.planner.plans import Plan
@@ -47,8 +48,9 @@ def agree(
 
     `after` is what each side was seen to have after the operations, by object; untouched ones as the plan matched them.
     What both sides have alike enters with the inodes they have it by; what is gone from both leaves. Everything else
-    keeps what was agreed on, so that it differs from the base until it is done, and gets the inodes that the plan took
-    it for: else its old inode, which may be another's by now, would be taken for it in the next run.
+    keeps what was agreed on, so that it differs from the base until it is done, but for its place, where both have one:
+    what a run moved and could do no more with is not taken for moved by somebody else. And it gets the inodes that
+    the plan took it for: else its old one, which may be another's by now, would be taken for it in the next run.
 
     Of `given` times the base records what each side has: neither counts as changed by that.
     """
@@ -72,6 +74,8 @@ class _Agreement:
         self.after = after
         self.given = given
         self.mint = mint
+        self.moved: dict[str, Place] = {}
+        """Where both sides have what they do not have alike, if that is one place, and another than before."""
         self.written: Callable[[bytes], bytes] = normal if any(each.normalising for each in rules) else bytes
         self.minted: dict[str, str] = {}
         self.ids = (self._ids(Side.ONE, tops[0]), self._ids(Side.TWO, tops[1]))
@@ -87,6 +91,10 @@ class _Agreement:
                 rows[identity] = row
             elif all(identity not in side for side in self.after):
                 gone.append(identity)
+        for identity, place in self.moved.items():
+            moved = rows[identity]._replace(parent=place.parent, name=place.name)
+            if self._reachable(moved, rows):
+                rows[identity] = moved
         put = [self._named(row) for row in rows.values() if self._reachable(row, rows)]
         changed = {*gone, *(row.id for row in put)}
         still = {row.parent for row in put} | {known.parent for known in self.base.values() if known.id not in changed}
@@ -104,21 +112,38 @@ class _Agreement:
             row = self._alike(identity, known, entries[0], entries[1])
             if row is not None:
                 return row
-        return self._rebound(known, entries) if known is not None and any(entries) else None
+        if known is None or not any(entries):
+            return None
+        place = self._place(*entries)
+        if place is not None and place != (known.parent, known.name):
+            self.moved[identity] = place
+        return self._rebound(known, entries)
+
+    def _place(self, one: Entry | None, two: Entry | None) -> Place | None:
+        """Return where both have it, if that is one place."""
+        if one is None or two is None or one.kind is not two.kind or self.written(one.name) != self.written(two.name):
+            return None
+        parent = self.ids[0].get(one.parent)
+        return Place(parent, one.name) if parent is not None and parent == self.ids[1].get(two.parent) else None
 
     def _alike(self, identity: str, known: Known | None, one: Entry, two: Entry) -> Known | None:
         """Return what both agree on, if they do."""
-        content = self._content(known, one, Side.ONE)
-        parent = self.ids[0].get(one.parent)
-        if parent is None or parent != self.ids[1].get(two.parent) or self.written(one.name) != self.written(two.name):
-            return None
-        if (one.kind, one.metadata) != (two.kind, two.metadata) or content != self._content(known, two, Side.TWO):
+        content, place = self._content(known, one, Side.ONE), self._place(one, two)
+        if place is None or one.metadata != two.metadata or content != self._content(known, two, Side.TWO):
             return None
         if content is None or (one.kind is Kind.FILE and not self._same_time(identity, known, one, two)):
             return None
         found = (Found(one.binding, one.version), Found(two.binding, two.version))
         return Known(
-            identity, parent, one.name, one.kind, content, one.version.size, one.version.mtime_ns, one.metadata, found
+            identity,
+            place.parent,
+            place.name,
+            one.kind,
+            content,
+            one.version.size,
+            one.version.mtime_ns,
+            one.metadata,
+            found,
         )
 
     def _same_time(self, identity: str, known: Known | None, one: Entry, two: Entry) -> bool:
