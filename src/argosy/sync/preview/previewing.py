@@ -225,6 +225,6 @@ def _other(base: Base, scanned: tuple[About, About]) -> Invalid:
     if base.pair == _pair((scanned[1], scanned[0])) != _pair(scanned):
         return Invalid(f"{name}: is the base of these two trees in the other order: name them the other way round")
     return Invalid(
-        f"{name}: is the base of two other trees, or one of these was put in the place of another since: name the base "
-        "of these, or none, as for a first sync"
+        f"{name}: is the base of two other trees (name filesets as SITE:NAME, not by paths), or one of these was put "
+        "in the place of another since: name the base of these, or none, as for a first sync"
     )
